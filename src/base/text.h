@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Text forms of bytes: UTF-8 validity, hexadecimal, base64. */
+#ifndef BASE_TEXT_H
+#define BASE_TEXT_H
+
+#include "base/buf.h"
+
+/* Well-formed UTF-8 per RFC 3629: no surrogates, no overlong forms, nothing above U+10FFFF. */
+bool text_utf8_valid(struct bytes b);
+/* The longest prefix of at most max bytes that does not cut a UTF-8 sequence. */
+struct bytes text_utf8_cut(struct bytes b, size_t max);
+
+int text_hex_append(struct buf *out, struct bytes b); /* lower case */
+/* Even number of hex digits of either case into exactly n bytes; 0 or ERR_INVALID. */
+int text_hex_decode(struct bytes hex, uint8_t *out, size_t n);
+
+/* Standard alphabet with padding (RFC 4648 section 4). */
+int text_base64_append(struct buf *out, struct bytes b);
+int text_base64_decode(struct bytes text, struct buf *out);
+
+#endif

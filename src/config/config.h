@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Configuration: one YAML file and a few environment variables become one plain struct. Strict:
+ * unknown or repeated keys, wrong types and values out of range are errors with file:line:column and,
+ * where a known key is near, a hint. All problems are reported, not only the first.
+ */
+#ifndef CONFIG_CONFIG_H
+#define CONFIG_CONFIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+
+#define CONFIG_TEXT_MAX 512
+
+/*
+ * X(section, key, member, type, default, min, max, environment, reloadable): the one list of keys.
+ * type TEXT: char[CONFIG_TEXT_MAX], min/max are lengths in bytes; INT: int64_t; BOOL: bool.
+ */
+#define CONFIG_KEYS(X)                                                                             \
+    X("tenant", "id", tenant_id, TEXT, "", 1, 64, "TENANT_ID", false)                              \
+    X("tenant", "business_name", business_name, TEXT, "", 0, 128, NULL, true)                      \
+    X("volume", "path", volume_path, TEXT, "/volume", 1, 480, "VOLUME_PATH", false)                \
+    X("private", "path", private_path, TEXT, "/private", 1, 480, "SESSIONS_PATH", false)           \
+    X("whatsapp", "endpoint", endpoint, TEXT, "wss://web.whatsapp.com/ws/chat", 1, 500,            \
+      "WABRIDGE_ENDPOINT", false)                                                                  \
+    X("whatsapp", "noise_root", noise_root, TEXT,                                                  \
+      "142375574d0a587166aae71ebe516437c4a28b73e3695c6ce1f7f9545da8ee6b", 64, 64,                  \
+      "WABRIDGE_NOISE_ROOT", false)                                                                \
+    X("whatsapp", "version", wa_version, TEXT, "2.3000.1045649367", 5, 32, NULL, false)            \
+    X("whatsapp", "device_name", device_name, TEXT, "wabridge", 1, 64, NULL, false)                \
+    X("whatsapp", "ca_file", ca_file, TEXT, "", 0, 500, NULL, false)                               \
+    X("whatsapp", "read_receipts", read_receipts, BOOL, true, 0, 1, NULL, false)                   \
+    X("replies", "enabled", replies_enabled, BOOL, true, 0, 1, NULL, true)                         \
+    X("replies", "file", replies_file, TEXT, "", 0, 500, NULL, true)                               \
+    X("replies", "groups", replies_groups, BOOL, false, 0, 1, NULL, true)                          \
+    X("replies", "max_reply_age_s", max_reply_age_s, INT, 600, 0, 604800, NULL, true)              \
+    X("replies", "queue_per_chat", queue_per_chat, INT, 20, 1, 10000, NULL, true)                  \
+    X("rate_limit", "max_per_minute", rate_limit_max_per_minute, INT, 60, 0, 1000000,              \
+      "RATE_LIMIT_MAX_PER_MINUTE", true)                                                           \
+    X("rate_limit", "warning", rate_limit_warning, TEXT,                                           \
+      "We are receiving many messages right now. Please give us a minute; we will answer.", 0, 511, \
+      NULL, true)                                                                                  \
+    X("heartbeat", "interval_ms", heartbeat_interval_ms, INT, 10000, 100, 3600000,                 \
+      "HEARTBEAT_INTERVAL_MS", true)                                                               \
+    X("reconnect", "initial_ms", reconnect_initial_ms, INT, 1000, 10, 3600000, NULL, true)         \
+    X("reconnect", "max_ms", reconnect_max_ms, INT, 300000, 10, 86400000, NULL, true)              \
+    X("reconnect", "max_attempts", reconnect_max_attempts, INT, 20, 1, 1000000, NULL, true)        \
+    X("log", "level", log_level, TEXT, "info", 4, 5, "LOG_LEVEL", true)                            \
+    X("log", "format", log_format, TEXT, "json", 4, 4, NULL, true)                                 \
+    X("log", "content", log_content, BOOL, false, 0, 1, NULL, true)
+
+struct config {
+    char path[CONFIG_TEXT_MAX]; /* file it came from, "" when none */
+#define CONFIG_MEMBER_TEXT(m) char m[CONFIG_TEXT_MAX];
+#define CONFIG_MEMBER_INT(m) int64_t m;
+#define CONFIG_MEMBER_BOOL(m) bool m;
+#define X(section, key, member, type, def, min, max, env, reload) CONFIG_MEMBER_##type(member)
+    CONFIG_KEYS(X)
+#undef X
+};
+
+/* Collects problems, one "file:line:column: text" per line. */
+struct config_report {
+    struct buf text;
+    int errors;
+};
+
+/*
+ * Defaults, then the file (path NULL or "": none), then the environment (env: getenv or a fake), then
+ * checks across keys: tenant id present and [A-Za-z0-9._-]; endpoint ws:// or wss://, plain ws:// only for
+ * loopback names; noise root hex; version; level; format. 0, or ERR_CONFIG with every problem in report.
+ */
+int config_load(struct config *out, const char *path, const char *(*env)(const char *name),
+                struct config_report *report);
+void config_report_deinit(struct config_report *report);
+/* "section.key" of each key that differs: those that apply at once, and those that need a restart. */
+void config_diff(const struct config *old, const struct config *fresh, struct buf *applied,
+                 struct buf *restart);
+/* Every key with its value and where it came from, as YAML, for check-config. */
+void config_print(const struct config *c, struct buf *out);
+
+#endif

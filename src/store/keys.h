@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * keys.db: the secrets of one linked device as blobs in named tables, each (key TEXT PRIMARY KEY,
+ * value BLOB). Writes gather in one transaction (opened by the first) until store_keys_commit.
+ * WAL, synchronous=FULL, secure_delete, mode 0600. PRAGMA user_version carries the schema version.
+ */
+#ifndef STORE_KEYS_H
+#define STORE_KEYS_H
+
+#include "base/buf.h"
+#include "base/err.h"
+
+struct store_keys;
+
+/* Opens or creates path with one table per name; tables of an older version are added. 0 and an
+ * owned handle; ERR_STORE, ERR_UNSUPPORTED (made by a newer version) with err. */
+int store_keys_open(struct store_keys **out, const char *path, const char *const *tables, size_t count,
+                    struct err *err);
+/* Rolls back what was not committed. */
+void store_keys_close(struct store_keys *k);
+
+/* table is the index into the list given to open. get appends: 1 found, 0 absent, ERR_STORE. */
+int store_keys_get(struct store_keys *k, size_t table, const char *key, struct buf *out);
+int store_keys_put(struct store_keys *k, size_t table, const char *key, struct bytes value);
+int store_keys_del(struct store_keys *k, size_t table, const char *key);
+int store_keys_del_prefix(struct store_keys *k, size_t table, const char *prefix);
+
+bool store_keys_dirty(const struct store_keys *k); /* writes wait for a commit */
+/* Durable on return: 0, or ERR_STORE (then everything since the last commit was rolled back). Without
+ * writes it does nothing and costs no sync. */
+int store_keys_commit(struct store_keys *k, struct err *err);
+void store_keys_rollback(struct store_keys *k);
+
+#endif

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The server's certificate chain inside the handshake (protocol/01 section 5). */
+#ifndef WA_CERT_H
+#define WA_CERT_H
+
+#include "base/err.h"
+#include "wa/curve.h"
+
+/* Root key of the live service (protocol/01 section 5). */
+extern const uint8_t wa_cert_root[WA_KEY_LEN];
+#define WA_CERT_CLOCK_TOLERANCE_S 86400
+
+/*
+ * All eight checks, in order, on a serialised CertChain. server_static is the key that the
+ * handshake decrypted. 0, or ERR_AUTH / ERR_INVALID with the failed check in err.
+ */
+int wa_cert_verify(struct bytes chain, const uint8_t root[WA_KEY_LEN],
+                   const uint8_t server_static[WA_KEY_LEN], int64_t now_s, struct err *err);
+
+#endif

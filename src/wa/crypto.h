@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The door to OpenSSL libcrypto: hashes, MACs, key derivation and ciphers over plain bytes. */
+#ifndef WA_CRYPTO_H
+#define WA_CRYPTO_H
+
+#include "base/buf.h"
+
+#define WA_SHA256_LEN 32
+#define WA_GCM_TAG_LEN 16
+#define WA_GCM_NONCE_LEN 12
+
+/* Concatenation of parts is hashed; each part may be BYTES_NONE. Failures of libcrypto abort. */
+void wa_sha256(uint8_t out[32], const struct bytes *parts, size_t count);
+void wa_sha1(uint8_t out[20], const struct bytes *parts, size_t count);
+void wa_md5(uint8_t out[16], struct bytes data);
+void wa_hmac_sha256(uint8_t out[32], struct bytes key, const struct bytes *parts, size_t count);
+/* RFC 5869. An absent salt is 32 zero bytes. n <= 8160. */
+void wa_hkdf_sha256(uint8_t *out, size_t n, struct bytes ikm, struct bytes salt, struct bytes info);
+
+/* AES-256-GCM, 16-byte tag behind the ciphertext. seal appends plain.n + 16 bytes: 0 or ERR_LIMIT.
+ * open appends the plaintext: 0, ERR_AUTH when the tag is wrong (nothing appended), ERR_INVALID when
+ * shorter than a tag, ERR_LIMIT. */
+int wa_gcm_seal(struct buf *out, const uint8_t key[32], const uint8_t nonce[12], struct bytes aad,
+                struct bytes plain);
+int wa_gcm_open(struct buf *out, const uint8_t key[32], const uint8_t nonce[12], struct bytes aad,
+                struct bytes sealed);
+
+/* AES-CBC with PKCS#7 padding, for the Signal library. key.n is 16, 24 or 32, iv.n 16. Appends to
+ * out: 0, ERR_INVALID (lengths, padding), ERR_LIMIT. */
+int wa_cbc_encrypt(struct buf *out, struct bytes key, struct bytes iv, struct bytes plain);
+int wa_cbc_decrypt(struct buf *out, struct bytes key, struct bytes iv, struct bytes sealed);
+
+/* Incremental forms for the Signal library's provider; owned until _free. */
+struct wa_digest;
+struct wa_digest *wa_hmac_sha256_begin(struct bytes key);
+struct wa_digest *wa_sha512_begin(void);
+void wa_digest_update(struct wa_digest *d, struct bytes data);
+/* Writes 32 (HMAC-SHA256) or 64 (SHA-512) bytes and returns how many; SHA-512 then starts anew. */
+size_t wa_digest_final(struct wa_digest *d, uint8_t out[64]);
+void wa_digest_free(struct wa_digest *d);
+
+#endif

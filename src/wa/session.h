@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * One connection of one linked device: received bytes in, bytes to send and events out. No I/O, no
+ * thread, no clock of its own. What outlives the connection is in the host's records.
+ *
+ *   feed bytes -> wa_session_next until it returns 0 -> make records durable -> send the output
+ *
+ * Acks, receipts, pairing answers and ciphertexts are all in the output, so the one order "commit,
+ * then send" keeps D1, D2, D4 and D5. Source of the flows: protocol/01 sections 4 to 14, 03, 05, 06.
+ */
+#ifndef WA_SESSION_H
+#define WA_SESSION_H
+
+#include "base/err.h"
+#include "wa/message.h"
+#include "wa/payload.h"
+
+#define WA_SENDS_MAX 64 /* messages under way at once; wa_session_send says ERR_LIMIT beyond */
+
+struct wa_session_config {
+    struct wa_version version;
+    uint8_t noise_root[WA_KEY_LEN];
+    const char *device_label; /* shown in the phone's linked devices; borrowed for life */
+    bool read_receipts;       /* mark messages that were answered as read */
+};
+
+/* X(symbol, code for last_error, what the owner should do) */
+#define WA_CLOSES(X)                                                                               \
+    X(WA_CLOSE_RESTART, "restart_required", "")                                                    \
+    X(WA_CLOSE_STREAM_END, "stream_end", "The server ended the connection; it is dialled again.")  \
+    X(WA_CLOSE_HANDSHAKE, "handshake_failed",                                                      \
+      "The server could not prove who it is; check the network path and whatsapp.noise_root.")     \
+    X(WA_CLOSE_PROTOCOL, "protocol_error", "The server sent what cannot be read.")                 \
+    X(WA_CLOSE_TIMEOUT, "server_silent", "The server stopped answering; it is dialled again.")     \
+    X(WA_CLOSE_PAIRING_TIMEOUT, "pairing_timeout", "Nobody scanned the QR in time; a new one follows.") \
+    X(WA_CLOSE_PAIRING_REFUSED, "pairing_refused",                                                 \
+      "The pairing answer carried a wrong signature; scan the new QR.")                            \
+    X(WA_CLOSE_LOGGED_OUT, "logged_out", "This device was unlinked; ask for a new QR (control/pair) and scan it.") \
+    X(WA_CLOSE_REPLACED, "replaced", "Another process uses the same keys; stop one of the two.")   \
+    X(WA_CLOSE_BANNED, "temporarily_banned", "WhatsApp restricted this account; wait until it ends.") \
+    X(WA_CLOSE_LOCKED, "account_locked", "WhatsApp locked this account; open WhatsApp on the phone.") \
+    X(WA_CLOSE_VERSION, "version_rejected", "The client version is too old; set whatsapp.version.") \
+    X(WA_CLOSE_REFUSED, "refused", "The server refused this client; see the log and report it.")   \
+    X(WA_CLOSE_SERVER, "server_unavailable", "The server has trouble; it is dialled again.")       \
+    X(WA_CLOSE_RATE, "too_many_connects", "Too many connections; waiting longer.")                 \
+    X(WA_CLOSE_STORE, "store_failed", "Keys could not be read or written; check the private volume.")
+
+enum wa_close {
+#define X(symbol, code, advice) symbol,
+    WA_CLOSES(X)
+#undef X
+};
+const char *wa_close_code(enum wa_close why);
+const char *wa_close_advice(enum wa_close why);
+
+/* Where a message stands. chat and sender are as in the stanza; the _pn and _lid forms are bare and
+ * none when unknown. Bytes are borrowed until the next wa_session_next. */
+struct wa_incoming {
+    struct bytes id;
+    struct wa_jid chat;      /* bare; the address to answer to */
+    struct wa_jid chat_pn, chat_lid;
+    struct wa_jid sender;    /* device JID */
+    struct wa_jid sender_pn, sender_lid;
+    bool from_me;            /* sent by another device of this account */
+    bool group;
+    bool offline;            /* came from the queue */
+    int64_t timestamp_s;     /* server's */
+    struct bytes push_name;  /* valid UTF-8; may be BYTES_NONE */
+    const struct wa_content *content;
+    const char *fault;       /* content->kind UNDECRYPTABLE: why, static text; else NULL */
+    unsigned retry;          /* UNDECRYPTABLE: which retry was asked for, 0 = none left */
+};
+
+enum wa_event_type {
+    WA_EVENT_QR,        /* u.qr: show this payload */
+    WA_EVENT_PAIRED,    /* credentials are in the records; the answer is in the output; closes soon */
+    WA_EVENT_CONNECTED, /* logged in */
+    WA_EVENT_OFFLINE_DONE, /* the backlog is through; safe to answer */
+    WA_EVENT_MESSAGE,   /* u.message: record it (duplicates included: the record decides) */
+    WA_EVENT_ACKED,     /* u.ack: the server has message u.ack.id, or refuses it */
+    WA_EVENT_SEND_FAILED, /* u.ack: never reached the wire (no device, no session) */
+    WA_EVENT_RECEIPT,   /* u.receipt */
+    WA_EVENT_RESEND,    /* u.resend: a device asks again; answer with wa_session_resend or ignore */
+    WA_EVENT_CLOSED,    /* u.closed: drain the output, then close the socket; no event follows */
+};
+
+enum wa_receipt_type { WA_RECEIPT_DELIVERED, WA_RECEIPT_READ, WA_RECEIPT_PLAYED };
+
+struct wa_event {
+    enum wa_event_type type;
+    union {
+        struct {
+            struct bytes payload;
+            unsigned index;    /* 0 for the first ref of this connection */
+            int64_t ttl_ms;
+        } qr;
+        struct {
+            struct wa_jid pn, lid;
+            const char *push_name, *platform, *business_name;
+        } account; /* PAIRED, CONNECTED; borrowed */
+        struct wa_incoming message;
+        struct {
+            struct bytes id;
+            int64_t timestamp_s; /* server's, 0 unknown */
+            unsigned error;      /* 0 accepted; else code of protocol/06 section 9; SEND_FAILED: 0 */
+            const char *text;    /* SEND_FAILED: why */
+        } ack;
+        struct {
+            enum wa_receipt_type type;
+            const struct bytes *ids;
+            size_t count;
+            struct wa_jid from;
+            int64_t timestamp_s;
+        } receipt;
+        struct {
+            struct bytes id;
+            struct wa_jid device; /* who asks */
+            struct wa_jid chat;   /* bare */
+            unsigned count;
+        } resend;
+        struct {
+            enum wa_close why;
+            struct err err;        /* sentence with the particulars */
+            int64_t retry_after_s; /* BANNED: how long; else 0 */
+        } closed;
+    } u;
+};
+
+struct wa_session;
+
+/*
+ * Starts a connection: loads the device (or makes and stores a new unpaired one) and puts the
+ * ClientHello into the output. config and host are borrowed for life, copied where small. 0 and an
+ * owned session (wa_session_close), or ERR_STORE / ERR_INVALID with err.
+ */
+int wa_session_open(struct wa_session **out, const struct wa_session_config *config,
+                    const struct wa_host *host, struct err *err);
+void wa_session_close(struct wa_session *s);
+
+/* Takes received bytes, any cut. Copies. After a close they are ignored. */
+void wa_session_feed(struct wa_session *s, struct bytes data);
+/* Works until one event is ready: 1 and *ev, or 0 when all input is used up and no timer is due.
+ * Call it also when wa_session_deadline has passed. */
+int wa_session_next(struct wa_session *s, struct wa_event *ev);
+/* When to call wa_session_next at the latest, on the host's monotonic clock; CLOCK_NEVER. */
+int64_t wa_session_deadline(const struct wa_session *s);
+/* Bytes for the wire; the caller drains with buf_drop_front or buf_clear once durable and sent. */
+struct buf *wa_session_output(struct wa_session *s);
+
+bool wa_session_connected(const struct wa_session *s); /* after WA_EVENT_CONNECTED, until closed */
+const struct wa_device *wa_session_device(const struct wa_session *s);
+
+/*
+ * Sends text to a user (bare JID). Device lists and bundles are fetched as needed, so the stanza may
+ * leave later; the end is one WA_EVENT_ACKED or WA_EVENT_SEND_FAILED with this id. The same id may be
+ * given again on a later connection. 0; ERR_STATE when not connected; ERR_LIMIT when WA_SENDS_MAX are
+ * under way; ERR_INVALID for a bad JID, id or text; ERR_UNSUPPORTED for groups.
+ */
+struct wa_outgoing {
+    const char *id; /* WA_MESSAGE_ID_SIZE - 1 characters */
+    struct wa_jid to;
+    struct wa_text text;
+};
+int wa_session_send(struct wa_session *s, const struct wa_outgoing *m);
+/* Answers WA_EVENT_RESEND for the one device (protocol/06 section 11). */
+int wa_session_resend(struct wa_session *s, const struct wa_event *request, const struct wa_outgoing *m);
+/* Typing indicator: composing or paused. */
+void wa_session_typing(struct wa_session *s, const struct wa_jid *chat, bool composing);
+/* Read receipt for one message of chat (sender: participant in groups, else none). */
+void wa_session_mark_read(struct wa_session *s, const struct wa_jid *chat, const struct wa_jid *sender,
+                          struct bytes id);
+/* Unlinks this device: asks the server, then closes with WA_CLOSE_LOGGED_OUT (at most 3 s later). */
+int wa_session_logout(struct wa_session *s);
+
+#endif

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The door to the Signal library (libsignal-protocol-c): pairwise and group sessions over the
+ * host's records (protocol/04). Each call is all or nothing: on any error no record was written.
+ */
+#ifndef WA_SIGNAL_H
+#define WA_SIGNAL_H
+
+#include "wa/device.h"
+
+#define WA_ENC_MAX (1u << 20) /* bytes of one <enc>; larger is refused (protocol/04 section 14) */
+
+enum wa_enc_type { WA_ENC_MSG, WA_ENC_PKMSG, WA_ENC_SKMSG };
+
+const char *wa_enc_text(enum wa_enc_type type);                /* "msg", "pkmsg", "skmsg" */
+int wa_enc_parse(struct bytes text, enum wa_enc_type *out);    /* 0, or ERR_UNSUPPORTED */
+
+/* Why something did not decrypt; the numbers are the retry reason codes of protocol/05 section 6.2. */
+enum wa_signal_fault {
+    WA_FAULT_UNKNOWN = 0,
+    WA_FAULT_NO_SESSION = 1,
+    WA_FAULT_INVALID_KEY = 2,
+    WA_FAULT_INVALID_KEY_ID = 3, /* one-time or signed prekey not ours (any more) */
+    WA_FAULT_INVALID_MESSAGE = 4,
+    WA_FAULT_INVALID_SIGNATURE = 5,
+    WA_FAULT_BAD_MAC = 7,
+    WA_FAULT_INVALID_SESSION = 8,
+    WA_FAULT_UNTRUSTED = 12,
+};
+
+const char *wa_fault_text(enum wa_signal_fault fault); /* "no session", … */
+
+struct wa_signal;
+
+/* d and host are borrowed for the life of the object. Owned; release with wa_signal_close. */
+struct wa_signal *wa_signal_open(const struct wa_device *d, const struct wa_host *host);
+void wa_signal_close(struct wa_signal *s);
+
+/*
+ * Opens one pkmsg or msg from a device. peer is the address to use (LID form when known). Appends the
+ * padded plaintext. 0; 1 when this counter was consumed before (a duplicate: nothing appended);
+ * ERR_AUTH with *fault when it cannot be decrypted; ERR_STORE when records could not be read or
+ * written (then answer nothing and drop the connection). A changed identity replaces the stored one
+ * and archives the old session (protocol/04 section 8). A consumed one-time prekey is deleted with
+ * the session it became (D4).
+ */
+int wa_signal_decrypt(struct wa_signal *s, const struct wa_jid *peer, enum wa_enc_type type,
+                      struct bytes sealed, struct buf *plain, enum wa_signal_fault *fault);
+
+/* Seals padded plaintext for one device with which a session exists. 0 and *type (MSG or PKMSG);
+ * ERR_NOT_FOUND without a session; ERR_STORE; ERR_LIMIT. */
+int wa_signal_encrypt(struct wa_signal *s, const struct wa_jid *peer, struct bytes padded,
+                      enum wa_enc_type *type, struct buf *sealed);
+
+/* 1 when there is a usable session, 0 when not, ERR_STORE. */
+int wa_signal_has_session(struct wa_signal *s, const struct wa_jid *peer);
+/* Forgets the session (not the identity). */
+int wa_signal_drop_session(struct wa_signal *s, const struct wa_jid *peer);
+/* Moves session and identity rows of every device (0..99 and stored ones) of a user from its PN to its
+ * LID name, unless the LID has its own (protocol/04 section 10). */
+int wa_signal_migrate(struct wa_signal *s, const struct wa_jid *pn, const struct wa_jid *lid);
+
+/* A device's prekey bundle (protocol/06 section 4). Keys are 32 raw bytes. */
+struct wa_bundle {
+    uint32_t registration_id;
+    uint8_t identity[WA_KEY_LEN];
+    bool has_prekey;
+    uint32_t prekey_id;
+    uint8_t prekey[WA_KEY_LEN];
+    uint32_t signed_prekey_id;
+    uint8_t signed_prekey[WA_KEY_LEN];
+    uint8_t signed_prekey_signature[WA_SIGNATURE_LEN];
+};
+
+/* Builds a session from a bundle; verifies the signed prekey. 0, ERR_AUTH, ERR_INVALID, ERR_STORE. */
+int wa_signal_process_bundle(struct wa_signal *s, const struct wa_jid *peer, const struct wa_bundle *b);
+
+/* Trusts identity as that of jid from now on (pairing: the primary's key). 0 or ERR_STORE. */
+int wa_signal_set_identity(struct wa_signal *s, const struct wa_jid *jid, const uint8_t identity[WA_KEY_LEN]);
+/* 1 and the 32-byte key, 0 when unknown, ERR_STORE. */
+int wa_signal_get_identity(struct wa_signal *s, const struct wa_jid *jid, uint8_t identity[WA_KEY_LEN]);
+
+/* Sender keys (protocol/04 section 11). group is the bare JID of the chat. */
+int wa_signal_process_skdm(struct wa_signal *s, const struct wa_jid *group, const struct wa_jid *sender,
+                           struct bytes axolotl_message);
+int wa_signal_group_decrypt(struct wa_signal *s, const struct wa_jid *group, const struct wa_jid *sender,
+                            struct bytes sealed, struct buf *plain, enum wa_signal_fault *fault);
+/* Seals with our own sender key as own (made when absent) and appends the current SenderKeyDistributionMessage
+ * (state before this message) to skdm. */
+int wa_signal_group_encrypt(struct wa_signal *s, const struct wa_jid *group, const struct wa_jid *own,
+                            struct bytes padded, struct buf *sealed, struct buf *skdm);
+
+#endif
