@@ -72,11 +72,13 @@ struct buf {
 
 void buf_init(struct buf *b, size_t max);
 void buf_init_secret(struct buf *b, size_t max);
-/* Releases and zeroes; a zeroed buffer is fine. Keeps max and secret, so the buffer can be reused. */
+/* Releases and zeroes; a zeroed buffer is fine. Keeps max and secret, so the buffer can be reused.
+ */
 void buf_deinit(struct buf *b);
 /* Forgets the content, keeps the memory; clears full. Wipes when secret. */
 void buf_clear(struct buf *b);
-/* Makes room for n more bytes and returns where they go (then add to b->n), or NULL when over max. */
+/* Makes room for n more bytes and returns where they go (then add to b->n), or NULL when over max.
+ */
 uint8_t *buf_reserve(struct buf *b, size_t n);
 int buf_append(struct buf *b, struct bytes data);
 int buf_append_u8(struct buf *b, uint8_t v);
@@ -85,7 +87,8 @@ int buf_append_text(struct buf *b, const char *s);
 int buf_printf(struct buf *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* Removes n (<= b->n) bytes from the front. */
 void buf_drop_front(struct buf *b, size_t n);
-/* NUL-terminates (not counted in n, nor against max); the text is borrowed until the next change. */
+/* NUL-terminates (not counted in n, nor against max); the text is borrowed until the next change.
+ */
 const char *buf_text(struct buf *b);
 
 static inline struct bytes buf_bytes(const struct buf *b)

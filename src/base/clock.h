@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Time: the two system clocks in milliseconds, and RFC 3339 text. Protocol code gets a clock handed in. */
+/* Time: the two system clocks in milliseconds, and RFC 3339 text. Protocol code gets a clock handed
+ * in. */
 #ifndef BASE_CLOCK_H
 #define BASE_CLOCK_H
 

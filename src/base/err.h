@@ -12,20 +12,20 @@
 #include "base/attr.h"
 
 #define ERR_CODES(X)                                                                               \
-    X(ERR_INVALID, -1, "invalid")        /* malformed input */                                     \
-    X(ERR_LIMIT, -2, "limit")            /* a bound was reached */                                 \
-    X(ERR_AUTH, -3, "auth")              /* MAC, signature or certificate refused */               \
-    X(ERR_SYSTEM, -4, "system")          /* a system call failed */                                \
-    X(ERR_STATE, -5, "state")            /* not possible in this state */                          \
-    X(ERR_NOT_FOUND, -6, "not_found")    /* no such record, file or key */                         \
-    X(ERR_EXISTS, -7, "exists")          /* already there */                                       \
-    X(ERR_LOCKED, -8, "locked")          /* held by another process */                             \
-    X(ERR_CONFIG, -9, "config")          /* configuration refused */                               \
-    X(ERR_STORE, -10, "store")           /* the database refused; disk full included */            \
-    X(ERR_TIMEOUT, -11, "timeout")       /* no answer in time */                                   \
-    X(ERR_PROTOCOL, -12, "protocol")     /* the peer broke the protocol */                         \
+    X(ERR_INVALID, -1, "invalid")          /* malformed input */                                   \
+    X(ERR_LIMIT, -2, "limit")              /* a bound was reached */                               \
+    X(ERR_AUTH, -3, "auth")                /* MAC, signature or certificate refused */             \
+    X(ERR_SYSTEM, -4, "system")            /* a system call failed */                              \
+    X(ERR_STATE, -5, "state")              /* not possible in this state */                        \
+    X(ERR_NOT_FOUND, -6, "not_found")      /* no such record, file or key */                       \
+    X(ERR_EXISTS, -7, "exists")            /* already there */                                     \
+    X(ERR_LOCKED, -8, "locked")            /* held by another process */                           \
+    X(ERR_CONFIG, -9, "config")            /* configuration refused */                             \
+    X(ERR_STORE, -10, "store")             /* the database refused; disk full included */          \
+    X(ERR_TIMEOUT, -11, "timeout")         /* no answer in time */                                 \
+    X(ERR_PROTOCOL, -12, "protocol")       /* the peer broke the protocol */                       \
     X(ERR_UNSUPPORTED, -13, "unsupported") /* valid, but not for us */                             \
-    X(ERR_INTERNAL, -14, "internal")     /* a bug of ours */
+    X(ERR_INTERNAL, -14, "internal")       /* a bug of ours */
 
 enum err_code {
     ERR_OK = 0,
@@ -34,7 +34,8 @@ enum err_code {
 #undef X
 };
 
-/* Fixed size, never allocated; text is always NUL-terminated valid UTF-8 as far as its inputs are. */
+/* Fixed size, never allocated; text is always NUL-terminated valid UTF-8 as far as its inputs are.
+ */
 struct err {
     int code;
     char text[512];

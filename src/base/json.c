@@ -174,8 +174,8 @@ int json_doc_open(struct json_doc **out, struct bytes text, struct err *err)
     json_error_t at;
     if (too_deep(text))
         return err_set(err, ERR_INVALID, "JSON is nested deeper than %d levels", DEPTH_MAX);
-    json_t *root = json_loadb(text.n ? (const char *)text.p : "", text.n,
-                              JSON_REJECT_DUPLICATES, &at);
+    json_t *root =
+        json_loadb(text.n ? (const char *)text.p : "", text.n, JSON_REJECT_DUPLICATES, &at);
     if (!root)
         return err_set(err, ERR_INVALID, "line %d column %d: %s", at.line, at.column, at.text);
     *out = (struct json_doc *)root;

@@ -17,16 +17,17 @@
  * the root. A NULL text or BYTES_NONE is written as null. */
 struct json_writer {
     struct buf *out;
-    bool comma;   /* a value went before on this level */
-    int depth;    /* open containers */
-    bool pretty;  /* two blanks per level, one value a line */
+    bool comma;  /* a value went before on this level */
+    int depth;   /* open containers */
+    bool pretty; /* two blanks per level, one value a line */
 };
 
 void json_writer_init(struct json_writer *w, struct buf *out);
-void json_open(struct json_writer *w, const char *key, char bracket);  /* '{' or '[' */
-void json_close(struct json_writer *w, char bracket);                  /* '}' or ']' */
+void json_open(struct json_writer *w, const char *key, char bracket); /* '{' or '[' */
+void json_close(struct json_writer *w, char bracket);                 /* '}' or ']' */
 void json_put_text(struct json_writer *w, const char *key, const char *text);
-void json_put_bytes(struct json_writer *w, const char *key, struct bytes text); /* bad UTF-8: U+FFFD */
+void json_put_bytes(struct json_writer *w, const char *key,
+                    struct bytes text); /* bad UTF-8: U+FFFD */
 void json_put_int(struct json_writer *w, const char *key, int64_t v);
 void json_put_bool(struct json_writer *w, const char *key, bool v);
 void json_put_null(struct json_writer *w, const char *key);

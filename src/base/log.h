@@ -25,10 +25,13 @@ struct log_field {
     int64_t number;
 };
 
-#define LOG_STR(k, v) ((struct log_field){.key = (k), .type = LOG_FIELD_TEXT, .text = bytes_text(v)})
+#define LOG_STR(k, v)                                                                              \
+    ((struct log_field){.key = (k), .type = LOG_FIELD_TEXT, .text = bytes_text(v)})
 #define LOG_BYTES(k, v) ((struct log_field){.key = (k), .type = LOG_FIELD_TEXT, .text = (v)})
-#define LOG_INT(k, v) ((struct log_field){.key = (k), .type = LOG_FIELD_INT, .number = (int64_t)(v)})
-#define LOG_BOOL(k, v) ((struct log_field){.key = (k), .type = LOG_FIELD_BOOL, .number = (v) ? 1 : 0})
+#define LOG_INT(k, v)                                                                              \
+    ((struct log_field){.key = (k), .type = LOG_FIELD_INT, .number = (int64_t)(v)})
+#define LOG_BOOL(k, v)                                                                             \
+    ((struct log_field){.key = (k), .type = LOG_FIELD_BOOL, .number = (v) ? 1 : 0})
 
 #define LOG_FIELDS_(...) ((const struct log_field[]){{.key = NULL}, ##__VA_ARGS__})
 #define log_event(level, name, ...)                                                                \
@@ -46,7 +49,8 @@ void log_set_file(int fd);
 /* "debug", "info", "warn", "error"; 0 or ERR_INVALID. */
 int log_level_parse(const char *text, enum log_level *out);
 
-/* "+4915112345678" or "4915112345678@s.whatsapp.net" with the middle digits as '*'; borrowed out. */
+/* "+4915112345678" or "4915112345678@s.whatsapp.net" with the middle digits as '*'; borrowed out.
+ */
 const char *log_mask(struct bytes id, char out[64]);
 
 #endif

@@ -5,7 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Fills from the kernel's generator; aborts if the kernel refuses (it does not on Linux >= 3.17). */
+/* Fills from the kernel's generator; aborts if the kernel refuses (it does not on Linux >= 3.17).
+ */
 void random_bytes(uint8_t *out, size_t n);
 /* Uniform in [low, high]. Not for keys: for jitter and identifiers. */
 uint32_t random_between(uint32_t low, uint32_t high);

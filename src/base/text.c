@@ -91,8 +91,8 @@ int text_base64_append(struct buf *out, struct bytes b)
             v |= (uint32_t)b.p[i + 1] << 8;
         if (left > 2)
             v |= b.p[i + 2];
-        char quad[4] = {base64[v >> 18], base64[v >> 12 & 63],
-                        left > 1 ? base64[v >> 6 & 63] : '=', left > 2 ? base64[v & 63] : '='};
+        char quad[4] = {base64[v >> 18], base64[v >> 12 & 63], left > 1 ? base64[v >> 6 & 63] : '=',
+                        left > 2 ? base64[v & 63] : '='};
         if (buf_append(out, BYTES(quad, 4)) < 0)
             return ERR_LIMIT;
     }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Configuration: one YAML file and a few environment variables become one plain struct. Strict:
- * unknown or repeated keys, wrong types and values out of range are errors with file:line:column and,
- * where a known key is near, a hint. All problems are reported, not only the first.
+ * unknown or repeated keys, wrong types and values out of range are errors with file:line:column
+ * and, where a known key is near, a hint. All problems are reported, not only the first.
  */
 #ifndef CONFIG_CONFIG_H
 #define CONFIG_CONFIG_H
@@ -41,8 +41,8 @@
     X("rate_limit", "max_per_minute", rate_limit_max_per_minute, INT, 60, 0, 1000000,              \
       "RATE_LIMIT_MAX_PER_MINUTE", true)                                                           \
     X("rate_limit", "warning", rate_limit_warning, TEXT,                                           \
-      "We are receiving many messages right now. Please give us a minute; we will answer.", 0, 511, \
-      NULL, true)                                                                                  \
+      "We are receiving many messages right now. Please give us a minute; we will answer.", 0,     \
+      511, NULL, true)                                                                             \
     X("heartbeat", "interval_ms", heartbeat_interval_ms, INT, 10000, 100, 3600000,                 \
       "HEARTBEAT_INTERVAL_MS", true)                                                               \
     X("reconnect", "initial_ms", reconnect_initial_ms, INT, 1000, 10, 3600000, NULL, true)         \
@@ -52,8 +52,23 @@
     X("log", "format", log_format, TEXT, "json", 4, 4, NULL, true)                                 \
     X("log", "content", log_content, BOOL, false, 0, 1, NULL, true)
 
+/* CONFIG_KEY_<member>: the place of a key in the list. */
+enum config_key {
+#define X(section, key, member, ...) CONFIG_KEY_##member,
+    CONFIG_KEYS(X) CONFIG_KEY_COUNT
+#undef X
+};
+
+/* Where a value came from; line and column (from 1) are of the value in the file. */
+enum config_from { CONFIG_FROM_DEFAULT, CONFIG_FROM_FILE, CONFIG_FROM_ENVIRONMENT };
+struct config_origin {
+    enum config_from from;
+    int line, column;
+};
+
 struct config {
     char path[CONFIG_TEXT_MAX]; /* file it came from, "" when none */
+    struct config_origin origins[CONFIG_KEY_COUNT];
 #define CONFIG_MEMBER_TEXT(m) char m[CONFIG_TEXT_MAX];
 #define CONFIG_MEMBER_INT(m) int64_t m;
 #define CONFIG_MEMBER_BOOL(m) bool m;
@@ -62,24 +77,33 @@ struct config {
 #undef X
 };
 
-/* Collects problems, one "file:line:column: text" per line. */
+/*
+ * Collects problems, one "file:line:column: text" per line; those of the environment begin with
+ * "environment NAME: ". A zeroed report is ready for use, and one report may go through several
+ * calls. text is held below 64 KiB; errors counts all.
+ */
 struct config_report {
     struct buf text;
     int errors;
 };
 
 /*
- * Defaults, then the file (path NULL or "": none), then the environment (env: getenv or a fake), then
- * checks across keys: tenant id present and [A-Za-z0-9._-]; endpoint ws:// or wss://, plain ws:// only for
- * loopback names; noise root hex; version; level; format. 0, or ERR_CONFIG with every problem in report.
+ * Defaults, then the file (path NULL or "": none), then the environment (env: getenv or a fake; an
+ * empty variable is not set), then checks across keys: tenant id present and [A-Za-z0-9._-];
+ * endpoint ws:// or wss://, plain ws:// only for loopback names; noise root hex; version; level;
+ * format; private.path not inside volume.path; reconnect.initial_ms not above reconnect.max_ms. An
+ * empty business name becomes the tenant id. 0, or ERR_CONFIG with every problem in report; out
+ * then holds what was good, and defaults.
  */
 int config_load(struct config *out, const char *path, const char *(*env)(const char *name),
                 struct config_report *report);
+/* A zeroed report is fine; leaves a zeroed one. */
 void config_report_deinit(struct config_report *report);
-/* "section.key" of each key that differs: those that apply at once, and those that need a restart. */
+/* "section.key" of each key that differs, with ", " between: those that apply at once, and those
+ * that need a restart. */
 void config_diff(const struct config *old, const struct config *fresh, struct buf *applied,
                  struct buf *restart);
-/* Every key with its value and where it came from, as YAML, for check-config. */
+/* Every key with its value and where it came from, as YAML that loads again, for check-config. */
 void config_print(const struct config *c, struct buf *out);
 
 #endif

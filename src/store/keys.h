@@ -12,23 +12,29 @@
 
 struct store_keys;
 
-/* Opens or creates path with one table per name; tables of an older version are added. 0 and an
- * owned handle; ERR_STORE, ERR_UNSUPPORTED (made by a newer version) with err. */
-int store_keys_open(struct store_keys **out, const char *path, const char *const *tables, size_t count,
-                    struct err *err);
+/* Opens or creates path with one table per name (small letters and '_'); tables that are missing
+ * are added. 0 and an owned handle; ERR_STORE, ERR_UNSUPPORTED (a newer version's) with err. */
+int store_keys_open(struct store_keys **out, const char *path, const char *const *tables,
+                    size_t count, struct err *err);
 /* Rolls back what was not committed. */
 void store_keys_close(struct store_keys *k);
 
-/* table is the index into the list given to open. get appends: 1 found, 0 absent, ERR_STORE. */
+/*
+ * table is the index into the list given to open. get appends: 1 found, 0 absent, ERR_STORE,
+ * ERR_LIMIT when out is full. The others: 0 (also when nothing changed) or ERR_STORE. After a write
+ * that failed everything is ERR_STORE until a commit, which fails and rolls back, or a rollback.
+ */
 int store_keys_get(struct store_keys *k, size_t table, const char *key, struct buf *out);
 int store_keys_put(struct store_keys *k, size_t table, const char *key, struct bytes value);
 int store_keys_del(struct store_keys *k, size_t table, const char *key);
 int store_keys_del_prefix(struct store_keys *k, size_t table, const char *prefix);
 
 bool store_keys_dirty(const struct store_keys *k); /* writes wait for a commit */
-/* Durable on return: 0, or ERR_STORE (then everything since the last commit was rolled back). Without
- * writes it does nothing and costs no sync. */
+/* Durable on return: 0, or ERR_STORE (then everything since the last commit was rolled back).
+ * Without writes it does nothing and costs no sync. */
 int store_keys_commit(struct store_keys *k, struct err *err);
 void store_keys_rollback(struct store_keys *k);
+/* SQLite's words for the last ERR_STORE; borrowed until the next call. */
+const char *store_keys_error(const struct store_keys *k);
 
 #endif

@@ -1,24 +1,33 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * messages.db: one row per message, IN and OUT, and the queue of what is still to be sent. The portal
- * reads it (docs/volume.md); its schema is a contract. WAL, synchronous=FULL, mode 0640. Writes gather
- * in one transaction until store_messages_commit (D6); D1's order (messages before keys) is the
- * caller's.
+ * messages.db: one row per message, IN and OUT, and the queue of what is still to be sent. The
+ * portal reads it (docs/volume.md); its schema is a contract. WAL, synchronous=FULL, mode 0640.
+ * Writes gather in one transaction until store_messages_commit (D6); D1's order (messages before
+ * keys) is the caller's.
  *
  *   messages(id INTEGER PRIMARY KEY AUTOINCREMENT,
  *            direction TEXT 'IN'|'OUT', wa_id TEXT,
- *            chat TEXT, chat_pn TEXT, chat_lid TEXT,       -- chat: LID when known, else PN; or group
+ *            chat TEXT, chat_pn TEXT, chat_lid TEXT,       -- LID when known, else PN; or group
  *            sender TEXT, sender_pn TEXT, sender_lid TEXT, -- bare
  *            sender_name TEXT, from_me INTEGER,
  *            kind TEXT, text TEXT, quoted_id TEXT, fault TEXT,
- *            sent_at, received_at, acked_at, delivered_at, read_at INTEGER, -- ms, Unix epoch
+ *            sent_at, received_at, acked_at, delivered_at, read_at INTEGER, -- Unix ms
  *            status TEXT, error TEXT, attempts INTEGER,
- *            reply_to INTEGER REFERENCES messages(id), intent TEXT, target TEXT, -- target: JID to send to
- *            offline INTEGER, outbox_name TEXT UNIQUE,
- *            UNIQUE(chat, sender, wa_id))
+ *            reply_to INTEGER REFERENCES messages(id), intent TEXT,
+ *            target TEXT,                                  -- JID to send to
+ *            offline INTEGER, outbox_name TEXT,
+ *            turn INTEGER)                   -- 1: next of its chat to be sent, or under way
+ *            unique: (wa_id, sender, chat); outbox_name and reply_to where not NULL
+ *   totals(one row)                          -- struct store_totals and the length of the queue
  *
+ * sent_at: IN by the sender's clock; OUT when it was handed to the link last, NULL while queued.
+ * received_at: when the bridge got it; OUT: when it was queued.
  * status of IN: received, undecryptable. Of OUT: queued -> sending -> sent -> delivered -> read, or
- * failed, or dropped (rate limit, overflow, switched off).
+ * failed, or dropped (rate limit, overflow, switched off). A status never goes back, but sending to
+ * queued after a broken connection.
+ *
+ * After a write that failed everything is ERR_STORE until a commit, which fails and rolls back, or
+ * a rollback.
  */
 #ifndef STORE_MESSAGES_H
 #define STORE_MESSAGES_H
@@ -29,11 +38,11 @@
 struct store_messages;
 
 int store_messages_open(struct store_messages **out, const char *path, struct err *err);
-/* As the portal would: read-only, no journal of its own. */
+/* As the portal would: read-only, also on a mount that is. ERR_UNSUPPORTED for other versions. */
 int store_messages_open_readonly(struct store_messages **out, const char *path, struct err *err);
 void store_messages_close(struct store_messages *m);
 
-/* Texts are borrowed; BYTES_NONE or NULL is stored as NULL. Times are Unix milliseconds, 0 = NULL. */
+/* Texts are borrowed; BYTES_NONE or NULL is stored as NULL. Times are Unix ms, 0 = NULL. */
 struct store_inbound {
     struct bytes wa_id;
     const char *chat, *chat_pn, *chat_lid;
@@ -46,70 +55,92 @@ struct store_inbound {
     int64_t sent_at, received_at;
 };
 
+#define STORE_INTENT_WARNING "rate_limit_warning" /* intent of the warning itself */
+
 /* A message that is to be sent, its WhatsApp id and text fixed once and for all (D3). */
 struct store_outbound {
     const char *wa_id;
     const char *chat, *target, *sender; /* sender: own bare JID */
     struct bytes text;
+    const char *quoted_id;   /* id it quotes, or NULL */
     const char *intent;      /* which template intent, or NULL */
     const char *outbox_name; /* or NULL */
     int64_t created_at;
 };
 
 /*
- * Records what came in. A row that stood as undecryptable and now has content is completed. *id is
- * the row in any case. 1 when this content is new (answer it), 0 when it was there before, ERR_STORE.
+ * Records what came in. A row that stood as undecryptable and now has content is completed. The
+ * same message under the other address of its sender or chat (PN, LID) is found too. *id is the row
+ * in any case. 1 when this is new (with content: answer it), 0 when it was there before, ERR_STORE;
+ * ERR_INVALID without wa_id, chat or sender.
  */
 int store_messages_record(struct store_messages *m, const struct store_inbound *in, int64_t *id);
-/* Adds an OUT row with status queued; reply_to is the IN row or 0. At most one reply per IN row: 0 when
- * it (or outbox_name) already has one, 1 when added, ERR_STORE. */
-int store_messages_intend(struct store_messages *m, const struct store_outbound *out, int64_t reply_to,
-                          int64_t *id);
+/* Adds an OUT row with status queued; reply_to is the IN row or 0. At most one reply per IN row: 0
+ * when it (or outbox_name) already has one, which *id then is; 1 when added; ERR_STORE; ERR_EXISTS
+ * when wa_id is taken. */
+int store_messages_intend(struct store_messages *m, const struct store_outbound *out,
+                          int64_t reply_to, int64_t *id);
 
 /* One row of the send queue; texts are borrowed until the next call on m. */
 struct store_queued {
     int64_t id, reply_to;
     const char *wa_id, *chat, *target;
     struct bytes text;
-    const char *quoted_wa_id; /* id of the message answered, or NULL */
+    const char *quoted_wa_id; /* quoted_id, else the id of the message answered, or NULL */
     int attempts;
     bool warning; /* intent is the rate-limit warning */
     int64_t created_at;
 };
-/* The oldest queued row of any chat that has no row in status sending (per-chat FIFO), with id above
- * after_id. 1 found, 0 none, ERR_STORE. */
-int store_messages_next_queued(struct store_messages *m, int64_t after_id, struct store_queued *out);
-/* After a new connection: rows in sending are queued again, same wa_id. Number of rows or ERR_STORE. */
+/* Per-chat FIFO: of each chat without a row in status sending the oldest queued row; of those the
+ * first with id above after_id. 1 found, 0 none, ERR_STORE. */
+int store_messages_next_queued(struct store_messages *m, int64_t after_id,
+                               struct store_queued *out);
+/* After a new connection: rows in sending are queued again, same wa_id. Number of rows or
+ * ERR_STORE. */
 int store_messages_requeue(struct store_messages *m);
-int64_t store_messages_count_queued(struct store_messages *m);                     /* queued + sending */
+int64_t store_messages_count_queued(struct store_messages *m); /* queued + sending */
 int64_t store_messages_count_queued_in(struct store_messages *m, const char *chat);
-/* OUT rows that left (sending or later) at or after since_ms; without_warnings leaves those out. */
+/* OUT rows that left (sending or later) at or after since_ms; warnings false leaves the rate-limit
+ * warnings out. These three: the number or ERR_STORE. */
 int64_t store_messages_count_sent_since(struct store_messages *m, int64_t since_ms, bool warnings);
 
+/*
+ * By id: 0; ERR_STATE when the row is not in the status this starts from; ERR_STORE. Sending and
+ * dropped start from queued (sending: only when it is the chat's turn), queued from sending.
+ */
 /* Replaces the text and intent of a row that never left (status queued, attempts 0). */
-int store_messages_replace_text(struct store_messages *m, int64_t id, struct bytes text, const char *intent);
-int store_messages_set_sending(struct store_messages *m, int64_t id, int64_t now_ms); /* attempts + 1 */
+int store_messages_replace_text(struct store_messages *m, int64_t id, struct bytes text,
+                                const char *intent);
+int store_messages_set_sending(struct store_messages *m, int64_t id,
+                               int64_t now_ms); /* attempts + 1 */
 int store_messages_set_queued(struct store_messages *m, int64_t id);
 int store_messages_set_dropped(struct store_messages *m, int64_t id, const char *why);
-/* By WhatsApp id of an OUT row: 1 when a row changed, 0 when not, ERR_STORE. A status never goes back. */
+/* By WhatsApp id of an OUT row: 1 when a row changed, 0 when not, ERR_STORE. A row that was queued
+ * again after it left may still turn out to have arrived; one that never left does not change but
+ * to failed. */
 int store_messages_set_sent(struct store_messages *m, struct bytes wa_id, int64_t acked_at);
 int store_messages_set_failed(struct store_messages *m, struct bytes wa_id, const char *why);
 int store_messages_set_delivered(struct store_messages *m, struct bytes wa_id, int64_t at);
 int store_messages_set_read(struct store_messages *m, struct bytes wa_id, int64_t at);
-/* An OUT row by WhatsApp id, for a resend. 1, 0, ERR_STORE. */
-int store_messages_find_sent(struct store_messages *m, struct bytes wa_id, struct store_queued *out);
+/* An OUT row that left, by WhatsApp id, for a resend. 1, 0, ERR_STORE. */
+int store_messages_find_sent(struct store_messages *m, struct bytes wa_id,
+                             struct store_queued *out);
 
-/* Totals kept for state.json across restarts. */
+/* Totals kept for state.json across restarts; they only grow. received and last_message_at: from
+ * others, with content; sent: accepted by the server, replied: those of them that answer a message;
+ * delivered includes read; undecryptable: ever stood so. */
 struct store_totals {
     int64_t received, replied, sent, delivered, read, failed, undecryptable, last_message_at;
 };
 int store_messages_totals(struct store_messages *m, struct store_totals *out);
 
-/* Rows in id order above after_id, newest `limit` when after_id < 0; chat NULL = all. The callback returns
- * non-zero to stop. For `wabridge messages`. */
+/* Rows in id order above after_id, newest `limit` when after_id < 0 (limit < 0: all); chat, in any
+ * of its addresses, or NULL = all. The callback returns non-zero to stop and must not call m; texts
+ * are borrowed for the call, NULL where the column is. 0 or ERR_STORE. For `wabridge messages`. */
 struct store_row {
     int64_t id, sent_at, received_at, reply_to;
     const char *direction, *wa_id, *chat, *sender, *sender_name, *kind, *text, *status, *intent;
+    size_t text_bytes; /* length of text, which may hold NULs */
 };
 int store_messages_each(struct store_messages *m, int64_t after_id, const char *chat, int limit,
                         int (*row)(void *ctx, const struct store_row *r), void *ctx);
@@ -117,5 +148,7 @@ int store_messages_each(struct store_messages *m, int64_t after_id, const char *
 bool store_messages_dirty(const struct store_messages *m);
 int store_messages_commit(struct store_messages *m, struct err *err); /* as store_keys_commit */
 void store_messages_rollback(struct store_messages *m);
+/* SQLite's words for the last ERR_STORE; borrowed until the next call. */
+const char *store_messages_error(const struct store_messages *m);
 
 #endif

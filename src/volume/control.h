@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * control/: commands of the portal. inotify is a hint, the directory is the truth: volume_control_scan may
- * be called at any time and finds what is there (DESIGN 3).
+ * control/: commands of the portal. inotify is a hint, the directory is the truth:
+ * volume_control_next may be called at any time and finds what is there (DESIGN 3). Call it until
+ * it says 0 when the descriptor is readable, and at every heartbeat.
  */
 #ifndef VOLUME_CONTROL_H
 #define VOLUME_CONTROL_H
@@ -20,34 +21,55 @@ enum volume_command {
 #undef X
 };
 
+#define VOLUME_CONTROL_CLAIM_SIZE 160
+
 struct volume_control_request {
     enum volume_command command;
-    char name[64];  /* file name */
-    char id[128];   /* "id" member of the content, or "" */
-    char claim[160]; /* name of the claimed file; removed by volume_control_ack */
+    char name[64]; /* file name */
+    char id[128];  /* "id" member of the content: 1 to 120 of [A-Za-z0-9._-], no '.' first; or "" */
+    char claim[VOLUME_CONTROL_CLAIM_SIZE]; /* name of the claimed file; removed by
+                                              volume_control_ack */
 };
 
 struct volume_control;
 
-/* Watches first. started_at: wall-clock ms; older files are stale. 0 or ERR_SYSTEM. */
-int volume_control_open(struct volume_control **out, struct volume *v, int64_t started_at, struct err *err);
+/*
+ * Watches first; answers `stale` to what an earlier process claimed and never answered. started_at:
+ * wall-clock ms; older files are stale. v is borrowed until volume_control_close, and its
+ * control_fd and ack_fd change when the directory was replaced. 0 or ERR_SYSTEM.
+ */
+int volume_control_open(struct volume_control **out, struct volume *v, int64_t started_at,
+                        struct err *err);
 void volume_control_close(struct volume_control *c);
-/* inotify descriptor, readable when a scan is due; volume_control_scan empties it. */
+/*
+ * inotify descriptor, readable when volume_control_next is due, which empties it; -1 when the
+ * kernel gave none (fs.inotify.max_user_instances), and the calls at every heartbeat do alone.
+ */
 int volume_control_fd(const struct volume_control *c);
 /*
- * Finds, checks and claims the next command. 1 and *out: do it, then ack; 0 when there is none. Stale,
- * unknown and hostile files (links, FIFOs, devices, directories, over 64 KiB) are acked or removed and
- * logged here. Never follows a link, never blocks. Reopens the directory when it was replaced.
+ * Finds, checks and claims the next command. 1 and *out: do it, then ack; 0 when there is none.
+ * Stale, unknown and hostile files (links, FIFOs, devices, directories, over 64 KiB) are acked,
+ * removed and logged here, at most 64 of the unknown ones in one call. Never follows a link, never
+ * blocks. Reopens the directory when it was replaced, and makes it again when it stays away for a
+ * second.
  */
 int volume_control_next(struct volume_control *c, struct volume_control_request *out);
-/* Publishes control/ack/<id or name>.json {command, id, result, error, detail, at} and removes the claim. detail and
- * error may be NULL. */
-int volume_control_ack(struct volume_control *c, const struct volume_control_request *r, const char *result,
-                       const char *error, const char *detail);
+/*
+ * Publishes control/ack/<id or name>.json {command, id, result, error, detail, at} and removes the
+ * claim, also when publishing fails (which is logged here). result: "done", "refused", "failed"
+ * ("stale" and "unknown command" are answered by volume_control_next); error and detail may be
+ * NULL. The newest 100 acks are kept. 0 or ERR_…. c may not be closed in between; a command without
+ * an ack is answered "stale" by the next process.
+ */
+int volume_control_ack(struct volume_control *c, const struct volume_control_request *r,
+                       const char *result, const char *error, const char *detail);
 
-/* The portal's side, for `wabridge ctl`: writes control/<command> with a fresh id and waits for its ack
- * (timeout_ms). 0 and the ack's text in out; ERR_TIMEOUT; ERR_SYSTEM. */
-int volume_control_send(const char *volume_path, const char *command, int timeout_ms, struct buf *out,
-                        struct err *err);
+/*
+ * The portal's side, for `wabridge ctl`: writes control/<command> with a fresh id and waits for its
+ * ack (timeout_ms). 0 and the ack's text in out; ERR_TIMEOUT, the command withdrawn unless a bridge
+ * had taken it already; ERR_SYSTEM; ERR_INVALID for a name that is no file name.
+ */
+int volume_control_send(const char *volume_path, const char *command, int timeout_ms,
+                        struct buf *out, struct err *err);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * state.json: the bridge's face to the portal (DESIGN 3, docs/state.schema.json). The bridge fills the
- * struct; volume_state_publish gives it seq and times and writes it.
+ * state.json: the bridge's face to the portal (DESIGN 3, docs/state.schema.json). The bridge fills
+ * the struct; volume_state_publish gives it seq and times and writes it.
  */
 #ifndef VOLUME_STATE_H
 #define VOLUME_STATE_H
@@ -10,11 +10,14 @@
 
 #include "volume/volume.h"
 
+/* clang-format off */
 #define VOLUME_COUNTERS(X)                                                                         \
     X(received) X(recorded) X(duplicates) X(replied) X(rate_limited) X(queue_overflow) X(sent)     \
     X(delivered) X(read) X(failed) X(decrypt_failures) X(retries_asked) X(reconnects)
+/* clang-format on */
 
-/* Strings are borrowed from the bridge; NULL or "" is written as null. Times are wall-clock ms, 0 null. */
+/* Strings are borrowed from the bridge; NULL or "" is written as null. Times are wall-clock ms, 0
+ * null. */
 struct volume_state {
     const char *tenant_id;
     const char *boot_id; /* random UUID text of this process */
@@ -46,7 +49,7 @@ struct volume_state {
         const char *path;
         int64_t loaded_at, generation;
     } config;
-    struct {
+    struct volume_counters {
 #define X(name) int64_t name;
         VOLUME_COUNTERS(X)
 #undef X
@@ -64,22 +67,26 @@ struct volume_state {
     int64_t seq; /* continued from the file of the last process */
 };
 
-/* Reads seq (and last_error, kept until a success) of an earlier process from the volume; no file is fine. */
+/* Reads seq, qr.generation and last_error (kept until a success) of an earlier process from the
+ * volume; no file, or one that cannot be read, is fine and changes nothing. */
 void volume_state_restore(struct volume_state *s, const struct volume *v);
 /* Serialises with heartbeat.at = now: 0 or ERR_LIMIT. */
 int volume_state_write(const struct volume_state *s, int64_t now_ms, struct buf *out);
-/* seq + 1, write, publish. durable for transitions, not for heartbeats. 0 or ERR_SYSTEM. */
-int volume_state_publish(struct volume_state *s, const struct volume *v, int64_t now_ms, bool durable,
-                         struct err *err);
+/* seq + 1 (used up also when it fails, so that no two contents share one), write, publish. durable
+ * for transitions, not for heartbeats. 0, ERR_LIMIT or ERR_SYSTEM. */
+int volume_state_publish(struct volume_state *s, const struct volume *v, int64_t now_ms,
+                         bool durable, struct err *err);
 
-/* What the verbs status and health see. 0; ERR_NOT_FOUND; ERR_INVALID. */
+/* What the verbs status and health see. 0; ERR_NOT_FOUND; ERR_INVALID; ERR_SYSTEM. A zeroed view
+ * may be closed. Of STOPPED the heartbeat is old as well: look at status before stale. */
 struct volume_view {
-    struct buf text;          /* the file itself */
+    struct buf text; /* the file itself */
     struct json_doc *doc;
     bool stale;               /* heartbeat older than stale_after_ms */
-    int64_t heartbeat_age_ms;
+    int64_t heartbeat_age_ms; /* 0 when the writer's clock is ahead */
 };
-int volume_view_open(struct volume_view *view, const char *volume_path, int64_t now_ms, struct err *err);
+int volume_view_open(struct volume_view *view, const char *volume_path, int64_t now_ms,
+                     struct err *err);
 void volume_view_close(struct volume_view *view);
 
 #endif

@@ -15,19 +15,26 @@ struct volume {
 };
 
 /*
- * Creates what is missing (volume 0750, control 2770, control/ack, outbox/new 2770, outbox/done,
- * outbox/failed, logs; private 0700), checks that each can be written, sweeps stale temporaries,
- * takes the private lock (OFD write lock on private/lock, pid written into it). 0; ERR_SYSTEM with
- * path, uid and the command that mends it in err; ERR_LOCKED naming the path and the holder's pid.
+ * Locks the private directory, then makes what is missing: volume 2750, control 2770, control/ack
+ * 2750, outbox 2750, outbox/new 2770, outbox/done and outbox/failed 2750, logs 2750; private 0700,
+ * ours. An existing shared directory keeps its mode, what it lacks is added where we own it. Each
+ * is tried by making a file in it; stale temporaries are swept (outbox/new is the portal's and left
+ * alone). The lock is an OFD write lock on private/lock, our pid written into it. 0; ERR_SYSTEM
+ * with path, owner, our uid:gid and the command that mends it in err (exit 69); ERR_LOCKED naming
+ * the path and the holder's pid (exit 100). A full disk is logged and no error.
  */
 int volume_open(struct volume *v, const char *path, const char *private_path, struct err *err);
+/* NULL or zeroed is fine. Releases the lock; its file stays. */
 void volume_close(struct volume *v);
 
 /*
- * Publishes one file atomically: never seen half-written; on failure the old one stays. durable does the
- * fsyncs of file and directory. dir_fd is one of the above. 0 or ERR_SYSTEM.
+ * Publishes one file atomically, mode 0640: never seen half-written; on failure the old one stays.
+ * durable does the fsyncs of file and directory; when only the last of them fails the new file is
+ * seen already. dir_fd is one of the above, or any directory. name: at most 200 bytes, no '/', no
+ * '.' first. 0; ERR_INVALID for another name; ERR_SYSTEM.
  */
-int volume_publish(int dir_fd, const char *name, struct bytes content, bool durable, struct err *err);
+int volume_publish(int dir_fd, const char *name, struct bytes content, bool durable,
+                   struct err *err);
 /* 0 also when it was not there. */
 int volume_unpublish(int dir_fd, const char *name, bool durable, struct err *err);
 

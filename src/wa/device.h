@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * This companion device: credentials made once, and what pairing adds (protocol/03 section 1). Each
- * field is one record of WA_TABLE_DEVICE under its own name.
+ * field is one record of WA_TABLE_DEVICE under its own name: "noise_private", "noise_public",
+ * "identity_private", "identity_public", "registration_id", "signed_prekey_id",
+ * "signed_prekey_private", "signed_prekey_public", "signed_prekey_signature", "adv_secret",
+ * "next_prekey_id", "pn", "lid", "account", "platform", "business_name", "push_name", "login_count",
+ * "prekeys_uploaded", "lid_migrated". Numbers are 4 bytes big-endian, booleans 1 byte, JIDs text.
  */
 #ifndef WA_DEVICE_H
 #define WA_DEVICE_H
@@ -40,10 +44,13 @@ struct wa_device {
 
 /* Fresh credentials, unpaired; nothing is stored yet. */
 void wa_device_generate(struct wa_device *d, const struct wa_host *host);
-/* 1 loaded, 0 none stored, negative when the store failed or a field is damaged (ERR_INVALID). */
+/* 1 loaded, 0 none stored, negative when the store failed or a field is missing, malformed or does not
+ * belong to the others (ERR_INVALID); *d is zeroed unless loaded. */
 int wa_device_load(struct wa_device *d, const struct wa_host *host);
 /* Writes every field: 0 or negative. */
 int wa_device_save(const struct wa_device *d, const struct wa_host *host);
+/* Writes one of them, by record name: 0 or negative, ERR_NOT_FOUND for an unknown name. */
+int wa_device_save_field(const struct wa_device *d, const char *name, const struct wa_host *host);
 bool wa_device_is_paired(const struct wa_device *d);
 /* Is jid (any device) this account, in either namespace? */
 bool wa_device_is_own(const struct wa_device *d, const struct wa_jid *jid);

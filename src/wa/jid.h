@@ -22,7 +22,7 @@ enum wa_server {
 
 #define WA_JID_USER_MAX 63
 #define WA_JID_TEXT_SIZE 96  /* longest text form and its NUL */
-#define WA_JID_NAME_SIZE 72  /* longest Signal name and its NUL */
+#define WA_JID_NAME_SIZE 80  /* longest Signal name and its NUL */
 
 struct wa_jid {
     enum wa_server server;
@@ -35,9 +35,9 @@ const char *wa_server_text(enum wa_server server);
 /* Inverse; c.us counts as s.whatsapp.net. WA_SERVER_NONE when unknown. */
 enum wa_server wa_server_parse(struct bytes text);
 
-/* Accepts user[.agent][:device]@server (agent only on s.whatsapp.net; dots stay in a LID user) or a
- * server alone, UTF-8. 0; ERR_INVALID for an unknown server, a device over 65535, an empty or
- * overlong user where one is needed; *out is zeroed then. */
+/* Accepts user[.agent][:device]@server (agent only on s.whatsapp.net and only 0; dots stay in a LID
+ * user) or a server alone, UTF-8. 0; ERR_INVALID for an unknown server, a device over 65535, a user
+ * that is empty, overlong, or has a blank, control byte or one of "@:/"; *out is zeroed then. */
 int wa_jid_parse(struct wa_jid *out, struct bytes text);
 /* Device 0 is not written. Returns out; "" for WA_SERVER_NONE. */
 const char *wa_jid_text(const struct wa_jid *jid, char out[WA_JID_TEXT_SIZE]);
@@ -53,7 +53,8 @@ bool wa_jid_is_user(const struct wa_jid *jid);
 /* Phone-number namespace (s.whatsapp.net, hosted) / LID namespace (lid, hosted.lid). */
 bool wa_jid_is_pn(const struct wa_jid *jid);
 bool wa_jid_is_lid(const struct wa_jid *jid);
-/* Name half of the Signal address: user, user_1, user_128, user_129 (protocol/04 section 1.2). */
+/* Name half of the Signal address: user, user_1, user_128, user_129 (protocol/04 section 1.2); the
+ * servers without Signal sessions give user@server, which no other JID shares. */
 const char *wa_jid_signal_name(const struct wa_jid *jid, char out[WA_JID_NAME_SIZE]);
 
 #endif

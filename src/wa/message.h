@@ -67,6 +67,7 @@ struct wa_content {
     uint32_t expiration_s;      /* contextInfo.expiration: disappearing timer of the chat, 0 none */
     bool device_sent;           /* a copy of what our account sent elsewhere … */
     struct bytes destination;   /* … to this JID text */
+    struct bytes protocol;      /* WA_KIND_PROTOCOL: the serialised ProtocolMessage */
     struct bytes skdm_group, skdm; /* sender key distribution, present beside or without content */
     int32_t protocol_type;      /* WA_KIND_PROTOCOL: protocolMessage.type; else -1 */
     bool has_history_sync;      /* protocolMessage.historySyncNotification */

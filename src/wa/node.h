@@ -11,6 +11,9 @@
 
 #define WA_NODE_DEPTH_MAX 128
 #define WA_STANZA_MAX (16u << 20) /* bytes of one stanza, after inflating */
+/* Nodes and attributes of one stanza, together: a stanza of tiny nodes would else take ten times its
+ * bytes in memory. The largest real ones (groups, device lists) have some ten thousand. */
+#define WA_NODE_ITEMS_MAX 200000
 
 struct wa_attr {
     struct bytes key;
@@ -29,7 +32,7 @@ struct wa_node {
     struct wa_node *next;    /* sibling */
 };
 
-/* ---- building: every text argument is copied into the arena -------------------------------- */
+/* ---- building: every text argument is copied into the arena; setting a key again replaces it ---- */
 struct wa_node *wa_node_new(struct arena *arena, const char *tag);
 /* Appends a new child; parent's content becomes WA_CONTENT_NODES. */
 struct wa_node *wa_node_child(struct wa_node *parent, const char *tag);
@@ -65,14 +68,15 @@ bool wa_node_child_be_value(const struct wa_node *node, const char *tag, size_t 
 /*
  * Decodes one decrypted frame: flag byte, then node bytes or (flag 0x02) a zlib stream of them.
  * *out lives in the arena and borrows nothing from stanza. 0; ERR_INVALID for each case of
- * protocol/02 section 7; ERR_LIMIT when it inflates beyond WA_STANZA_MAX or nests deeper than
- * WA_NODE_DEPTH_MAX. A stanza that is only 0x02, or whose tag is token 2, gives the tag
- * "xmlstreamend".
+ * protocol/02 section 7; ERR_LIMIT when it inflates beyond WA_STANZA_MAX, nests deeper than
+ * WA_NODE_DEPTH_MAX or has more than WA_NODE_ITEMS_MAX items; *out is NULL then. A stanza that
+ * is only 0x02, or whose tag is token 2, gives the tag "xmlstreamend".
  */
 int wa_node_decode(struct arena *arena, struct bytes stanza, struct wa_node **out);
 /* Appends flag byte 00 and the node, with the encoder preferences of protocol/02 section 5.2. 0, or
  * ERR_LIMIT when out is full, or ERR_INVALID when a list has more than 65535 items or a JID
- * attribute does not parse. */
+ * attribute is empty or ends in '@'; then nothing was appended. JIDs of servers that we do not know go out as
+ * they were received, so that their stanzas can be answered. */
 int wa_node_encode(const struct wa_node *node, struct buf *out);
 /* XML-like one-line text for logs and tests: byte content in hex, cut to max_data bytes each. */
 void wa_node_print(const struct wa_node *node, struct buf *out, size_t max_data);

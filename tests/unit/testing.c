@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#define _GNU_SOURCE /* nftw */
 #include "testing.h"
 
 #include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/arena.h"
 #include "base/err.h"
 #include "base/text.h"
 
@@ -29,7 +31,8 @@ const char *testing_text(const json_t *object, const char *key)
 struct bytes testing_unhex(const char *hex)
 {
     size_t n = strlen(hex) / 2;
-    uint8_t *p = err_malloc(n + 1);
+    static struct arena kept;
+    uint8_t *p = arena_alloc(&kept, n + 1);
     ck_assert_msg(text_hex_decode(bytes_text(hex), p, n) == 0, "not hex: %.40s", hex);
     return BYTES(p, n);
 }

@@ -1,0 +1,90 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Sets up everything on a Debian 12 machine and runs or tests wabridge. See README.md.
+set -eu
+cd "$(dirname "$0")"
+
+usage() {
+    cat <<'TEXT'
+usage: ./bootstrap.sh VERB [options]
+
+  run [--once] [--volume DIR] [--whatsapp]
+          build, then run a tenant: against the bundled simulator, or (--whatsapp)
+          against WhatsApp with your own phone. --once: one full round, then exit.
+  check   build, then run all tests
+  bench   build optimised, then print the benchmark table
+  build   only set up and build (into ./build)
+TEXT
+}
+
+BUILD_PACKAGES="gcc libc6-dev make autoconf automake pkg-config protobuf-c-compiler libwebsockets-dev
+    libsqlite3-dev libqrencode-dev libpng-dev libyaml-dev libssl-dev libsignal-protocol-c-dev
+    libprotobuf-c-dev zlib1g-dev libjansson-dev libutf8proc-dev check ca-certificates"
+RUN_PACKAGES="curl jq zbar-tools"
+CHECK_PACKAGES="$RUN_PACKAGES sqlite3 procps strace"
+
+need() { # PACKAGE…: installs what is missing
+    local missing="" name
+    for name in "$@"; do
+        dpkg-query -W -f '${db:Status-Status}' "$name" 2>/dev/null | grep -qx installed || missing="$missing $name"
+    done
+    [ -n "$missing" ] || return 0
+    local as_root=""
+    if [ "$(id -u)" != 0 ]; then
+        command -v sudo >/dev/null || { echo "bootstrap.sh: as root, run: apt-get install$missing" >&2; exit 69; }
+        as_root=sudo
+    fi
+    echo "== installing:$missing"
+    # shellcheck disable=SC2086
+    { $as_root apt-get update -qq && $as_root env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -y -qq --no-install-recommends $missing; } >apt.log 2>&1 || { cat apt.log; exit 69; }
+    rm -f apt.log
+}
+
+build() { # DIR [configure options]
+    local dir=$1
+    shift
+    # shellcheck disable=SC2086
+    need $BUILD_PACKAGES
+    [ -x configure ] && [ configure -nt configure.ac ] && [ Makefile.in -nt Makefile.am ] || autoreconf -fi
+    mkdir -p "$dir"
+    if [ ! -f "$dir/config.status" ] || [ configure -nt "$dir/config.status" ]; then
+        echo "== configuring in $dir"
+        (cd "$dir" && ../configure -q "$@")
+    fi
+    echo "== building in $dir"
+    make -C "$dir" -s -j"$(nproc)" all
+    BUILDDIR=$PWD/$dir
+    export BUILDDIR
+}
+
+verb=${1:-}
+[ $# = 0 ] || shift
+case $verb in
+run)
+    # shellcheck disable=SC2086
+    need $RUN_PACKAGES
+    build build CFLAGS='-O2 -g'
+    exec tests/demo/demo.sh "$@"
+    ;;
+check)
+    # shellcheck disable=SC2086
+    need $CHECK_PACKAGES
+    command -v npm >/dev/null || need npm
+    build build CFLAGS='-O2 -g'
+    build build-asan --enable-sanitizers --enable-werror CFLAGS='-O1 -g'
+    exec tests/check.sh build build-asan
+    ;;
+bench)
+    # shellcheck disable=SC2086
+    need $CHECK_PACKAGES
+    build build CFLAGS='-O2 -g'
+    exec make -C build -s bench
+    ;;
+build) build build CFLAGS='-O2 -g' ;;
+-h | --help | help) usage ;;
+*)
+    usage >&2
+    exit 64
+    ;;
+esac

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "bridge/bridge_internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/text.h"
+
+#define QR_PAYLOAD_MAX 2048
+#define DRAIN_MS 300 /* how long a stop waits for the peer's close */
+
+void bridge_touch(struct bridge *b)
+{
+    b->settle_due = true;
+    bridge_loop_wake_at(b->loop, clock_mono_ms());
+}
+
+int bridge_apply(struct bridge *b, enum bridge_event event)
+{
+    struct bridge_transition t = bridge_lifecycle_step(b->lifecycle, event);
+    if (!t.listed)
+        return ERR_STATE;
+    if (t.action == BRIDGE_DO_FORGET && bridge_forget(b) < 0)
+        return ERR_STORE;
+    if (t.next != b->lifecycle) {
+        log_event(LOG_INFO, "state", LOG_STR("from", bridge_state_name(b->lifecycle)),
+                  LOG_STR("event", bridge_event_name(event)),
+                  LOG_STR("to", bridge_state_name(t.next)));
+        bridge_status_state(b, t.next);
+    }
+    switch (t.action) {
+    case BRIDGE_DO_NOTHING:
+        break;
+    case BRIDGE_DO_RETRY: /* retry_at was set by who knows how the connection ended */
+        break;
+    case BRIDGE_DO_DIAL:
+    case BRIDGE_DO_FORGET:
+        b->dial_due = true;
+        b->retry_at = CLOCK_NEVER;
+        break;
+    case BRIDGE_DO_WAIT:
+        b->retry_at = clock_mono_ms() + b->banned_ms;
+        b->state.reconnect.next_at = clock_wall_ms() + b->banned_ms;
+        break;
+    case BRIDGE_DO_HALT:
+        b->retry_at = CLOCK_NEVER;
+        b->state.reconnect.next_at = 0;
+        break;
+    }
+    return 0;
+}
+
+void bridge_stop(struct bridge *b, const char *reason)
+{
+    b->stop_due = true;
+    b->stop_reason = reason;
+}
+
+/* ---- the wake-up ------------------------------------------------------------------------------- */
+
+static void heartbeat(struct bridge *b, int64_t now)
+{
+    b->heartbeat_at = now + b->config.heartbeat_interval_ms;
+    bridge_commands_scan(b);
+    bridge_status_want(b, BRIDGE_PUBLISH_LIGHT);
+}
+
+static void arm(struct bridge *b)
+{
+    int64_t first = b->heartbeat_at;
+    const int64_t times[] = {
+        b->dial_until,
+        b->retry_at,
+        b->stable_at,
+        b->session ? wa_session_deadline(b->session) : CLOCK_NEVER,
+        b->session ? b->send_at : CLOCK_NEVER,
+        b->settle_due || b->dial_due ? 0 : CLOCK_NEVER,
+    };
+    for (size_t i = 0; i < ARRAY_LEN(times); i++)
+        if (times[i] < first)
+            first = times[i];
+    bridge_loop_wake_at(b->loop, first);
+}
+
+static void on_wake(void *ctx)
+{
+    struct bridge *b = ctx;
+    int64_t now = clock_mono_ms();
+    if (b->session && (b->settle_due || wa_session_deadline(b->session) <= now || b->send_at <= now))
+        bridge_settle(b);
+    b->settle_due = false;
+    if (b->dial_until <= now)
+        bridge_dial_timeout(b);
+    if (b->stable_at <= now) {
+        b->stable_at = CLOCK_NEVER;
+        b->state.reconnect.attempt = 0;
+    }
+    if (b->retry_at <= now) {
+        b->retry_at = CLOCK_NEVER;
+        bridge_apply(b, BRIDGE_ON_TIMER);
+    }
+    if (b->dial_due)
+        bridge_dial(b);
+    if (b->heartbeat_at <= now)
+        heartbeat(b, now);
+    bridge_status_flush(b);
+    if (b->stop_due)
+        bridge_loop_stop(b->loop);
+    arm(b);
+}
+
+/* ---- opening ----------------------------------------------------------------------------------- */
+
+static void open_log(const struct config *c)
+{
+    enum log_level level;
+    if (log_level_parse(c->log_level, &level) == 0)
+        log_set_level(level);
+    log_set_format(strcmp(c->log_format, "text") == 0 ? LOG_TEXT : LOG_JSON);
+    log_set_tenant(c->tenant_id);
+}
+
+/* config_load checked both texts. */
+static int read_session_config(struct bridge *b, struct err *err)
+{
+    struct wa_session_config *s = &b->session_config;
+    s->device_label = b->config.device_name;
+    s->read_receipts = b->config.read_receipts;
+    if (wa_version_parse(&s->version, bytes_text(b->config.wa_version)) < 0 ||
+        text_hex_decode(bytes_text(b->config.noise_root), s->noise_root, sizeof(s->noise_root)) < 0)
+        return err_set(err, ERR_CONFIG, "whatsapp.version or whatsapp.noise_root cannot be read");
+    return 0;
+}
+
+static int open_replies(struct bridge *b, struct err *err)
+{
+    struct config_report report = {0};
+    int rc = config_replies_load(&b->replies, b->config.replies_file, &report);
+    if (rc < 0)
+        err_set(err, rc, "%s", buf_text(&report.text));
+    config_report_deinit(&report);
+    return rc;
+}
+
+static int open_stores(struct bridge *b, struct err *err)
+{
+    char path[1024];
+    volume_private_file(&b->volume, "keys.db", path);
+    int rc = bridge_records_open(&b->keys, path, err);
+    if (rc < 0)
+        return rc;
+    b->host = bridge_records_host(b->keys);
+    volume_file(&b->volume, "messages.db", path);
+    return store_messages_open(&b->messages, path, err);
+}
+
+static int open_loop(struct bridge *b, struct err *err)
+{
+    const struct bridge_loop_config config = {
+        .tls = strncmp(b->config.endpoint, "wss:", 4) == 0,
+        .ca_file = b->config.ca_file,
+        .wake = on_wake,
+        .ctx = b,
+    };
+    return bridge_loop_open(&b->loop, &config, err);
+}
+
+/* Everything behind the volume. */
+static int open_rest(struct bridge *b, struct err *err)
+{
+    int rc = open_replies(b, err);
+    if (rc == 0)
+        rc = open_stores(b, err);
+    if (rc == 0)
+        rc = open_loop(b, err);
+    if (rc == 0)
+        rc = bridge_commands_open(b, err);
+    return rc;
+}
+
+static int exit_of(int rc)
+{
+    switch (rc) {
+    case ERR_LOCKED:
+        return BRIDGE_EXIT_LOCKED;
+    case ERR_CONFIG:
+        return BRIDGE_EXIT_CONFIG;
+    case ERR_STORE:
+    case ERR_UNSUPPORTED:
+    case ERR_SYSTEM:
+        return BRIDGE_EXIT_VOLUME;
+    default:
+        return BRIDGE_EXIT_INTERNAL;
+    }
+}
+
+/* ---- life -------------------------------------------------------------------------------------- */
+
+static void serve(struct bridge *b)
+{
+    log_event(LOG_INFO, "started", LOG_STR("version", b->state.process.version),
+              LOG_STR("boot_id", b->boot_id));
+    bridge_apply(b, BRIDGE_ON_START);
+    on_wake(b);
+    bridge_loop_run(b->loop);
+    bridge_hang_up(b);
+    bridge_loop_drain(b->loop, DRAIN_MS);
+}
+
+static void close_rest(struct bridge *b)
+{
+    bridge_commands_close(b);
+    bridge_loop_close(b->loop);
+    b->loop = NULL;
+    store_messages_close(b->messages);
+    store_keys_close(b->keys);
+    b->messages = NULL;
+    b->keys = NULL;
+    config_replies_deinit(&b->replies);
+    free(b->delays);
+}
+
+static int run(struct bridge *b)
+{
+    struct err err = {0};
+    int rc = volume_open(&b->volume, b->config.volume_path, b->config.private_path, &err);
+    if (rc < 0) {
+        log_event(LOG_ERROR, rc == ERR_LOCKED ? "locked" : "volume_unusable",
+                  LOG_STR("error", err.text));
+        return exit_of(rc);
+    }
+    rc = read_session_config(b, &err);
+    bridge_status_open(b);
+    bridge_status_flush(b);
+    if (rc == 0)
+        rc = open_rest(b, &err);
+    int code = rc < 0 ? exit_of(rc) : BRIDGE_EXIT_STOPPED;
+    const char *reason = err.text;
+    if (rc < 0) {
+        bridge_status_error(b, "start_failed", "%s", err.text);
+    } else {
+        serve(b);
+        reason = b->stop_reason ? b->stop_reason : "the event loop ended";
+        code = b->stop_reason ? BRIDGE_EXIT_STOPPED : BRIDGE_EXIT_INTERNAL;
+    }
+    close_rest(b);
+    bridge_status_stopped(b, code, reason);
+    log_event(LOG_INFO, "stopped", LOG_INT("code", code), LOG_STR("reason", reason));
+    volume_close(&b->volume);
+    return code;
+}
+
+int bridge_run(const struct config *config, const char *(*env)(const char *name))
+{
+    struct bridge *b = err_calloc(1, sizeof(*b));
+    b->config = *config;
+    b->env = env;
+    b->signal_fd = -1;
+    b->heartbeat_at = 0;
+    b->dial_until = b->retry_at = b->stable_at = b->online_at = b->send_at = CLOCK_NEVER;
+    buf_init_secret(&b->qr_payload, QR_PAYLOAD_MAX);
+    bridge_commands_block_signals();
+    open_log(config);
+    int code = run(b);
+    buf_deinit(&b->qr_payload);
+    free(b);
+    return code;
+}

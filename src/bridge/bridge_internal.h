@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The inside of a bridge, shared by its parts:
+ *
+ *   bridge.c      opens everything, the wake-up, shuts down
+ *   connection.c  link and session: dial, events, settle, end
+ *   inbound.c     messages and receipts that came in
+ *   outbound.c    the queue of what goes out
+ *   commands.c    control directory and signals
+ *   status.c      state.json and the QR
+ *
+ * The one rule: what a wake-up brought is settled once at its end (bridge_settle): messages.db is
+ * committed, then keys.db, then the output goes to the link (D1, D2, D4 to D6).
+ */
+#ifndef BRIDGE_INTERNAL_H
+#define BRIDGE_INTERNAL_H
+
+#include "bridge/bridge.h"
+#include "bridge/lifecycle.h"
+#include "bridge/link.h"
+#include "bridge/records.h"
+#include "config/replies.h"
+#include "store/messages.h"
+#include "volume/control.h"
+#include "volume/state.h"
+#include "wa/session.h"
+
+/* A chat that must wait before its next message is tried again. */
+struct bridge_delay {
+    char chat[WA_JID_TEXT_SIZE];
+    int64_t until;
+};
+
+enum bridge_publish { BRIDGE_PUBLISH_NONE, BRIDGE_PUBLISH_LIGHT, BRIDGE_PUBLISH_DURABLE };
+
+struct bridge {
+    struct config config;
+    struct config_replies replies;
+    const char *(*env)(const char *name);
+    struct volume volume;
+    struct store_keys *keys;
+    struct store_messages *messages;
+    struct wa_host host;
+    struct bridge_loop *loop;
+    struct volume_control *control;
+    int signal_fd;
+
+    /* the connection; session exists from the opening of the link to its end */
+    struct bridge_link *link;
+    struct wa_session *session;
+    struct wa_session_config session_config;
+    struct wa_event ended; /* WA_EVENT_CLOSED once it was taken; else another type */
+    bool settle_due, store_failed;
+    bool may_send; /* the backlog is through */
+    bool was_online;
+
+    /* times on the monotonic clock; CLOCK_NEVER = off */
+    int64_t dial_until, retry_at, stable_at, heartbeat_at, online_at;
+    bool dial_due;
+    int64_t banned_ms; /* how long the last restriction lasts */
+
+    /* sending */
+    int64_t pause_until; /* for all chats */
+    struct bridge_delay *delays;
+    size_t delay_count;
+    int64_t send_at; /* when a delay or a pause ends */
+
+    /* state.json */
+    enum bridge_state lifecycle;
+    struct volume_state state;
+    struct volume_counters settled; /* as of the last commit */
+    enum bridge_publish publish;
+    bool publish_failed;
+    struct buf qr_payload;
+    bool qr_due, qr_remove_due;
+    char boot_id[40], wa_version[40];
+    char account_pn[WA_JID_TEXT_SIZE], account_lid[WA_JID_TEXT_SIZE];
+    char push_name[128], platform[32];
+
+    /* commands */
+    bool logout_pending;
+    struct volume_control_request logout;
+    bool stop_due;
+    const char *stop_reason;
+};
+
+/* ---- bridge.c ---------------------------------------------------------------------------------- */
+/* Something was fed or changed: settle at the end of this wake-up. */
+void bridge_touch(struct bridge *b);
+/* Takes the transition and starts its action. 0; ERR_STATE when the event means nothing now; ERR_STORE
+ * when keys should be forgotten and could not be (nothing changed then). */
+int bridge_apply(struct bridge *b, enum bridge_event event);
+void bridge_stop(struct bridge *b, const char *reason); /* reason: static text */
+
+/* ---- connection.c ------------------------------------------------------------------------------ */
+void bridge_dial(struct bridge *b);
+void bridge_dial_timeout(struct bridge *b);
+void bridge_settle(struct bridge *b);
+/* Closes link and session in good order; nothing is dialled. */
+void bridge_hang_up(struct bridge *b);
+/* Deletes the keys of this device, durably. */
+int bridge_forget(struct bridge *b);
+
+/* ---- inbound.c --------------------------------------------------------------------------------- */
+/* Write into the open transaction of messages.db; a failure sets store_failed. */
+void bridge_inbound_message(struct bridge *b, const struct wa_incoming *in);
+void bridge_inbound_receipt(struct bridge *b, const struct wa_event *ev);
+
+/* ---- outbound.c -------------------------------------------------------------------------------- */
+/* Gives the session what may go out now; whether there was anything. */
+bool bridge_outbound_pump(struct bridge *b);
+void bridge_outbound_reset(struct bridge *b); /* a new connection: what was under way is queued again */
+void bridge_outbound_acked(struct bridge *b, const struct wa_event *ev);
+void bridge_outbound_resend(struct bridge *b, const struct wa_event *ev);
+
+/* ---- commands.c -------------------------------------------------------------------------------- */
+/* From now on they wait for the loop; they do so also in PID 1, which has no default actions. */
+void bridge_commands_block_signals(void);
+int bridge_commands_open(struct bridge *b, struct err *err);
+void bridge_commands_close(struct bridge *b);
+void bridge_commands_scan(struct bridge *b);
+/* Answers a logout that was waiting for the end of the session. */
+void bridge_commands_session_ended(struct bridge *b, enum bridge_event how);
+
+/* ---- status.c ---------------------------------------------------------------------------------- */
+void bridge_status_open(struct bridge *b);
+/* After a change of the configuration. */
+void bridge_status_config(struct bridge *b);
+void bridge_status_state(struct bridge *b, enum bridge_state state);
+void bridge_status_account(struct bridge *b, const struct wa_event *ev);
+void bridge_status_qr(struct bridge *b, const struct wa_event *ev);
+void bridge_status_error(struct bridge *b, const char *code, const char *fmt, ...)
+    PRINTF_LIKE(3, 4);
+void bridge_status_no_error(struct bridge *b);
+void bridge_status_want(struct bridge *b, enum bridge_publish how);
+/* QR, state, removal of a QR: what is due, in this order. */
+void bridge_status_flush(struct bridge *b);
+/* The last state of the process. */
+void bridge_status_stopped(struct bridge *b, int code, const char *reason);
+
+#endif

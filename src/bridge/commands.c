@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What the portal and the supervisor ask for: files in control/, and signals. */
+#include "bridge/bridge_internal.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/signalfd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+
+static void acknowledge(struct bridge *b, const struct volume_control_request *r, const char *result,
+                        const char *error, const char *detail)
+{
+    struct volume_state *s = &b->state;
+    volume_control_ack(b->control, r, result, error, detail);
+    log_event(LOG_INFO, "command", LOG_STR("name", r->name), LOG_STR("id", r->id),
+              LOG_STR("result", result), LOG_STR("error", error));
+    bytes_copy_text(bytes_text(r->name), s->last_command.name, sizeof(s->last_command.name));
+    bytes_copy_text(bytes_text(r->id), s->last_command.id, sizeof(s->last_command.id));
+    bytes_copy_text(bytes_text(result), s->last_command.result, sizeof(s->last_command.result));
+    s->last_command.at = clock_wall_ms();
+    bridge_status_want(b, BRIDGE_PUBLISH_DURABLE);
+}
+
+static void done(struct bridge *b, const struct volume_control_request *r, const char *detail)
+{
+    acknowledge(b, r, "done", NULL, detail);
+}
+
+static void refuse(struct bridge *b, const struct volume_control_request *r, const char *error)
+{
+    acknowledge(b, r, "refused", error, NULL);
+}
+
+/* ---- reload ------------------------------------------------------------------------------------ */
+
+/* Takes over the keys that may change at run time. */
+static void adopt(struct config *running, const struct config *fresh)
+{
+#define COPY_true(member) memcpy(&running->member, &fresh->member, sizeof(running->member));
+#define COPY_false(member)
+#define X(section, key, member, type, def, min, max, env, reload) COPY_##reload(member)
+    CONFIG_KEYS(X)
+#undef X
+}
+
+static void apply_config(struct bridge *b, const struct config *fresh,
+                         const struct config_replies *replies)
+{
+    enum log_level level;
+    adopt(&b->config, fresh);
+    config_replies_deinit(&b->replies);
+    b->replies = *replies;
+    if (log_level_parse(b->config.log_level, &level) == 0)
+        log_set_level(level);
+    log_set_format(strcmp(b->config.log_format, "text") == 0 ? LOG_TEXT : LOG_JSON);
+    b->heartbeat_at = clock_mono_ms();
+    bridge_status_config(b);
+}
+
+/* The first line of a report: "file:line:column: what is wrong". */
+static void first_problem(struct config_report *report, char *out, size_t size)
+{
+    const char *text = buf_text(&report->text);
+    bytes_copy_text(BYTES(text, strcspn(text, "\n")), out, size);
+}
+
+/* What was applied and what waits for a restart, for the acknowledgement. */
+static int load_again(struct bridge *b, char *detail, size_t size)
+{
+    struct config fresh;
+    struct config_replies replies;
+    struct config_report report = {0};
+    int rc = config_load(&fresh, b->config.path, b->env, &report);
+    if (rc == 0)
+        rc = config_replies_load(&replies, fresh.replies_file, &report);
+    if (rc < 0) {
+        first_problem(&report, detail, size);
+    } else {
+        struct buf applied = {.max = 1024}, restart = {.max = 1024};
+        config_diff(&b->config, &fresh, &applied, &restart);
+        snprintf(detail, size, "applied: %s; needs a restart: %s",
+                 applied.n ? buf_text(&applied) : "none", restart.n ? buf_text(&restart) : "none");
+        buf_deinit(&applied);
+        buf_deinit(&restart);
+        apply_config(b, &fresh, &replies);
+    }
+    config_report_deinit(&report);
+    return rc;
+}
+
+/* request NULL: SIGHUP. */
+static void reload(struct bridge *b, const struct volume_control_request *request)
+{
+    static const char refused[] = "config_refused";
+    char detail[1024];
+    int rc = load_again(b, detail, sizeof(detail));
+    log_event(rc < 0 ? LOG_ERROR : LOG_INFO, "reload", LOG_STR("detail", detail));
+    if (rc < 0)
+        bridge_status_error(b, refused, "%s", detail);
+    else if (strcmp(b->state.last_error.code, refused) == 0)
+        bridge_status_no_error(b);
+    if (request)
+        acknowledge(b, request, rc < 0 ? "failed" : "done", rc < 0 ? detail : NULL,
+                    rc < 0 ? NULL : detail);
+    if (rc == 0)
+        bridge_apply(b, BRIDGE_ON_RELOAD);
+}
+
+/* ---- stop, logout, pair ------------------------------------------------------------------------ */
+
+static void stop(struct bridge *b, const struct volume_control_request *r)
+{
+    done(b, r, NULL);
+    bridge_stop(b, "control/stop");
+}
+
+static void logout(struct bridge *b, const struct volume_control_request *r)
+{
+    if (b->logout_pending) {
+        refuse(b, r, "a logout is under way");
+    } else if (b->lifecycle == BRIDGE_LOGGED_OUT) {
+        if (bridge_forget(b) < 0)
+            acknowledge(b, r, "failed", b->state.last_error.message, NULL);
+        else
+            done(b, r, "was unlinked already; the keys are deleted");
+    } else if (b->session && wa_session_logout(b->session) == 0) {
+        b->logout_pending = true;
+        b->logout = *r;
+        bridge_touch(b);
+    } else {
+        refuse(b, r, "not connected: the server cannot be asked to unlink this device");
+    }
+}
+
+static void pair(struct bridge *b, const struct volume_control_request *r)
+{
+    int rc = bridge_apply(b, BRIDGE_ON_PAIR);
+    if (rc == 0)
+        done(b, r, NULL);
+    else if (rc == ERR_STORE)
+        acknowledge(b, r, "failed", b->state.last_error.message, NULL);
+    else if (b->lifecycle == BRIDGE_PAIRING)
+        done(b, r, "a QR is waiting to be scanned");
+    else
+        refuse(b, r, "this device is linked, or being linked; log out first");
+}
+
+void bridge_commands_session_ended(struct bridge *b, enum bridge_event how)
+{
+    if (!b->logout_pending)
+        return;
+    b->logout_pending = false;
+    if (how != BRIDGE_ON_LOGGED_OUT)
+        acknowledge(b, &b->logout, "failed", "the connection ended before the server agreed", NULL);
+    else if (bridge_forget(b) < 0)
+        acknowledge(b, &b->logout, "failed", b->state.last_error.message, NULL);
+    else
+        done(b, &b->logout, NULL);
+}
+
+/* ---- where they come from ---------------------------------------------------------------------- */
+
+void bridge_commands_scan(struct bridge *b)
+{
+    static void (*const handlers[])(struct bridge * b, const struct volume_control_request *r) = {
+        [VOLUME_COMMAND_STOP] = stop,
+        [VOLUME_COMMAND_RELOAD] = reload,
+        [VOLUME_COMMAND_LOGOUT] = logout,
+        [VOLUME_COMMAND_PAIR] = pair,
+    };
+    struct volume_control_request r;
+    while (!b->stop_due && volume_control_next(b->control, &r) == 1)
+        handlers[r.command](b, &r);
+}
+
+static void on_control(void *ctx)
+{
+    struct bridge *b = ctx;
+    bridge_commands_scan(b);
+    bridge_touch(b);
+}
+
+static void on_signal(void *ctx)
+{
+    struct bridge *b = ctx;
+    struct signalfd_siginfo info;
+    while (read(b->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+        if (info.ssi_signo == SIGHUP)
+            reload(b, NULL);
+        else
+            bridge_stop(b, info.ssi_signo == SIGINT ? "SIGINT" : "SIGTERM");
+    }
+    bridge_touch(b);
+}
+
+static sigset_t our_signals(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    return set;
+}
+
+void bridge_commands_block_signals(void)
+{
+    sigset_t set = our_signals();
+    signal(SIGPIPE, SIG_IGN);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
+static int open_signals(struct bridge *b, struct err *err)
+{
+    sigset_t set = our_signals();
+    b->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (b->signal_fd < 0)
+        return err_sys(err, ERR_SYSTEM, "signals could not be turned into a descriptor");
+    return bridge_loop_watch(b->loop, b->signal_fd, on_signal, b, err);
+}
+
+int bridge_commands_open(struct bridge *b, struct err *err)
+{
+    int rc = open_signals(b, err);
+    if (rc == 0)
+        rc = volume_control_open(&b->control, &b->volume, b->state.process.started_at, err);
+    if (rc == 0 && volume_control_fd(b->control) >= 0)
+        rc = bridge_loop_watch(b->loop, volume_control_fd(b->control), on_control, b, err);
+    return rc;
+}
+
+void bridge_commands_close(struct bridge *b)
+{
+    if (b->logout_pending)
+        acknowledge(b, &b->logout, "failed", "the bridge was stopped", NULL);
+    b->logout_pending = false;
+    volume_control_close(b->control);
+    b->control = NULL;
+    if (b->signal_fd >= 0)
+        close(b->signal_fd);
+    b->signal_fd = -1;
+}

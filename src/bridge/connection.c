@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Link and session: from the dial to the end, and the one settling step in between. */
+#include "bridge/bridge_internal.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "bridge/policy.h"
+
+#define DIAL_TIMEOUT_MS 20000 /* protocol/01 section 1 */
+#define RATE_EXTRA_ATTEMPTS 5 /* protocol/01 section 10.3, stream error 429 */
+
+/* ---- the end of a connection ------------------------------------------------------------------- */
+
+static void schedule_retry(struct bridge *b, bool at_once, int extra_attempts)
+{
+    int64_t now = clock_mono_ms(), delay = 0;
+    const struct config *c = &b->config;
+    if (!at_once) {
+        int attempt = ++b->state.reconnect.attempt;
+        uint32_t random;
+        b->host.random(b->host.ctx, (uint8_t *)&random, sizeof(random));
+        delay = attempt > c->reconnect_max_attempts
+                    ? c->reconnect_max_ms
+                    : bridge_backoff_ms(attempt + extra_attempts, c->reconnect_initial_ms,
+                                        c->reconnect_max_ms, random);
+    }
+    b->retry_at = now + delay;
+    b->state.reconnect.next_at = clock_wall_ms() + delay;
+    bridge_status_want(b, BRIDGE_PUBLISH_LIGHT);
+}
+
+/* The reason is shown until a login succeeds; a long row of failures is a reason of its own. */
+static void say_lost(struct bridge *b, const char *code, const char *text, const char *advice)
+{
+    int attempt = b->state.reconnect.attempt;
+    const char *blank = advice[0] ? " " : "";
+    if (attempt >= b->config.reconnect_max_attempts)
+        bridge_status_error(b, "reconnect_exhausted",
+                            "%d attempts failed; tried on, slowly. The last one: %s: %s.%s%s", attempt,
+                            code, text, blank, advice);
+    else
+        bridge_status_error(b, code, "%s.%s%s", text, blank, advice);
+}
+
+static void forget_connection(struct bridge *b)
+{
+    wa_session_close(b->session);
+    b->session = NULL;
+    b->ended = (struct wa_event){.type = WA_EVENT_QR};
+    b->may_send = b->settle_due = false;
+    b->dial_until = b->stable_at = b->online_at = CLOCK_NEVER;
+}
+
+/* No link and no session are left; what follows is the lifecycle's. */
+static void lost(struct bridge *b, const char *code, const char *text, const char *advice,
+                 int extra_attempts)
+{
+    bool stable = b->online_at != CLOCK_NEVER &&
+                  clock_mono_ms() - b->online_at >= BRIDGE_STABLE_MS;
+    forget_connection(b);
+    if (stable)
+        b->state.reconnect.attempt = 0;
+    schedule_retry(b, stable, extra_attempts);
+    say_lost(b, code, text, advice);
+    bridge_apply(b, BRIDGE_ON_LOST);
+    bridge_commands_session_ended(b, BRIDGE_ON_LOST);
+}
+
+/* Nothing of the session may leave any more: what it did since the last commit is undone. */
+static void drop_for_store(struct bridge *b, const struct err *err)
+{
+    store_messages_rollback(b->messages);
+    store_keys_rollback(b->keys);
+    bridge_link_abort(b->link);
+    b->link = NULL;
+    b->store_failed = false;
+    b->state.counters = b->settled;
+    lost(b, wa_close_code(WA_CLOSE_STORE), err->text,
+         "Nothing was acknowledged, so nothing is lost; free space on the volumes.", 0);
+}
+
+static void session_ended(struct bridge *b)
+{
+    enum wa_close why = b->ended.u.closed.why;
+    int64_t banned_s = b->ended.u.closed.retry_after_s;
+    struct err err = b->ended.u.closed.err;
+    enum bridge_event event = bridge_lifecycle_of_close(why, banned_s);
+    bridge_link_close(b->link);
+    b->link = NULL;
+    log_event(LOG_INFO, "session_closed", LOG_STR("why", wa_close_code(why)),
+              LOG_STR("text", err.text));
+    if (event == BRIDGE_ON_LOST) {
+        lost(b, wa_close_code(why), err.text, wa_close_advice(why),
+             why == WA_CLOSE_RATE ? RATE_EXTRA_ATTEMPTS : 0);
+        return;
+    }
+    forget_connection(b);
+    b->banned_ms = banned_s * 1000;
+    if (event != BRIDGE_ON_RESTART && event != BRIDGE_ON_EXPIRED)
+        bridge_status_error(b, wa_close_code(why), "%s. %s", err.text, wa_close_advice(why));
+    bridge_apply(b, event);
+    bridge_commands_session_ended(b, event);
+}
+
+/* ---- settle ------------------------------------------------------------------------------------ */
+
+static void on_connected(struct bridge *b, const struct wa_event *ev)
+{
+    bridge_status_account(b, ev);
+    bridge_status_no_error(b);
+    b->online_at = clock_mono_ms();
+    b->stable_at = b->online_at + BRIDGE_STABLE_MS;
+    b->state.reconnect.next_at = 0;
+    if (b->was_online)
+        b->state.counters.reconnects++;
+    b->was_online = true;
+    bridge_outbound_reset(b);
+    bridge_apply(b, BRIDGE_ON_CONNECTED);
+}
+
+static void take_event(struct bridge *b, const struct wa_event *ev)
+{
+    switch (ev->type) {
+    case WA_EVENT_QR:
+        bridge_status_qr(b, ev);
+        bridge_apply(b, BRIDGE_ON_QR);
+        break;
+    case WA_EVENT_PAIRED:
+        bridge_status_account(b, ev);
+        bridge_apply(b, BRIDGE_ON_PAIRED);
+        break;
+    case WA_EVENT_CONNECTED:
+        on_connected(b, ev);
+        break;
+    case WA_EVENT_OFFLINE_DONE:
+        b->may_send = true;
+        log_event(LOG_INFO, "backlog_done");
+        break;
+    case WA_EVENT_MESSAGE:
+        bridge_inbound_message(b, &ev->u.message);
+        break;
+    case WA_EVENT_RECEIPT:
+        bridge_inbound_receipt(b, ev);
+        break;
+    case WA_EVENT_ACKED:
+    case WA_EVENT_SEND_FAILED:
+        bridge_outbound_acked(b, ev);
+        break;
+    case WA_EVENT_RESEND:
+        bridge_outbound_resend(b, ev);
+        break;
+    case WA_EVENT_CLOSED:
+        b->ended = *ev;
+        break;
+    }
+}
+
+static void work(struct bridge *b)
+{
+    struct wa_event ev;
+    do {
+        while (!b->store_failed && wa_session_next(b->session, &ev) == 1)
+            take_event(b, &ev);
+    } while (!b->store_failed && bridge_outbound_pump(b));
+}
+
+static int commit(struct bridge *b, struct err *err)
+{
+    if (b->store_failed)
+        return err_set(err, ERR_STORE, "messages.db: %s", store_messages_error(b->messages));
+    if (b->ended.type == WA_EVENT_CLOSED && b->ended.u.closed.why == WA_CLOSE_STORE)
+        return err_set(err, ERR_STORE, "keys.db: %s", store_keys_error(b->keys));
+    int rc = store_messages_commit(b->messages, err);
+    return rc < 0 ? rc : store_keys_commit(b->keys, err);
+}
+
+void bridge_settle(struct bridge *b)
+{
+    struct err err;
+    b->settle_due = false;
+    if (!b->session)
+        return;
+    work(b);
+    if (commit(b, &err) < 0) {
+        drop_for_store(b, &err);
+        return;
+    }
+    b->settled = b->state.counters;
+    if (b->link && bridge_link_send(b->link, wa_session_output(b->session)) < 0) {
+        bridge_link_abort(b->link);
+        b->link = NULL;
+        lost(b, "link_stuck", "the server takes nothing any more", "", 0);
+    } else if (b->ended.type == WA_EVENT_CLOSED) {
+        session_ended(b);
+    }
+}
+
+/* ---- the link ---------------------------------------------------------------------------------- */
+
+static void on_opened(void *ctx)
+{
+    struct bridge *b = ctx;
+    struct err err;
+    b->dial_until = CLOCK_NEVER;
+    if (wa_session_open(&b->session, &b->session_config, &b->host, &err) == 0) {
+        bridge_touch(b);
+        return;
+    }
+    b->session = NULL;
+    drop_for_store(b, &err);
+    bridge_touch(b);
+}
+
+static void on_received(void *ctx, struct bytes data)
+{
+    struct bridge *b = ctx;
+    if (!b->session)
+        return;
+    b->state.last_seen_at = clock_wall_ms();
+    wa_session_feed(b->session, data);
+    bridge_touch(b);
+}
+
+static void on_closed(void *ctx, const char *why)
+{
+    struct bridge *b = ctx;
+    b->link = NULL;
+    bridge_settle(b); /* what was received before is kept, and may say why */
+    if (b->session)
+        lost(b, "connection_lost", why, "", 0);
+    else if (b->dial_until != CLOCK_NEVER)
+        lost(b, "not_reached", why, "", 0);
+    bridge_touch(b);
+}
+
+void bridge_dial(struct bridge *b)
+{
+    const struct bridge_link_events events = {
+        .ctx = b, .opened = on_opened, .received = on_received, .closed = on_closed};
+    struct err err;
+    b->dial_due = false;
+    b->retry_at = CLOCK_NEVER;
+    b->state.reconnect.next_at = 0;
+    if (b->link)
+        return;
+    log_event(LOG_INFO, "dialling", LOG_INT("attempt", b->state.reconnect.attempt));
+    b->dial_until = clock_mono_ms() + DIAL_TIMEOUT_MS;
+    b->link = bridge_link_dial(b->loop, b->config.endpoint, &events, &err);
+    if (!b->link)
+        lost(b, "not_reached", err.text, "", 0);
+}
+
+void bridge_dial_timeout(struct bridge *b)
+{
+    bridge_link_abort(b->link);
+    b->link = NULL;
+    lost(b, "not_reached", "the server did not answer in time", "", 0);
+}
+
+void bridge_hang_up(struct bridge *b)
+{
+    bridge_settle(b);
+    bridge_link_close(b->link);
+    b->link = NULL;
+    forget_connection(b);
+    b->retry_at = CLOCK_NEVER;
+    b->dial_due = false;
+}
+
+int bridge_forget(struct bridge *b)
+{
+    struct err err;
+    if (wa_device_forget(&b->host) < 0 || store_keys_commit(b->keys, &err) < 0) {
+        store_keys_rollback(b->keys);
+        bridge_status_error(b, wa_close_code(WA_CLOSE_STORE), "the keys could not be deleted: %s",
+                            store_keys_error(b->keys));
+        return ERR_STORE;
+    }
+    b->account_pn[0] = b->account_lid[0] = b->push_name[0] = b->platform[0] = '\0';
+    log_event(LOG_INFO, "keys_forgotten");
+    return 0;
+}

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What came in: a row, and in the same transaction the reply that is meant to follow (D1, D3). */
+#include "bridge/bridge_internal.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "bridge/policy.h"
+#include "bridge/reply.h"
+
+#define REPLY_MAX 16384 /* bytes of a rendered reply */
+
+/* The address forms of one party as texts; "" where unknown. */
+struct forms {
+    char main[WA_JID_TEXT_SIZE], pn[WA_JID_TEXT_SIZE], lid[WA_JID_TEXT_SIZE];
+};
+
+static void make_forms(struct forms *f, const struct wa_jid *jid, const struct wa_jid *pn,
+                       const struct wa_jid *lid)
+{
+    struct wa_jid bare = wa_jid_bare(jid);
+    wa_jid_text(pn, f->pn);
+    wa_jid_text(lid, f->lid);
+    if (f->lid[0])
+        memcpy(f->main, f->lid, sizeof(f->main));
+    else if (f->pn[0])
+        memcpy(f->main, f->pn, sizeof(f->main));
+    else
+        wa_jid_text(&bare, f->main);
+}
+
+static const char *or_null(const char *text)
+{
+    return text[0] ? text : NULL;
+}
+
+static bool is_recorded(const struct wa_incoming *in)
+{
+    return in->content->kind != WA_KIND_NONE && in->content->kind != WA_KIND_PROTOCOL &&
+           (in->group || wa_jid_is_user(&in->chat));
+}
+
+static int record(struct bridge *b, const struct wa_incoming *in, const struct forms *chat,
+                  int64_t *id)
+{
+    struct forms sender;
+    make_forms(&sender, &in->sender, &in->sender_pn, &in->sender_lid);
+    const struct store_inbound row = {
+        .wa_id = in->id,
+        .chat = chat->main,
+        .chat_pn = or_null(chat->pn),
+        .chat_lid = or_null(chat->lid),
+        .sender = sender.main,
+        .sender_pn = or_null(sender.pn),
+        .sender_lid = or_null(sender.lid),
+        .sender_name = in->push_name,
+        .from_me = in->from_me,
+        .offline = in->offline,
+        .kind = wa_kind_text(in->content->kind),
+        .text = in->content->text,
+        .quoted_id = in->content->quoted_id,
+        .fault = in->fault,
+        .sent_at = in->timestamp_s * 1000,
+        .received_at = clock_wall_ms(),
+    };
+    return store_messages_record(b->messages, &row, id);
+}
+
+/* ---- the reply --------------------------------------------------------------------------------- */
+
+static int intend(struct bridge *b, const struct wa_incoming *in, const struct forms *chat,
+                  int64_t reply_to, const char *intent, struct bytes text)
+{
+    const struct wa_device *device = wa_session_device(b->session);
+    struct wa_jid own = wa_jid_bare(&device->pn);
+    char wa_id[WA_MESSAGE_ID_SIZE], target[WA_JID_TEXT_SIZE], sender[WA_JID_TEXT_SIZE];
+    uint8_t random[16];
+    b->host.random(b->host.ctx, random, sizeof(random));
+    wa_message_id(wa_id, clock_wall_ms() / 1000, own.user, random);
+    const struct store_outbound out = {
+        .wa_id = wa_id,
+        .chat = chat->main,
+        .target = wa_jid_text(&in->chat, target),
+        .sender = wa_jid_text(&own, sender),
+        .text = text,
+        .intent = intent,
+        .created_at = clock_wall_ms(),
+    };
+    int64_t queued = store_messages_count_queued_in(b->messages, chat->main), id;
+    if (queued < 0)
+        return ERR_STORE;
+    int rc = store_messages_intend(b->messages, &out, reply_to, &id);
+    if (rc != 1 || queued < b->config.queue_per_chat)
+        return rc;
+    b->state.counters.queue_overflow++;
+    return store_messages_set_dropped(b->messages, id, "queue_overflow");
+}
+
+static int reply(struct bridge *b, const struct wa_incoming *in, const struct forms *chat,
+                 int64_t reply_to)
+{
+    const struct bridge_reply_values values = {
+        .business_name = bytes_text(b->config.business_name),
+        .customer_name = in->push_name,
+    };
+    const char *intent;
+    struct buf text;
+    buf_init(&text, REPLY_MAX);
+    int rc = bridge_reply(&b->replies, in->content->text, &values, &intent, &text);
+    if (rc == 0)
+        rc = intend(b, in, chat, reply_to, intent, buf_bytes(&text));
+    else if (rc < 0)
+        log_event(LOG_WARN, "reply_too_long", LOG_STR("intent", intent));
+    buf_deinit(&text);
+    return rc == ERR_LIMIT ? 0 : rc;
+}
+
+static int answer(struct bridge *b, const struct wa_incoming *in, const struct forms *chat,
+                  int64_t id)
+{
+    const struct bridge_asked asked = {
+        .kind = in->content->kind,
+        .has_text = in->content->text.n > 0,
+        .from_me = in->from_me,
+        .group = in->group,
+        .age_s = clock_wall_ms() / 1000 - in->timestamp_s,
+    };
+    enum bridge_answer decided = bridge_answer_decide(&asked, &b->config);
+    if (decided == BRIDGE_ANSWER)
+        return reply(b, in, chat, id);
+    log_event(LOG_DEBUG, "not_answered", LOG_INT("row", id),
+              LOG_STR("why", bridge_answer_name(decided)));
+    return 0;
+}
+
+/* ---- events ------------------------------------------------------------------------------------ */
+
+void bridge_inbound_message(struct bridge *b, const struct wa_incoming *in)
+{
+    struct forms chat;
+    int64_t id = 0;
+    if (!is_recorded(in))
+        return;
+    make_forms(&chat, &in->chat, &in->chat_pn, &in->chat_lid);
+    int rc = record(b, in, &chat, &id);
+    if (rc == 0)
+        b->state.counters.duplicates++;
+    if (rc == 1)
+        b->state.counters.recorded++;
+    if (in->retry > 0)
+        b->state.counters.retries_asked++;
+    char masked[64];
+    log_event(LOG_DEBUG, "message_in", LOG_INT("row", id),
+              LOG_STR("chat", log_mask(bytes_text(chat.main), masked)),
+              LOG_STR("kind", wa_kind_text(in->content->kind)), LOG_BOOL("new", rc == 1),
+              LOG_BYTES(b->config.log_content ? "text" : NULL, in->content->text));
+    if (rc == 1 && !in->fault)
+        rc = answer(b, in, &chat, id);
+    if (rc == ERR_STORE)
+        b->store_failed = true;
+    else if (rc < 0)
+        log_event(LOG_WARN, "message_not_recorded", LOG_STR("error", err_name(rc)));
+}
+
+void bridge_inbound_receipt(struct bridge *b, const struct wa_event *ev)
+{
+    int64_t at = ev->u.receipt.timestamp_s ? ev->u.receipt.timestamp_s * 1000 : clock_wall_ms();
+    bool read = ev->u.receipt.type != WA_RECEIPT_DELIVERED;
+    for (size_t i = 0; i < ev->u.receipt.count && !b->store_failed; i++) {
+        struct bytes id = ev->u.receipt.ids[i];
+        int rc = read ? store_messages_set_read(b->messages, id, at)
+                      : store_messages_set_delivered(b->messages, id, at);
+        b->store_failed = rc < 0;
+    }
+}

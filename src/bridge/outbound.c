@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The queue of messages.db, through the rate limit, to the session; and what became of each. */
+#include "bridge/bridge_internal.h"
+
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "bridge/policy.h"
+
+#define DELAYS_MAX 1024
+
+/* What left in the current window; read once per round, then counted along. */
+struct window {
+    bool known;
+    int64_t sent, warnings;
+};
+
+static void delay_chat(struct bridge *b, const char *chat, int64_t ms)
+{
+    int64_t now = clock_mono_ms();
+    if (b->delay_count == DELAYS_MAX) {
+        b->pause_until = now + ms;
+        return;
+    }
+    b->delays = err_realloc(b->delays, (b->delay_count + 1) * sizeof(*b->delays));
+    struct bridge_delay *d = &b->delays[b->delay_count++];
+    bytes_copy_text(bytes_text(chat), d->chat, sizeof(d->chat));
+    d->until = now + ms;
+}
+
+static void forget_passed_delays(struct bridge *b, int64_t now)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < b->delay_count; i++)
+        if (b->delays[i].until > now)
+            b->delays[kept++] = b->delays[i];
+    b->delay_count = kept;
+}
+
+static bool must_wait(const struct bridge *b, const char *chat)
+{
+    for (size_t i = 0; i < b->delay_count; i++)
+        if (strcmp(b->delays[i].chat, chat) == 0)
+            return true;
+    return false;
+}
+
+static int64_t next_due(const struct bridge *b, int64_t now)
+{
+    if (b->pause_until > now)
+        return b->pause_until;
+    int64_t first = CLOCK_NEVER;
+    for (size_t i = 0; i < b->delay_count; i++)
+        if (b->delays[i].until < first)
+            first = b->delays[i].until;
+    return first;
+}
+
+/* ---- the rate limit ---------------------------------------------------------------------------- */
+
+static int read_window(struct bridge *b, struct window *w)
+{
+    int64_t since = clock_wall_ms() - BRIDGE_RATE_WINDOW_MS;
+    int64_t all = store_messages_count_sent_since(b->messages, since, true);
+    w->sent = store_messages_count_sent_since(b->messages, since, false);
+    w->warnings = all - w->sent;
+    w->known = true;
+    return all < 0 || w->sent < 0 ? ERR_STORE : 0;
+}
+
+/* What left before was counted then. */
+static enum bridge_rate rate(const struct bridge *b, const struct store_queued *q,
+                             const struct window *w)
+{
+    return q->attempts > 0 ? BRIDGE_RATE_SEND : bridge_rate_decide(&b->config, w->sent, w->warnings);
+}
+
+/* ---- sending ----------------------------------------------------------------------------------- */
+
+static void mark_answered(struct bridge *b, const struct store_queued *q, const struct wa_jid *to)
+{
+    if (b->config.read_receipts && q->reply_to && q->quoted_wa_id && q->attempts == 0)
+        wa_session_mark_read(b->session, to, NULL, bytes_text(q->quoted_wa_id));
+}
+
+/* 1 given to the session, 0 dropped or refused for good, ERR_LIMIT or ERR_STATE: not now, ERR_STORE. */
+static int dispatch(struct bridge *b, const struct store_queued *q, struct window *w)
+{
+    enum bridge_rate verdict = rate(b, q, w);
+    int64_t id = q->id;
+    if (verdict == BRIDGE_RATE_DROP) {
+        b->state.counters.rate_limited++;
+        return store_messages_set_dropped(b->messages, id, "rate_limit");
+    }
+    bool warn = verdict == BRIDGE_RATE_WARN;
+    struct wa_outgoing out = {
+        .id = q->wa_id,
+        .text.text = warn ? bytes_text(b->config.rate_limit_warning) : q->text,
+    };
+    int rc = wa_jid_parse(&out.to, bytes_text(q->target));
+    if (rc == 0)
+        rc = wa_session_send(b->session, &out);
+    if (rc == ERR_LIMIT || rc == ERR_STATE)
+        return rc;
+    if (rc < 0) {
+        AUTO_FREE char *wa_id = err_strdup(q->wa_id);
+        log_event(LOG_WARN, "message_refused", LOG_INT("row", id), LOG_STR("error", err_name(rc)));
+        return store_messages_set_failed(b->messages, bytes_text(wa_id), err_name(rc)) < 0
+                   ? ERR_STORE
+                   : 0;
+    }
+    mark_answered(b, q, &out.to);
+    log_event(LOG_DEBUG, "message_out", LOG_INT("row", id), LOG_BOOL("warning", warn));
+    *(warn ? &w->warnings : &w->sent) += q->attempts == 0;
+    b->state.counters.rate_limited += warn;
+    if (warn && store_messages_replace_text(b->messages, id, out.text.text, STORE_INTENT_WARNING) < 0)
+        return ERR_STORE;
+    return store_messages_set_sending(b->messages, id, clock_wall_ms()) < 0 ? ERR_STORE : 1;
+}
+
+bool bridge_outbound_pump(struct bridge *b)
+{
+    struct window w = {0};
+    struct store_queued q;
+    int64_t now = clock_mono_ms(), after = 0;
+    int rc = 0, found = 0;
+    bool any = false;
+    b->send_at = CLOCK_NEVER;
+    if (!b->may_send || b->logout_pending || !wa_session_connected(b->session))
+        return false;
+    forget_passed_delays(b, now);
+    b->send_at = next_due(b, now);
+    if (b->pause_until > now)
+        return false;
+    while (rc >= 0 && (found = store_messages_next_queued(b->messages, after, &q)) == 1) {
+        after = q.id;
+        if (must_wait(b, q.chat))
+            continue;
+        if (!w.known) {
+            rc = read_window(b, &w);
+            after = 0; /* reading used up the borrowed row */
+            continue;
+        }
+        rc = dispatch(b, &q, &w);
+        any = any || rc >= 0;
+    }
+    if (found < 0 || rc == ERR_STORE)
+        b->store_failed = true;
+    return any;
+}
+
+void bridge_outbound_reset(struct bridge *b)
+{
+    b->may_send = false;
+    b->pause_until = 0;
+    b->delay_count = 0;
+    if (store_messages_requeue(b->messages) < 0)
+        b->store_failed = true;
+}
+
+/* ---- what became of it ------------------------------------------------------------------------- */
+
+static int set_failed(struct bridge *b, struct bytes id, const struct wa_event *ev)
+{
+    char why[128];
+    if (ev->type == WA_EVENT_SEND_FAILED)
+        snprintf(why, sizeof(why), "%s", ev->u.ack.text);
+    else
+        snprintf(why, sizeof(why), "%u", ev->u.ack.error);
+    log_event(LOG_WARN, "message_failed", LOG_BYTES("id", id), LOG_STR("why", why));
+    return store_messages_set_failed(b->messages, id, why);
+}
+
+static int not_sent(struct bridge *b, struct bytes id, const struct wa_event *ev)
+{
+    struct store_queued q;
+    bool account;
+    int rc = store_messages_find_sent(b->messages, id, &q);
+    if (rc <= 0)
+        return rc;
+    int64_t wait = bridge_resend_after(ev->u.ack.error, q.attempts, &account);
+    if (wait < 0)
+        return set_failed(b, id, ev);
+    log_event(LOG_INFO, "message_waits", LOG_INT("row", q.id), LOG_INT("ms", wait),
+              LOG_INT("error", ev->u.ack.error), LOG_STR("why", ev->u.ack.text));
+    if (account)
+        b->pause_until = clock_mono_ms() + wait;
+    else
+        delay_chat(b, q.chat, wait);
+    rc = store_messages_set_queued(b->messages, q.id);
+    return rc == ERR_STATE ? 0 : rc; /* a receipt was faster */
+}
+
+void bridge_outbound_acked(struct bridge *b, const struct wa_event *ev)
+{
+    struct bytes id = ev->u.ack.id;
+    int64_t at = ev->u.ack.timestamp_s ? ev->u.ack.timestamp_s * 1000 : clock_wall_ms();
+    bool accepted = ev->type == WA_EVENT_ACKED && ev->u.ack.error == 0;
+    int rc = accepted ? store_messages_set_sent(b->messages, id, at) : not_sent(b, id, ev);
+    if (rc < 0)
+        b->store_failed = true;
+}
+
+/* A device gets again only what was meant for its user, or what one of our own devices lacks. */
+static bool may_have(const struct bridge *b, const struct wa_event *ev, const char *target)
+{
+    struct wa_jid to, device = wa_jid_bare(&ev->u.resend.device);
+    if (wa_jid_parse(&to, bytes_text(target)) < 0 ||
+        !bridge_records_same_user(&b->host, &to, &ev->u.resend.chat))
+        return false;
+    return wa_device_is_own(wa_session_device(b->session), &ev->u.resend.device) ||
+           bridge_records_same_user(&b->host, &to, &device);
+}
+
+void bridge_outbound_resend(struct bridge *b, const struct wa_event *ev)
+{
+    struct store_queued q;
+    int rc = store_messages_find_sent(b->messages, ev->u.resend.id, &q);
+    if (rc < 0)
+        b->store_failed = true;
+    if (rc != 1 || !may_have(b, ev, q.target))
+        return;
+    struct wa_outgoing out = {.id = q.wa_id, .text.text = q.text};
+    if (wa_jid_parse(&out.to, bytes_text(q.target)) == 0)
+        rc = wa_session_resend(b->session, ev, &out);
+    log_event(LOG_INFO, "message_again", LOG_INT("row", q.id), LOG_INT("count", ev->u.resend.count),
+              LOG_STR("result", err_name(rc < 0 ? rc : 0)));
+}

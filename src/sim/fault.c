@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "sim/fault.h"
+
+#include <string.h>
+
+static const char *const names[SIM_FAULT_COUNT] = {
+#define X(symbol, name) name,
+    SIM_FAULTS(X)
+#undef X
+};
+
+const char *sim_fault_text(enum sim_fault f)
+{
+    return names[f];
+}
+
+int sim_fault_parse(const char *text, enum sim_fault *out)
+{
+    for (int i = 0; i < SIM_FAULT_COUNT; i++) {
+        if (strcmp(names[i], text) == 0) {
+            *out = (enum sim_fault)i;
+            return 0;
+        }
+    }
+    return ERR_NOT_FOUND;
+}
+
+bool sim_fault_take(struct sim_faults *set, enum sim_fault f)
+{
+    if (set->left[f] == 0)
+        return false;
+    if (set->left[f] != UINT32_MAX)
+        set->left[f]--;
+    return true;
+}
+
+void sim_faults_merge(struct sim_faults *set, const struct sim_faults *more)
+{
+    for (int i = 0; i < SIM_FAULT_COUNT; i++)
+        if (more->left[i])
+            set->left[i] = more->left[i];
+    if (more->left[SIM_FAULT_DELAY])
+        set->delay_ms = more->delay_ms;
+    if (more->left[SIM_FAULT_STREAM_ERROR])
+        memcpy(set->code, more->code, sizeof set->code);
+    if (more->left[SIM_FAULT_FAILURE])
+        memcpy(set->reason, more->reason, sizeof set->reason);
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Faults that a test asks for. Each device has a set, and the connection to come has one, which the
+ * connection takes over. Some act at once (sim_fault_apply), the others are looked at where they bite.
+ */
+#ifndef SIM_FAULT_H
+#define SIM_FAULT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+/* X(symbol, name in the control interface) */
+#define SIM_FAULTS(X)                                                                              \
+    X(SIM_FAULT_CLOSE, "close")                                                                    \
+    X(SIM_FAULT_HALF_OPEN, "half_open")                                                            \
+    X(SIM_FAULT_DELAY, "delay")                                                                    \
+    X(SIM_FAULT_DUPLICATE, "duplicate")                                                            \
+    X(SIM_FAULT_DROP_ACKS, "drop_acks")                                                            \
+    X(SIM_FAULT_BAD_CERTIFICATE, "bad_certificate")                                                \
+    X(SIM_FAULT_BAD_CERTIFICATE_SIGNATURE, "bad_certificate_signature")                            \
+    X(SIM_FAULT_BAD_SERVER_MAC, "bad_server_mac")                                                  \
+    X(SIM_FAULT_TRUNCATED_FRAME, "truncated_frame")                                                \
+    X(SIM_FAULT_OVERLONG_FRAME, "overlong_frame")                                                  \
+    X(SIM_FAULT_MALFORMED_NODE, "malformed_node")                                                  \
+    X(SIM_FAULT_ZIP_BOMB, "zip_bomb")                                                              \
+    X(SIM_FAULT_DEEP_NODE, "deep_node")                                                            \
+    X(SIM_FAULT_WRONG_ADV_HMAC, "wrong_adv_hmac")                                                  \
+    X(SIM_FAULT_WRONG_ADV_SIGNATURE, "wrong_adv_signature")                                        \
+    X(SIM_FAULT_STREAM_ERROR, "stream_error")                                                      \
+    X(SIM_FAULT_FAILURE, "failure")                                                                \
+    X(SIM_FAULT_CORRUPT_NEXT_MESSAGE, "corrupt_next_message")                                      \
+    X(SIM_FAULT_NO_PREKEYS, "no_prekeys")                                                          \
+    X(SIM_FAULT_SILENT, "silent")
+
+enum sim_fault {
+#define X(symbol, name) symbol,
+    SIM_FAULTS(X)
+#undef X
+        SIM_FAULT_COUNT
+};
+
+struct sim_faults {
+    /* How often each still strikes; UINT32_MAX means until it is cleared. */
+    uint32_t left[SIM_FAULT_COUNT];
+    uint32_t delay_ms;
+    char code[8];   /* stream_error */
+    char reason[8]; /* failure */
+};
+
+const char *sim_fault_text(enum sim_fault f);
+/* 0, or ERR_NOT_FOUND. */
+int sim_fault_parse(const char *text, enum sim_fault *out);
+/* Whether f strikes now; counts it down. */
+bool sim_fault_take(struct sim_faults *set, enum sim_fault f);
+/* Adds what more holds. */
+void sim_faults_merge(struct sim_faults *set, const struct sim_faults *more);
+
+#endif

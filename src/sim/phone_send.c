@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "base/clock.h"
+#include "base/log.h"
+#include "sim/deflate.h"
+#include "sim/notify.h"
+#include "sim/pb.h"
+#include "sim/phone_internal.h"
+#include "sim/stanza.h"
+#include "wa/pairing.h"
+
+#define GREETING_MAX 4096
+#define ID_RANDOM 15 /* bytes: "AC" and 30 digits, as Android makes them */
+
+/* ---- sessions and ciphertexts ------------------------------------------------------------------- */
+
+static bool vouched_for(const struct sim_device *d, struct bytes blob, const struct wa_bundle *b)
+{
+    struct bytes account_key = BYTES_ARRAY(d->account->devices->keys.identity);
+
+    return sim_device_is_primary(d) || wa_pairing_verify_companion(blob, b->identity, account_key) >= 0;
+}
+
+static int ensure_session(struct sim_phone *p, struct sim_device *d)
+{
+    struct wa_jid peer = sim_phone_peer(d);
+    struct wa_bundle bundle;
+    int rc = wa_signal_has_session(p->signal, &peer);
+
+    if (rc != 0)
+        return rc == 1 ? 0 : rc;
+    rc = sim_device_take_bundle(d, &bundle);
+    if (rc != 0)
+        return rc;
+    if (!vouched_for(d, BYTES(d->identity, d->identity_len), &bundle))
+        return ERR_AUTH;
+    return wa_signal_process_bundle(p->signal, &peer, &bundle);
+}
+
+/* Appends <enc> with message, padded and sealed for one device. */
+static int put_enc(struct sim_phone *p, struct wa_node *parent, struct sim_device *d,
+                   struct bytes message, unsigned count)
+{
+    struct wa_jid peer = sim_phone_peer(d);
+    struct buf AUTO_BUF padded, AUTO_BUF sealed;
+    enum wa_enc_type type;
+    struct wa_node *enc;
+    uint8_t random;
+    int rc;
+
+    buf_init(&padded, WA_ENC_MAX);
+    buf_init(&sealed, WA_ENC_MAX);
+    sim_random_bytes(&p->sim->random, &random, 1);
+    rc = ensure_session(p, d);
+    if (rc == 0)
+        rc = wa_padding_add(&padded, message, random);
+    if (rc == 0)
+        rc = wa_signal_encrypt(p->signal, &peer, buf_bytes(&padded), &type, &sealed);
+    if (rc != 0)
+        return rc;
+    enc = wa_node_child(parent, "enc");
+    wa_node_set(enc, "v", "2");
+    wa_node_set(enc, "type", wa_enc_text(type));
+    if (count)
+        wa_node_set_u64(enc, "count", count);
+    wa_node_set_data(enc, buf_bytes(&sealed));
+    return 0;
+}
+
+static void put_participant(struct sim_phone *p, struct wa_node *participants, struct sim_device *d,
+                            const struct wa_jid *like, struct bytes message)
+{
+    struct wa_jid jid = sim_device_jid(d, like);
+    struct wa_node *to = wa_node_new(participants->arena, "to");
+    int rc = put_enc(p, to, d, message, 0);
+
+    if (rc != 0) {
+        char text[WA_JID_TEXT_SIZE];
+
+        log_event(LOG_WARN, "sim_no_session", LOG_STR("device", wa_jid_text(&jid, text)),
+                  LOG_STR("why", err_name(rc)));
+        return;
+    }
+    wa_node_set_jid(to, "jid", &jid);
+    wa_node_append(participants, to);
+}
+
+/* ---- sending ------------------------------------------------------------------------------------ */
+
+static struct sim_sent *remember(struct sim_phone *p, const char *id, struct sim_account *to,
+                                 struct bytes message)
+{
+    struct sim_sent *sent = err_malloc(sizeof *sent + message.n), *old;
+
+    *sent = (struct sim_sent){.to = to, .n = message.n};
+    bytes_copy_text(bytes_text(id), sent->id, sizeof sent->id);
+    memcpy(sent->message, message.p, message.n);
+    sim_table_put(&p->sent_by_id, bytes_text(sent->id), sent);
+    old = sim_ring_put(&p->sent, sent);
+    if (old) {
+        sim_table_remove(&p->sent_by_id, bytes_text(old->id));
+        free(old);
+    }
+    return sent;
+}
+
+static int wrap_own_copy(const struct sim_sent *sent, const struct wa_jid *to, struct buf *out)
+{
+    char text[WA_JID_TEXT_SIZE];
+
+    return wa_message_build_device_sent(out, wa_jid_text(to, text), BYTES(sent->message, sent->n));
+}
+
+/* How this account's messages name people on the wire. */
+static const struct wa_jid *addressing(const struct sim_phone *p)
+{
+    const struct sim_account *a = p->device->account;
+
+    return a->pn_addressed ? &a->pn : &a->lid;
+}
+
+static void fan_out(struct sim_phone *p, const struct sim_sent *sent)
+{
+    struct wa_jid to = sim_account_jid(sent->to, addressing(p));
+    struct sim_account *own = p->device->account;
+    struct arena AUTO_ARENA arena;
+    struct buf AUTO_BUF copy;
+    struct wa_node *message, *participants;
+
+    arena_init(&arena);
+    buf_init(&copy, WA_MESSAGE_MAX);
+    message = wa_node_new(&arena, "message");
+    wa_node_set(message, "id", sent->id);
+    wa_node_set_jid(message, "to", &to);
+    wa_node_set(message, "type", "text");
+    participants = wa_node_child(message, "participants");
+    for (struct sim_device *d = sent->to->devices; d && sent->to != own; d = d->next)
+        put_participant(p, participants, d, &to, BYTES(sent->message, sent->n));
+    if (own->devices->next && wrap_own_copy(sent, &to, &copy) == 0)
+        for (struct sim_device *d = own->devices->next; d; d = d->next)
+            put_participant(p, participants, d, &to, buf_bytes(&copy));
+    sim_stanza_from_phone(p->device, message);
+}
+
+static void make_id(struct sim_phone *p, char out[SIM_ID_MAX + 1])
+{
+    uint8_t raw[ID_RANDOM];
+
+    sim_random_bytes(&p->sim->random, raw, sizeof raw);
+    memcpy(out, "AC", 3);
+    for (size_t i = 0; i < sizeof raw; i++)
+        snprintf(out + 2 + 2 * i, 3, "%02X", raw[i]);
+}
+
+static int build_text(struct sim_phone *p, const struct sim_outgoing *m, struct buf *out)
+{
+    struct wa_text text = {.text = m->text, .quoted_id = bytes_text(m->quote)};
+    struct wa_jid author = sim_account_jid(m->to, addressing(p));
+    char author_text[WA_JID_TEXT_SIZE];
+
+    if (m->quote)
+        text.quoted_author = bytes_text(wa_jid_text(&author, author_text));
+    return wa_message_build_text(out, &text);
+}
+
+int sim_phone_send(struct sim_phone *p, const struct sim_outgoing *m, char out[SIM_ID_MAX + 1],
+                   struct err *err)
+{
+    struct buf AUTO_BUF message;
+    struct bytes id = bytes_text(m->id);
+
+    buf_init(&message, WA_MESSAGE_MAX);
+    if (m->id && (id.n == 0 || id.n > SIM_ID_MAX))
+        return err_set(err, ERR_INVALID, "id must be 1 to %d bytes", SIM_ID_MAX);
+    if (m->id && sim_table_get(&p->sent_by_id, id))
+        return err_set(err, ERR_EXISTS, "id was used already");
+    if (build_text(p, m, &message) != 0)
+        return err_set(err, ERR_INVALID, "text is too long or not UTF-8");
+    if (m->id)
+        memcpy(out, m->id, id.n + 1);
+    else
+        make_id(p, out);
+    if (m->to != p->device->account &&
+        !sim_table_put(&p->tokens, bytes_text(m->to->pn.user), m->to))
+        sim_notify_privacy_token(p->device->account, m->to, (uint64_t)sim_now_s());
+    fan_out(p, remember(p, out, m->to, buf_bytes(&message)));
+    return 0;
+}
+
+/* ---- resending (protocol/06 section 11) --------------------------------------------------------- */
+
+static int renew_session(struct sim_phone *p, struct sim_device *d, const struct wa_node *receipt,
+                         unsigned count)
+{
+    struct wa_jid peer = sim_phone_peer(d);
+    struct wa_bundle bundle;
+    struct bytes blob;
+
+    if (wa_node_find(receipt, "keys")) {
+        if (wa_bundle_parse(receipt, &bundle, &blob) != 0)
+            return ERR_INVALID;
+        return vouched_for(d, blob, &bundle) ? wa_signal_process_bundle(p->signal, &peer, &bundle)
+                                             : ERR_AUTH;
+    }
+    return count >= 2 ? wa_signal_drop_session(p->signal, &peer) : 0;
+}
+
+static void send_again(struct sim_phone *p, const struct sim_sent *sent, struct sim_device *d,
+                       const struct wa_node *receipt, unsigned count)
+{
+    struct wa_jid to = sim_device_jid(d, addressing(p));
+    struct wa_jid chat = sim_account_jid(sent->to, addressing(p));
+    struct wa_node *message = wa_node_new(receipt->arena, "message");
+    struct bytes plain = BYTES(sent->message, sent->n);
+    struct buf AUTO_BUF copy;
+
+    buf_init(&copy, WA_MESSAGE_MAX);
+    wa_node_set(message, "id", sent->id);
+    wa_node_set_jid(message, "to", &to);
+    wa_node_set(message, "type", "text");
+    wa_node_set(message, "device_fanout", "false");
+    if (d->account == p->device->account) {
+        wa_node_set_jid(message, "recipient", &chat);
+        if (wrap_own_copy(sent, &chat, &copy) != 0)
+            return;
+        plain = buf_bytes(&copy);
+    }
+    if (put_enc(p, message, d, plain, count) == 0)
+        sim_stanza_from_phone(p->device, message);
+}
+
+void sim_phone_resend(struct sim_phone *p, const struct wa_node *receipt)
+{
+    const struct wa_node *retry = wa_node_find(receipt, "retry");
+    const struct sim_sent *sent = sim_table_get(&p->sent_by_id, wa_node_attr(receipt, "id"));
+    struct wa_jid from, pn = sim_device_pn(p->device);
+    struct sim_device *d;
+    uint64_t count;
+
+    d = wa_node_attr_jid(receipt, "from", &from) ? sim_device_by_jid(p->sim, &from) : NULL;
+    if (!sent || !d || !wa_node_attr_u64(retry, "count", &count) || count > SIM_RETRIES_MAX)
+        return;
+    if (d->account != sent->to && d->account != p->device->account)
+        return;
+    if (renew_session(p, d, receipt, (unsigned)count) != 0) {
+        sim_note(p->sim, "phone_bad_retry_keys", &pn, wa_node_attr(receipt, "id"), NULL);
+        return;
+    }
+    sim_note(p->sim, "phone_resends", &pn, wa_node_attr(receipt, "id"), NULL);
+    send_again(p, sent, d, receipt, (unsigned)count);
+}
+
+/* ---- greeting a new companion (protocol/07 sections 7 and 8) ------------------------------------ */
+
+enum { MESSAGE_PROTOCOL = 12, PROTOCOL_TYPE = 2, PROTOCOL_HISTORY = 6, PROTOCOL_KEY_SHARE = 7 };
+enum { TYPE_HISTORY = 5, TYPE_KEY_SHARE = 6 };
+
+static void send_peer(struct sim_phone *p, struct sim_device *d, struct bytes message)
+{
+    struct wa_jid to = sim_device_jid(d, addressing(p));
+    char id[SIM_ID_MAX + 1];
+    struct arena AUTO_ARENA arena;
+    struct wa_node *node;
+
+    arena_init(&arena);
+    make_id(p, id);
+    remember(p, id, p->device->account, message);
+    node = wa_node_new(&arena, "message");
+    wa_node_set(node, "id", id);
+    wa_node_set_jid(node, "to", &to);
+    wa_node_set(node, "type", "text");
+    wa_node_set(node, "category", "peer");
+    wa_node_set(wa_node_child(node, "meta"), "appdata", "default");
+    if (put_enc(p, node, d, message, 0) == 0)
+        sim_stanza_from_phone(p->device, node);
+}
+
+static void send_protocol(struct sim_phone *p, struct sim_device *d, unsigned type, uint32_t field,
+                          struct bytes content)
+{
+    struct buf AUTO_BUF protocol, AUTO_BUF message;
+
+    buf_init(&protocol, GREETING_MAX);
+    buf_init(&message, GREETING_MAX);
+    sim_pb_put_uint(&protocol, PROTOCOL_TYPE, type);
+    sim_pb_put_bytes(&protocol, field, content);
+    sim_pb_put_bytes(&message, MESSAGE_PROTOCOL, buf_bytes(&protocol));
+    send_peer(p, d, buf_bytes(&message));
+}
+
+/* AppStateSyncKeyShare{1 AppStateSyncKey{1 id{1}, 2 data{1 key, 2 fingerprint{1, 2}, 3 ms}}} */
+static void share_app_state_key(struct sim_phone *p, struct sim_device *d)
+{
+    struct buf AUTO_BUF id, AUTO_BUF fingerprint, AUTO_BUF data, AUTO_BUF key, AUTO_BUF share;
+    uint8_t key_id[6] = {0}, secret[32];
+
+    buf_init(&id, 64);
+    buf_init(&fingerprint, 64);
+    buf_init(&data, 256);
+    buf_init(&key, 512);
+    buf_init(&share, 1024);
+    sim_random_bytes(&p->sim->random, key_id + 2, sizeof key_id - 2);
+    sim_random_bytes(&p->sim->random, secret, sizeof secret);
+    sim_pb_put_bytes(&id, 1, BYTES_ARRAY(key_id));
+    sim_pb_put_uint(&fingerprint, 1, p->device->account->adv_id);
+    sim_pb_put_uint(&fingerprint, 2, d->key_index);
+    sim_pb_put_bytes(&data, 1, BYTES_ARRAY(secret));
+    sim_pb_put_bytes(&data, 2, buf_bytes(&fingerprint));
+    sim_pb_put_uint(&data, 3, (uint64_t)clock_wall_ms());
+    sim_pb_put_bytes(&key, 1, buf_bytes(&id));
+    sim_pb_put_bytes(&key, 2, buf_bytes(&data));
+    sim_pb_put_bytes(&share, 1, buf_bytes(&key));
+    send_protocol(p, d, TYPE_KEY_SHARE, PROTOCOL_KEY_SHARE, buf_bytes(&share));
+}
+
+/* HistorySync{1 type, 5 chunk, 6 progress, 7 Pushname{1 id, 2 name}, 15 mapping{1 pn, 2 lid}} */
+static void build_history(const struct sim_account *a, struct buf *out)
+{
+    struct buf AUTO_BUF name, AUTO_BUF mapping;
+    char pn[WA_JID_TEXT_SIZE], lid[WA_JID_TEXT_SIZE];
+
+    buf_init(&name, 512);
+    buf_init(&mapping, 512);
+    wa_jid_text(&a->pn, pn);
+    wa_jid_text(&a->lid, lid);
+    sim_pb_put_bytes(&name, 1, bytes_text(pn));
+    sim_pb_put_bytes(&name, 2, bytes_text(a->name));
+    sim_pb_put_bytes(&mapping, 1, bytes_text(pn));
+    sim_pb_put_bytes(&mapping, 2, bytes_text(lid));
+    sim_pb_put_uint(out, 1, 0);
+    sim_pb_put_uint(out, 5, 1);
+    sim_pb_put_uint(out, 6, 100);
+    sim_pb_put_bytes(out, 7, buf_bytes(&name));
+    sim_pb_put_bytes(out, 15, buf_bytes(&mapping));
+}
+
+/* HistorySyncNotification{6 type 0 INITIAL_BOOTSTRAP, 7 chunk, 9 progress, 11 inline payload} */
+static void send_history(struct sim_phone *p, struct sim_device *d)
+{
+    struct buf AUTO_BUF history, AUTO_BUF inlined, AUTO_BUF notification;
+
+    buf_init(&history, GREETING_MAX);
+    buf_init(&inlined, GREETING_MAX);
+    buf_init(&notification, GREETING_MAX);
+    build_history(p->device->account, &history);
+    if (sim_deflate(&inlined, buf_bytes(&history)) != 0)
+        return;
+    sim_pb_put_uint(&notification, 6, 0);
+    sim_pb_put_uint(&notification, 7, 1);
+    sim_pb_put_uint(&notification, 9, 100);
+    sim_pb_put_bytes(&notification, 11, buf_bytes(&inlined));
+    send_protocol(p, d, TYPE_HISTORY, PROTOCOL_HISTORY, buf_bytes(&notification));
+}
+
+void sim_phone_greet(struct sim_phone *p, struct sim_device *companion)
+{
+    share_app_state_key(p, companion);
+    send_history(p, companion);
+}

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "store/keys.h"
+
+#include "store/db.h"
+
+#define APPLICATION_ID 0x77624b59u /* "wbKY" */
+#define SQL_MAX 256
+
+/* X(name, before the table, after it): one of each per table. An equal value is not written again.
+ */
+#define STATEMENTS(X)                                                                              \
+    X(GET, "SELECT value FROM ", " WHERE key = ?1")                                                \
+    X(PUT, "INSERT INTO ",                                                                         \
+      "(key, value) VALUES(?1, ?2) ON CONFLICT(key) DO UPDATE SET value = excluded.value"          \
+      " WHERE value IS NOT excluded.value")                                                        \
+    X(DELETE, "DELETE FROM ", " WHERE key = ?1")                                                   \
+    X(DELETE_RANGE, "DELETE FROM ", " WHERE key >= ?1 AND key < ?2")
+
+enum {
+#define X(name, before, after) SQL_##name,
+    STATEMENTS(X)
+#undef X
+        SQL_COUNT
+};
+
+static const char *const pieces[SQL_COUNT][2] = {
+#define X(name, before, after) [SQL_##name] = {before, after},
+    STATEMENTS(X)
+#undef X
+};
+
+/* The tables are not part of the version: they are named by the caller and added when missing. */
+static const char *const migrations[] = {""};
+
+struct store_keys {
+    struct store_db *db;
+    size_t count;
+    char **texts; /* count * SQL_COUNT */
+};
+
+static char *statement_text(const char *table, size_t which)
+{
+    AUTO_BUF struct buf sql;
+    buf_init(&sql, SQL_MAX);
+    buf_printf(&sql, "%s\"%s\"%s", pieces[which][0], table, pieces[which][1]);
+    return bytes_strdup(buf_bytes(&sql));
+}
+
+static int add_tables(struct store_keys *k, const char *const *tables, struct err *err)
+{
+    for (size_t i = 0; i < k->count; i++) {
+        AUTO_BUF struct buf sql;
+        buf_init(&sql, SQL_MAX);
+        buf_printf(
+            &sql,
+            "CREATE TABLE IF NOT EXISTS \"%s\"(key TEXT PRIMARY KEY NOT NULL, value BLOB NOT NULL)",
+            tables[i]);
+        if (store_db_write_sql(k->db, buf_text(&sql)) != 0)
+            break;
+    }
+    return store_db_commit(k->db, err);
+}
+
+int store_keys_open(struct store_keys **out, const char *path, const char *const *tables,
+                    size_t count, struct err *err)
+{
+    struct store_keys *k = err_calloc(1, sizeof(*k));
+    *out = NULL;
+    k->count = count;
+    k->texts = err_calloc(count * SQL_COUNT, sizeof(k->texts[0]));
+    for (size_t i = 0; i < count * SQL_COUNT; i++)
+        k->texts[i] = statement_text(tables[i / SQL_COUNT], i % SQL_COUNT);
+    struct store_db_spec spec = {.application_id = APPLICATION_ID,
+                                 .mode = 0600,
+                                 .secure_delete = true,
+                                 .migrations = migrations,
+                                 .version = ARRAY_LEN(migrations),
+                                 .statements = (const char *const *)k->texts,
+                                 .statement_count = count * SQL_COUNT};
+    int rc = store_db_open(&k->db, path, &spec, false, err);
+    if (rc == 0)
+        rc = add_tables(k, tables, err);
+    if (rc != 0)
+        store_keys_close(k);
+    else
+        *out = k;
+    return rc;
+}
+
+void store_keys_close(struct store_keys *k)
+{
+    if (!k)
+        return;
+    store_db_close(k->db);
+    for (size_t i = 0; i < k->count * SQL_COUNT; i++)
+        free(k->texts[i]);
+    free(k->texts);
+    free(k);
+}
+
+int store_keys_get(struct store_keys *k, size_t table, const char *key, struct buf *out)
+{
+    struct sqlite3_stmt *row =
+        store_db_select(k->db, table * SQL_COUNT + SQL_GET, STORE_VALUES(STORE_TEXT(key)));
+    int rc = store_db_next(k->db, row);
+    if (rc == 1 && buf_append(out, store_db_bytes(row, 0)) != 0)
+        rc = ERR_LIMIT;
+    store_db_end(row);
+    return rc;
+}
+
+static int written(int changed)
+{
+    return changed < 0 ? changed : 0;
+}
+
+int store_keys_put(struct store_keys *k, size_t table, const char *key, struct bytes value)
+{
+    return written(store_db_write(k->db, table * SQL_COUNT + SQL_PUT,
+                                  STORE_VALUES(STORE_TEXT(key), STORE_BLOB(value))));
+}
+
+int store_keys_del(struct store_keys *k, size_t table, const char *key)
+{
+    return written(
+        store_db_write(k->db, table * SQL_COUNT + SQL_DELETE, STORE_VALUES(STORE_TEXT(key))));
+}
+
+/* Keys are compared as bytes: those with the prefix end before the prefix with its last byte
+ * raised. */
+int store_keys_del_prefix(struct store_keys *k, size_t table, const char *prefix)
+{
+    AUTO_FREE char *end = err_strdup(prefix);
+    size_t n = strlen(end);
+    while (n > 0 && (uint8_t)end[n - 1] == 0xff)
+        n--;
+    if (n > 0)
+        end[n - 1] = (char)((uint8_t)end[n - 1] + 1);
+    /* No end at all: in SQLite every text sorts before every blob. */
+    struct store_value limit = n > 0 ? STORE_BYTES(BYTES(end, n)) : STORE_BLOB(BYTES_NONE);
+    return written(store_db_write(k->db, table * SQL_COUNT + SQL_DELETE_RANGE,
+                                  STORE_VALUES(STORE_TEXT(prefix), limit)));
+}
+
+bool store_keys_dirty(const struct store_keys *k)
+{
+    return store_db_dirty(k->db);
+}
+
+int store_keys_commit(struct store_keys *k, struct err *err)
+{
+    return store_db_commit(k->db, err);
+}
+
+void store_keys_rollback(struct store_keys *k)
+{
+    store_db_rollback(k->db);
+}
+
+const char *store_keys_error(const struct store_keys *k)
+{
+    return store_db_error(k->db);
+}

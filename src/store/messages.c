@@ -1,0 +1,530 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "store/messages.h"
+
+#include "base/arena.h"
+#include "store/db.h"
+
+#define APPLICATION_ID 0x77624d53u /* "wbMS" */
+
+/* ---- schema: docs/volume.md describes it to the portal ---------------------------------- */
+
+#define WAITING "('queued', 'sending')"
+#define ARRIVED "('delivered', 'read')"
+
+/*
+ * Triggers keep what would otherwise be counted or searched anew: the totals, and whose turn it is
+ * in each chat. The indexes are partial, so that the queue stays small however long the log grows.
+ * Only syntax that old readers can parse: no STRICT, no generated columns.
+ */
+static const char *const migrations[] = {
+    "CREATE TABLE messages("
+    " id INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " direction TEXT NOT NULL CHECK(direction IN ('IN', 'OUT')),"
+    " wa_id TEXT NOT NULL,"
+    " chat TEXT NOT NULL, chat_pn TEXT, chat_lid TEXT,"
+    " sender TEXT NOT NULL, sender_pn TEXT, sender_lid TEXT,"
+    " sender_name TEXT,"
+    " from_me INTEGER NOT NULL DEFAULT 0,"
+    " kind TEXT, text TEXT, quoted_id TEXT, fault TEXT,"
+    " sent_at INTEGER, received_at INTEGER, acked_at INTEGER, delivered_at INTEGER, read_at "
+    "INTEGER,"
+    " status TEXT NOT NULL CHECK(status IN ('received', 'undecryptable', 'queued', 'sending', "
+    "'sent',"
+    "  'delivered', 'read', 'failed', 'dropped')),"
+    " error TEXT,"
+    " attempts INTEGER NOT NULL DEFAULT 0,"
+    " reply_to INTEGER REFERENCES messages(id),"
+    " intent TEXT, target TEXT,"
+    " offline INTEGER NOT NULL DEFAULT 0,"
+    " outbox_name TEXT,"
+    " turn INTEGER NOT NULL DEFAULT 0);"
+
+    "CREATE UNIQUE INDEX messages_identity ON messages(wa_id, sender, chat);"
+    "CREATE UNIQUE INDEX messages_reply ON messages(reply_to) WHERE reply_to IS NOT NULL;"
+    "CREATE UNIQUE INDEX messages_outbox ON messages(outbox_name) WHERE outbox_name IS NOT NULL;"
+    "CREATE INDEX messages_chat ON messages(chat);"
+    "CREATE INDEX messages_waiting ON messages(chat) WHERE status IN " WAITING ";"
+    "CREATE INDEX messages_turn ON messages(id) WHERE turn = 1;"
+    "CREATE INDEX messages_left ON messages(sent_at)"
+    " WHERE direction = 'OUT' AND sent_at IS NOT NULL;"
+
+    "CREATE TABLE totals("
+    " id INTEGER PRIMARY KEY CHECK(id = 1),"
+    " received INTEGER NOT NULL DEFAULT 0, replied INTEGER NOT NULL DEFAULT 0,"
+    " sent INTEGER NOT NULL DEFAULT 0, delivered INTEGER NOT NULL DEFAULT 0,"
+    " read INTEGER NOT NULL DEFAULT 0, failed INTEGER NOT NULL DEFAULT 0,"
+    " undecryptable INTEGER NOT NULL DEFAULT 0,"
+    " last_message_at INTEGER NOT NULL DEFAULT 0,"
+    " queued INTEGER NOT NULL DEFAULT 0);"
+    "INSERT INTO totals(id) VALUES(1);"
+
+    "CREATE TRIGGER messages_count_undecryptable AFTER INSERT ON messages"
+    " WHEN new.status = 'undecryptable' BEGIN"
+    " UPDATE totals SET undecryptable = undecryptable + 1;"
+    " END;"
+    "CREATE TRIGGER messages_count_received AFTER INSERT ON messages"
+    " WHEN new.status = 'received' AND NOT new.from_me BEGIN"
+    " UPDATE totals SET received = received + 1,"
+    "  last_message_at = max(last_message_at, coalesce(new.received_at, 0));"
+    " END;"
+    "CREATE TRIGGER messages_count_completed AFTER UPDATE OF status ON messages"
+    " WHEN old.status = 'undecryptable' AND new.status = 'received' AND NOT new.from_me BEGIN"
+    " UPDATE totals SET received = received + 1,"
+    "  last_message_at = max(last_message_at, coalesce(new.received_at, 0));"
+    " END;"
+    "CREATE TRIGGER messages_count_queued AFTER INSERT ON messages"
+    " WHEN new.status = 'queued' BEGIN"
+    " UPDATE totals SET queued = queued + 1;"
+    " END;"
+    "CREATE TRIGGER messages_count_outcome AFTER UPDATE OF status ON messages"
+    " WHEN old.status IN " WAITING " AND new.status NOT IN " WAITING " BEGIN"
+    " UPDATE totals SET queued = queued - 1,"
+    "  sent = sent + (new.status = 'sent' OR new.status IN " ARRIVED "),"
+    "  replied = replied + (new.reply_to IS NOT NULL"
+    "   AND (new.status = 'sent' OR new.status IN " ARRIVED ")),"
+    "  failed = failed + (new.status = 'failed');"
+    " END;"
+    "CREATE TRIGGER messages_count_arrived AFTER UPDATE OF status ON messages"
+    " WHEN old.status <> new.status AND new.status IN " ARRIVED " BEGIN"
+    " UPDATE totals SET delivered = delivered + (old.status NOT IN " ARRIVED "),"
+    "  read = read + (new.status = 'read');"
+    " END;"
+    "CREATE TRIGGER messages_pass_turn AFTER UPDATE OF status ON messages"
+    " WHEN old.turn = 1 AND new.status NOT IN " WAITING " BEGIN"
+    " UPDATE messages SET turn = 0 WHERE id = new.id;"
+    " UPDATE messages SET turn = 1 WHERE id = (SELECT min(id) FROM messages"
+    "  INDEXED BY messages_waiting WHERE chat = new.chat AND status IN " WAITING ");"
+    " END;"};
+
+/* ---- statements ------------------------------------------------------------------------- */
+
+#define QUEUED(index)                                                                              \
+    "SELECT q.id, q.reply_to, q.wa_id, q.chat, q.target, q.text, coalesce(q.quoted_id, r.wa_id),"  \
+    " q.attempts, q.intent, q.received_at"                                                         \
+    " FROM messages q INDEXED BY " index " LEFT JOIN messages r ON r.id = q.reply_to"
+#define LISTED                                                                                     \
+    "SELECT id, sent_at, received_at, reply_to, direction, wa_id, chat, sender, sender_name,"      \
+    " kind, text, status, intent FROM messages"
+#define ADDRESSED_TO "(?3 IS NULL OR ?3 IN (chat, chat_pn, chat_lid))"
+#define OUT_BY_WA_ID " WHERE wa_id = ?1 AND direction = 'OUT'"
+#define LEFT_ONCE "(status = 'sending' OR (status = 'queued' AND attempts > 0))"
+
+/* X(name, SQL). INDEXED BY makes a plan that does not use the index an error instead of a scan. */
+#define STATEMENTS(X)                                                                              \
+    X(FIND, "SELECT id, status FROM messages INDEXED BY messages_identity WHERE wa_id = ?1"        \
+            " AND (chat IN (?2, ?3, ?4) OR chat_pn IN (?2, ?3, ?4) OR chat_lid IN (?2, ?3, ?4))"   \
+            " AND (sender IN (?5, ?6, ?7) OR sender_pn IN (?5, ?6, ?7)"                            \
+            "  OR sender_lid IN (?5, ?6, ?7))"                                                     \
+            " ORDER BY chat = ?2 AND sender = ?5 DESC LIMIT 1")                                    \
+    X(INSERT_IN, "INSERT INTO messages(direction, wa_id, chat, chat_pn, chat_lid, sender,"         \
+                 " sender_pn, sender_lid, sender_name, from_me, offline, kind, text, quoted_id,"   \
+                 " fault, sent_at, received_at, status) VALUES('IN', ?1, ?2, ?3, ?4, ?5, ?6, ?7,"  \
+                 " ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16,"                                     \
+                 " CASE WHEN ?14 IS NULL THEN 'received' ELSE 'undecryptable' END)")               \
+    X(COMPLETE, "UPDATE messages SET status = 'received', fault = NULL,"                           \
+                " chat_pn = coalesce(?2, chat_pn), chat_lid = coalesce(?3, chat_lid),"             \
+                " sender_pn = coalesce(?4, sender_pn), sender_lid = coalesce(?5, sender_lid),"     \
+                " sender_name = coalesce(?6, sender_name), offline = ?7, kind = ?8, text = ?9,"    \
+                " quoted_id = ?10, sent_at = coalesce(?11, sent_at), received_at = ?12"            \
+                " WHERE id = ?1 AND status = 'undecryptable'")                                     \
+    X(INSERT_OUT, "INSERT INTO messages(direction, wa_id, chat, target, sender, from_me, kind,"    \
+                  " text, quoted_id, intent, outbox_name, received_at, reply_to, chat_pn,"         \
+                  " chat_lid, status, turn) VALUES('OUT', ?1, ?2, ?3, ?4, 1, 'text', ?5, ?6, ?7,"  \
+                  " ?8, ?9, ?10, (SELECT chat_pn FROM messages WHERE id = ?10),"                   \
+                  " (SELECT chat_lid FROM messages WHERE id = ?10), 'queued',"                     \
+                  " NOT EXISTS(SELECT 1 FROM messages INDEXED BY messages_waiting"                 \
+                  "  WHERE chat = ?2 AND status IN " WAITING ")) ON CONFLICT DO NOTHING")          \
+    X(FIND_REPLY, "SELECT id FROM messages INDEXED BY messages_reply WHERE reply_to = ?1")         \
+    X(FIND_OUTBOX, "SELECT id FROM messages INDEXED BY messages_outbox WHERE outbox_name = ?1")    \
+    X(NEXT_QUEUED, QUEUED("messages_turn") " WHERE q.turn = 1 AND q.status = 'queued'"             \
+                                           " AND q.id > ?1 ORDER BY q.id LIMIT 1")                 \
+    X(FIND_SENT, QUEUED("messages_identity") " WHERE q.wa_id = ?1 AND q.direction = 'OUT'"         \
+                                             " AND q.attempts > 0 LIMIT 1")                        \
+    X(REQUEUE, "UPDATE messages INDEXED BY messages_turn SET status = 'queued', sent_at = NULL"    \
+               " WHERE turn = 1 AND status = 'sending'")                                           \
+    X(COUNT_QUEUED, "SELECT queued FROM totals")                                                   \
+    X(COUNT_QUEUED_IN, "SELECT count(*) FROM messages INDEXED BY messages_waiting"                 \
+                       " WHERE chat = ?1 AND status IN " WAITING)                                  \
+    X(COUNT_SENT_SINCE, "SELECT count(*) FROM messages INDEXED BY messages_left"                   \
+                        " WHERE direction = 'OUT' AND sent_at >= ?1"                               \
+                        " AND (?2 OR intent IS NOT '" STORE_INTENT_WARNING "')")                   \
+    X(REPLACE_TEXT, "UPDATE messages SET text = ?2, intent = ?3"                                   \
+                    " WHERE id = ?1 AND status = 'queued' AND attempts = 0")                       \
+    X(SET_SENDING, "UPDATE messages SET status = 'sending', attempts = attempts + 1, sent_at = ?2" \
+                   " WHERE id = ?1 AND status = 'queued' AND turn = 1")                            \
+    X(SET_QUEUED, "UPDATE messages SET status = 'queued', sent_at = NULL"                          \
+                  " WHERE id = ?1 AND status = 'sending'")                                         \
+    X(SET_DROPPED, "UPDATE messages SET status = 'dropped', error = ?2"                            \
+                   " WHERE id = ?1 AND status = 'queued'")                                         \
+    X(SET_SENT, "UPDATE messages INDEXED BY messages_identity SET status = 'sent',"                \
+                " acked_at = ?2" OUT_BY_WA_ID " AND " LEFT_ONCE)                                   \
+    X(SET_FAILED, "UPDATE messages INDEXED BY messages_identity SET status = 'failed',"            \
+                  " error = ?2" OUT_BY_WA_ID " AND status IN " WAITING)                            \
+    X(SET_DELIVERED, "UPDATE messages INDEXED BY messages_identity SET status = 'delivered',"      \
+                     " delivered_at = ?2" OUT_BY_WA_ID " AND (status = 'sent' OR " LEFT_ONCE ")")  \
+    X(SET_READ,                                                                                    \
+      "UPDATE messages INDEXED BY messages_identity SET status = 'read',"                          \
+      " read_at = ?2" OUT_BY_WA_ID " AND (status IN ('sent', 'delivered') OR " LEFT_ONCE ")")      \
+    X(TOTALS, "SELECT received, replied, sent, delivered, read, failed, undecryptable,"            \
+              " last_message_at FROM totals")                                                      \
+    X(LIST_AFTER, LISTED " WHERE id > ?1 AND " ADDRESSED_TO " ORDER BY id LIMIT ?2")               \
+    X(LIST_NEWEST, LISTED " WHERE ?1 < 0 AND id IN (SELECT id FROM messages WHERE " ADDRESSED_TO   \
+                          " ORDER BY id DESC LIMIT ?2) ORDER BY id")
+
+enum {
+#define X(name, sql) SQL_##name,
+    STATEMENTS(X)
+#undef X
+        SQL_COUNT
+};
+
+static const char *const statements[SQL_COUNT] = {
+#define X(name, sql) [SQL_##name] = sql,
+    STATEMENTS(X)
+#undef X
+};
+
+/* 0640: the portal is in the group. */
+static const struct store_db_spec spec = {.application_id = APPLICATION_ID,
+                                          .mode = 0640,
+                                          .shared = true,
+                                          .migrations = migrations,
+                                          .version = ARRAY_LEN(migrations),
+                                          .statements = statements,
+                                          .statement_count = SQL_COUNT};
+
+/* ---- handle ----------------------------------------------------------------------------- */
+
+struct store_messages {
+    struct store_db *db;
+    struct arena row; /* texts of the struct store_queued handed out last */
+};
+
+static int open_as(struct store_messages **out, const char *path, bool read_only, struct err *err)
+{
+    struct store_db *db;
+    *out = NULL;
+    int rc = store_db_open(&db, path, &spec, read_only, err);
+    if (rc != 0)
+        return rc;
+    struct store_messages *m = err_calloc(1, sizeof(*m));
+    m->db = db;
+    arena_init(&m->row);
+    *out = m;
+    return 0;
+}
+
+int store_messages_open(struct store_messages **out, const char *path, struct err *err)
+{
+    return open_as(out, path, false, err);
+}
+
+int store_messages_open_readonly(struct store_messages **out, const char *path, struct err *err)
+{
+    return open_as(out, path, true, err);
+}
+
+void store_messages_close(struct store_messages *m)
+{
+    if (!m)
+        return;
+    store_db_close(m->db);
+    arena_deinit(&m->row);
+    free(m);
+}
+
+bool store_messages_dirty(const struct store_messages *m)
+{
+    return store_db_dirty(m->db);
+}
+
+int store_messages_commit(struct store_messages *m, struct err *err)
+{
+    return store_db_commit(m->db, err);
+}
+
+void store_messages_rollback(struct store_messages *m)
+{
+    store_db_rollback(m->db);
+}
+
+const char *store_messages_error(const struct store_messages *m)
+{
+    return store_db_error(m->db);
+}
+
+/* ---- in --------------------------------------------------------------------------------- */
+
+/* 1 and the row with whether it stands as undecryptable, 0, or ERR_STORE. */
+static int find_inbound(struct store_messages *m, const struct store_inbound *in, int64_t *id,
+                        bool *undecryptable)
+{
+    struct sqlite3_stmt *row = store_db_select(
+        m->db, SQL_FIND,
+        STORE_VALUES(STORE_BYTES(in->wa_id), STORE_TEXT(in->chat), STORE_TEXT(in->chat_pn),
+                     STORE_TEXT(in->chat_lid), STORE_TEXT(in->sender), STORE_TEXT(in->sender_pn),
+                     STORE_TEXT(in->sender_lid)));
+    int rc = store_db_next(m->db, row);
+    if (rc == 1) {
+        *id = store_db_int(row, 0);
+        *undecryptable = bytes_is(store_db_bytes(row, 1), "undecryptable");
+    }
+    store_db_end(row);
+    return rc;
+}
+
+static int insert_inbound(struct store_messages *m, const struct store_inbound *in, int64_t *id)
+{
+    int rc = store_db_write(
+        m->db, SQL_INSERT_IN,
+        STORE_VALUES(STORE_BYTES(in->wa_id), STORE_TEXT(in->chat), STORE_TEXT(in->chat_pn),
+                     STORE_TEXT(in->chat_lid), STORE_TEXT(in->sender), STORE_TEXT(in->sender_pn),
+                     STORE_TEXT(in->sender_lid), STORE_BYTES(in->sender_name),
+                     STORE_INT(in->from_me), STORE_INT(in->offline), STORE_TEXT(in->kind),
+                     STORE_BYTES(in->text), STORE_BYTES(in->quoted_id), STORE_TEXT(in->fault),
+                     STORE_TIME(in->sent_at), STORE_TIME(in->received_at)));
+    *id = store_db_last_id(m->db);
+    return rc;
+}
+
+static int complete_inbound(struct store_messages *m, const struct store_inbound *in, int64_t id)
+{
+    return store_db_write(m->db, SQL_COMPLETE,
+                          STORE_VALUES(STORE_INT(id), STORE_TEXT(in->chat_pn),
+                                       STORE_TEXT(in->chat_lid), STORE_TEXT(in->sender_pn),
+                                       STORE_TEXT(in->sender_lid), STORE_BYTES(in->sender_name),
+                                       STORE_INT(in->offline), STORE_TEXT(in->kind),
+                                       STORE_BYTES(in->text), STORE_BYTES(in->quoted_id),
+                                       STORE_TIME(in->sent_at), STORE_TIME(in->received_at)));
+}
+
+int store_messages_record(struct store_messages *m, const struct store_inbound *in, int64_t *id)
+{
+    bool undecryptable = false;
+    *id = 0;
+    if (in->wa_id.n == 0 || !in->chat || !in->sender)
+        return ERR_INVALID;
+    int rc = find_inbound(m, in, id, &undecryptable);
+    if (rc < 0)
+        return rc;
+    if (rc == 0)
+        return insert_inbound(m, in, id);
+    return undecryptable && !in->fault ? complete_inbound(m, in, *id) : 0;
+}
+
+/* ---- out -------------------------------------------------------------------------------- */
+
+static int find_twin(struct store_messages *m, const struct store_outbound *out, int64_t reply_to,
+                     int64_t *id)
+{
+    int rc = 0;
+    if (reply_to)
+        rc = store_db_number(m->db, id, SQL_FIND_REPLY, STORE_VALUES(STORE_INT(reply_to)));
+    if (rc == 0 && *id == 0 && out->outbox_name)
+        rc =
+            store_db_number(m->db, id, SQL_FIND_OUTBOX, STORE_VALUES(STORE_TEXT(out->outbox_name)));
+    if (rc == 0 && *id == 0)
+        return ERR_EXISTS;
+    return rc;
+}
+
+int store_messages_intend(struct store_messages *m, const struct store_outbound *out,
+                          int64_t reply_to, int64_t *id)
+{
+    *id = 0;
+    int rc = store_db_write(m->db, SQL_INSERT_OUT,
+                            STORE_VALUES(STORE_TEXT(out->wa_id), STORE_TEXT(out->chat),
+                                         STORE_TEXT(out->target), STORE_TEXT(out->sender),
+                                         STORE_BYTES(out->text), STORE_TEXT(out->quoted_id),
+                                         STORE_TEXT(out->intent), STORE_TEXT(out->outbox_name),
+                                         STORE_TIME(out->created_at), STORE_TIME(reply_to)));
+    if (rc == 0)
+        return find_twin(m, out, reply_to, id);
+    if (rc > 0)
+        *id = store_db_last_id(m->db);
+    return rc;
+}
+
+static struct bytes kept(struct store_messages *m, struct sqlite3_stmt *row, int column)
+{
+    struct bytes b = store_db_bytes(row, column);
+    return b.p ? arena_copy(&m->row, b) : BYTES_NONE;
+}
+
+static const char *kept_text(struct store_messages *m, struct sqlite3_stmt *row, int column)
+{
+    return (const char *)kept(m, row, column).p;
+}
+
+/* The texts are copied, so that no read transaction stays open and holds back checkpoints. */
+static int one_queued(struct store_messages *m, struct sqlite3_stmt *row, struct store_queued *out)
+{
+    arena_reset(&m->row);
+    int rc = store_db_next(m->db, row);
+    if (rc == 1)
+        *out =
+            (struct store_queued){.id = store_db_int(row, 0),
+                                  .reply_to = store_db_int(row, 1),
+                                  .wa_id = kept_text(m, row, 2),
+                                  .chat = kept_text(m, row, 3),
+                                  .target = kept_text(m, row, 4),
+                                  .text = kept(m, row, 5),
+                                  .quoted_wa_id = kept_text(m, row, 6),
+                                  .attempts = (int)store_db_int(row, 7),
+                                  .warning = bytes_is(store_db_bytes(row, 8), STORE_INTENT_WARNING),
+                                  .created_at = store_db_int(row, 9)};
+    store_db_end(row);
+    return rc;
+}
+
+int store_messages_next_queued(struct store_messages *m, int64_t after_id, struct store_queued *out)
+{
+    return one_queued(m, store_db_select(m->db, SQL_NEXT_QUEUED, STORE_VALUES(STORE_INT(after_id))),
+                      out);
+}
+
+int store_messages_find_sent(struct store_messages *m, struct bytes wa_id, struct store_queued *out)
+{
+    return one_queued(m, store_db_select(m->db, SQL_FIND_SENT, STORE_VALUES(STORE_BYTES(wa_id))),
+                      out);
+}
+
+int store_messages_requeue(struct store_messages *m)
+{
+    return store_db_write(m->db, SQL_REQUEUE, STORE_VALUES());
+}
+
+static int64_t count(struct store_messages *m, size_t statement, struct store_values values)
+{
+    int64_t n;
+    int rc = store_db_number(m->db, &n, statement, values);
+    return rc < 0 ? rc : n;
+}
+
+int64_t store_messages_count_queued(struct store_messages *m)
+{
+    return count(m, SQL_COUNT_QUEUED, STORE_VALUES());
+}
+
+int64_t store_messages_count_queued_in(struct store_messages *m, const char *chat)
+{
+    return count(m, SQL_COUNT_QUEUED_IN, STORE_VALUES(STORE_TEXT(chat)));
+}
+
+int64_t store_messages_count_sent_since(struct store_messages *m, int64_t since_ms, bool warnings)
+{
+    return count(m, SQL_COUNT_SENT_SINCE, STORE_VALUES(STORE_INT(since_ms), STORE_INT(warnings)));
+}
+
+/* ---- status ----------------------------------------------------------------------------- */
+
+static int set_by_id(struct store_messages *m, size_t statement, struct store_values values)
+{
+    int changed = store_db_write(m->db, statement, values);
+    if (changed == 0)
+        return ERR_STATE;
+    return changed < 0 ? changed : 0;
+}
+
+int store_messages_replace_text(struct store_messages *m, int64_t id, struct bytes text,
+                                const char *intent)
+{
+    return set_by_id(m, SQL_REPLACE_TEXT,
+                     STORE_VALUES(STORE_INT(id), STORE_BYTES(text), STORE_TEXT(intent)));
+}
+
+int store_messages_set_sending(struct store_messages *m, int64_t id, int64_t now_ms)
+{
+    return set_by_id(m, SQL_SET_SENDING, STORE_VALUES(STORE_INT(id), STORE_INT(now_ms)));
+}
+
+int store_messages_set_queued(struct store_messages *m, int64_t id)
+{
+    return set_by_id(m, SQL_SET_QUEUED, STORE_VALUES(STORE_INT(id)));
+}
+
+int store_messages_set_dropped(struct store_messages *m, int64_t id, const char *why)
+{
+    return set_by_id(m, SQL_SET_DROPPED, STORE_VALUES(STORE_INT(id), STORE_TEXT(why)));
+}
+
+/* An id of ours is random, but should two rows share one, both of them changed. */
+static int set_by_wa_id(struct store_messages *m, size_t statement, struct store_values values)
+{
+    int changed = store_db_write(m->db, statement, values);
+    return changed > 0 ? 1 : changed;
+}
+
+int store_messages_set_sent(struct store_messages *m, struct bytes wa_id, int64_t acked_at)
+{
+    return set_by_wa_id(m, SQL_SET_SENT, STORE_VALUES(STORE_BYTES(wa_id), STORE_TIME(acked_at)));
+}
+
+int store_messages_set_failed(struct store_messages *m, struct bytes wa_id, const char *why)
+{
+    return set_by_wa_id(m, SQL_SET_FAILED, STORE_VALUES(STORE_BYTES(wa_id), STORE_TEXT(why)));
+}
+
+int store_messages_set_delivered(struct store_messages *m, struct bytes wa_id, int64_t at)
+{
+    return set_by_wa_id(m, SQL_SET_DELIVERED, STORE_VALUES(STORE_BYTES(wa_id), STORE_TIME(at)));
+}
+
+int store_messages_set_read(struct store_messages *m, struct bytes wa_id, int64_t at)
+{
+    return set_by_wa_id(m, SQL_SET_READ, STORE_VALUES(STORE_BYTES(wa_id), STORE_TIME(at)));
+}
+
+/* ---- reports ---------------------------------------------------------------------------- */
+
+int store_messages_totals(struct store_messages *m, struct store_totals *out)
+{
+    struct sqlite3_stmt *row = store_db_select(m->db, SQL_TOTALS, STORE_VALUES());
+    int rc = store_db_next(m->db, row);
+    *out = (struct store_totals){0};
+    if (rc == 1)
+        *out = (struct store_totals){.received = store_db_int(row, 0),
+                                     .replied = store_db_int(row, 1),
+                                     .sent = store_db_int(row, 2),
+                                     .delivered = store_db_int(row, 3),
+                                     .read = store_db_int(row, 4),
+                                     .failed = store_db_int(row, 5),
+                                     .undecryptable = store_db_int(row, 6),
+                                     .last_message_at = store_db_int(row, 7)};
+    store_db_end(row);
+    return rc < 0 ? rc : 0;
+}
+
+static struct store_row listed(struct sqlite3_stmt *row)
+{
+    return (struct store_row){.id = store_db_int(row, 0),
+                              .sent_at = store_db_int(row, 1),
+                              .received_at = store_db_int(row, 2),
+                              .reply_to = store_db_int(row, 3),
+                              .direction = store_db_text(row, 4),
+                              .wa_id = store_db_text(row, 5),
+                              .chat = store_db_text(row, 6),
+                              .sender = store_db_text(row, 7),
+                              .sender_name = store_db_text(row, 8),
+                              .kind = store_db_text(row, 9),
+                              .text = store_db_text(row, 10),
+                              .status = store_db_text(row, 11),
+                              .intent = store_db_text(row, 12),
+                              .text_bytes = store_db_bytes(row, 10).n};
+}
+
+int store_messages_each(struct store_messages *m, int64_t after_id, const char *chat, int limit,
+                        int (*row)(void *ctx, const struct store_row *r), void *ctx)
+{
+    struct sqlite3_stmt *rows =
+        store_db_select(m->db, after_id < 0 ? SQL_LIST_NEWEST : SQL_LIST_AFTER,
+                        STORE_VALUES(STORE_INT(after_id), STORE_INT(limit), STORE_TEXT(chat)));
+    int rc;
+    while ((rc = store_db_next(m->db, rows)) == 1) {
+        struct store_row r = listed(rows);
+        if (row(ctx, &r) != 0)
+            break;
+    }
+    store_db_end(rows);
+    return rc < 0 ? rc : 0;
+}

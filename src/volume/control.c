@@ -1,0 +1,560 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "volume/control.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <sys/inotify.h>
+#include <sys/stat.h>
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "volume/volume_internal.h"
+
+#define CONTENT_MAX (64u << 10)
+#define ID_MAX 120
+#define ACKS_KEPT 100
+#define CLAIM_PREFIX ".claimed-"
+#define CLAIM_RANDOM 16 /* hex digits, then '-' and the command's name */
+
+/* Refusals in one call: a flood of junk must not hold up the loop. Each refusal's own rename is an
+ * event, so the descriptor stays readable until the directory is clean. */
+#define REFUSALS_PER_CALL 64
+#define LEFTOVERS_ACKED 64
+
+/*
+ * A file's times come from the kernel's coarse clock, which lags behind the fine one by up to a
+ * tick (10 ms at 100 Hz): a touch right after the start may carry a time before it.
+ */
+#define CLOCK_SLACK_MS 20
+
+/* A missing control/ is made again only after this: in `mv control old; mv new control` ours must
+ * not stand in the way. */
+#define MISSING_MS 1000
+
+/*
+ * Not IN_CREATE: `echo … > control/stop` would be claimed before its content was written. What
+ * appears without being closed or renamed (a hard link) is found by the next scan.
+ */
+#define CONTROL_EVENTS (IN_CLOSE_WRITE | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF | IN_ATTRIB)
+#define PARENT_EVENTS (IN_CREATE | IN_MOVED_TO)
+
+struct volume_control {
+    struct volume *v;
+    int64_t started_at;
+    int inotify_fd, watch, parent_watch;
+    int64_t missing_since; /* clock_mono_ms; 0: it is there */
+    int complaint; /* errno that was logged last, so that each heartbeat does not repeat it */
+};
+
+static const char *const command_names[] = {
+#define X(symbol, name) [symbol] = name,
+    VOLUME_COMMANDS(X)
+#undef X
+};
+
+static void complain(struct volume_control *c, const char *event, const char *file)
+{
+    if (c->complaint == errno)
+        return;
+    c->complaint = errno;
+    log_event(LOG_WARN, event, LOG_STR("file", file), LOG_STR("reason", strerror(errno)));
+}
+
+/* ---- watching ----------------------------------------------------------------------------------
+ */
+
+static int watch_directory(const struct volume_control *c, int dir_fd, uint32_t events)
+{
+    char path[64];
+    snprintf(path, sizeof(path), "/proc/self/fd/%d/.", dir_fd);
+    int watch = inotify_add_watch(c->inotify_fd, path, events | IN_ONLYDIR);
+    if (watch < 0)
+        log_event(LOG_WARN, "control_unwatched", LOG_STR("reason", strerror(errno)));
+    return watch;
+}
+
+static void unwatch(const struct volume_control *c, int *watch)
+{
+    if (*watch >= 0)
+        inotify_rm_watch(c->inotify_fd, *watch);
+    *watch = -1;
+}
+
+static void watch_control(struct volume_control *c)
+{
+    if (c->inotify_fd < 0)
+        return;
+    unwatch(c, &c->watch);
+    unwatch(c, &c->parent_watch);
+    c->watch = watch_directory(c, c->v->control_fd, CONTROL_EVENTS);
+}
+
+/* What the events say does not matter, an overflow of the queue included: every call looks at all
+ * of the directory. Bounded, for whoever writes there can make them as fast as we read. */
+static void drain(const struct volume_control *c)
+{
+    uint8_t events[4096] __attribute__((aligned(__alignof__(struct inotify_event))));
+    for (int i = 0; i < 64 && c->inotify_fd >= 0; i++) {
+        if (read(c->inotify_fd, events, sizeof(events)) <= 0)
+            return;
+    }
+}
+
+/* ---- the directory itself ----------------------------------------------------------------------
+ */
+
+static bool is_held(int parent_fd, const char *name, int held_fd)
+{
+    struct stat there, held;
+    return fstatat(parent_fd, name, &there, AT_SYMLINK_NOFOLLOW) == 0 &&
+           fstat(held_fd, &held) == 0 && there.st_dev == held.st_dev && there.st_ino == held.st_ino;
+}
+
+static bool reopen(int *slot, int parent_fd, const char *name, mode_t mode)
+{
+    int fd = volume_directory(parent_fd, name, mode);
+    if (fd < 0)
+        return false;
+    close(*slot);
+    *slot = fd;
+    return true;
+}
+
+static bool may_be_made(struct volume_control *c)
+{
+    int64_t now = clock_mono_ms();
+    if (faccessat(c->v->root_fd, "control", F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+        return true;
+    if (c->missing_since == 0) {
+        log_event(LOG_WARN, "control_missing", LOG_STR("volume", c->v->path));
+        c->missing_since = now;
+        if (c->inotify_fd >= 0)
+            c->parent_watch = watch_directory(c, c->v->root_fd, PARENT_EVENTS);
+    }
+    return now - c->missing_since >= MISSING_MS;
+}
+
+/* Whether control/ and control/ack, as the portal sees them, are the ones held; takes over new
+ * ones. */
+static bool refresh(struct volume_control *c)
+{
+    struct volume *v = c->v;
+    bool control = is_held(v->root_fd, "control", v->control_fd);
+    if (control && is_held(v->control_fd, "ack", v->ack_fd))
+        return true;
+    if (!control) {
+        if (!may_be_made(c))
+            return false;
+        if (!reopen(&v->control_fd, v->root_fd, "control", 02770)) {
+            complain(c, "control_refused", "control");
+            return false;
+        }
+        c->missing_since = 0;
+        watch_control(c);
+    }
+    if (!reopen(&v->ack_fd, v->control_fd, "ack", 02750)) {
+        complain(c, "control_refused", "control/ack");
+        return false;
+    }
+    log_event(LOG_INFO, "control_reopened", LOG_STR("volume", v->path));
+    return true;
+}
+
+/* ---- acknowledgements --------------------------------------------------------------------------
+ */
+
+struct ack_entry {
+    struct timespec at;
+    char name[256];
+};
+
+struct ack_list {
+    struct ack_entry *p;
+    size_t n, cap;
+};
+
+static bool is_ack(const char *name)
+{
+    size_t n = strlen(name);
+    return name[0] != '.' && n > 5 && strcmp(name + n - 5, ".json") == 0;
+}
+
+static void list_acks(int ack_fd, struct ack_list *list)
+{
+    DIR *dir = volume_list(ack_fd);
+    const struct dirent *entry;
+    while (dir && (entry = readdir(dir)) != NULL) {
+        struct stat st;
+        if (!is_ack(entry->d_name) || fstatat(ack_fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+            continue;
+        if (list->n == list->cap) {
+            list->cap = list->cap ? list->cap * 2 : 2 * ACKS_KEPT;
+            list->p = err_realloc(list->p, list->cap * sizeof(*list->p));
+        }
+        list->p[list->n].at = st.st_mtim;
+        bytes_copy_text(bytes_text(entry->d_name), list->p[list->n].name, 256);
+        list->n++;
+    }
+    if (dir)
+        closedir(dir);
+}
+
+static int older_first(const void *a, const void *b)
+{
+    const struct ack_entry *x = a, *y = b;
+    if (x->at.tv_sec != y->at.tv_sec)
+        return x->at.tv_sec < y->at.tv_sec ? -1 : 1;
+    if (x->at.tv_nsec != y->at.tv_nsec)
+        return x->at.tv_nsec < y->at.tv_nsec ? -1 : 1;
+    return strcmp(x->name, y->name);
+}
+
+/* keep: the one just written, whose time may tie with others. */
+static void prune_acks(int ack_fd, const char *keep)
+{
+    struct ack_list list = {0};
+    list_acks(ack_fd, &list);
+    if (list.n > ACKS_KEPT) {
+        size_t surplus = list.n - ACKS_KEPT;
+        qsort(list.p, list.n, sizeof(*list.p), older_first);
+        for (size_t i = 0; i < list.n && surplus > 0; i++) {
+            if (strcmp(list.p[i].name, keep) == 0)
+                continue;
+            unlinkat(ack_fd, list.p[i].name, 0);
+            surplus--;
+        }
+    }
+    free(list.p);
+}
+
+static bool plain(char ch)
+{
+    return (ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') || (ch >= '0' && ch <= '9') ||
+           ch == '.' || ch == '_' || ch == '-';
+}
+
+/* <id or name>.json: whatever the name was, a visible file inside ack/. */
+static void ack_name(const struct volume_control_request *r, char out[ID_MAX + 8])
+{
+    char stem[ID_MAX + 1];
+    bytes_copy_text(bytes_text(r->id[0] ? r->id : r->name), stem, sizeof(stem));
+    for (char *p = stem; *p; p++) {
+        if (!plain(*p) || (p == stem && *p == '.'))
+            *p = '_';
+    }
+    snprintf(out, ID_MAX + 8, "%s.json", stem);
+}
+
+static void ack_text(const struct volume_control_request *r, const char *result, const char *error,
+                     const char *detail, struct buf *out)
+{
+    struct json_writer w;
+    json_writer_init(&w, out);
+    json_open(&w, NULL, '{');
+    json_put_text(&w, "command", r->name);
+    json_put_text(&w, "id", r->id[0] ? r->id : NULL);
+    json_put_text(&w, "result", result);
+    json_put_text(&w, "error", error);
+    json_put_text(&w, "detail", detail);
+    json_put_time(&w, "at", clock_wall_ms());
+    json_close(&w, '}');
+    buf_append_u8(out, '\n');
+}
+
+static int publish_ack(struct volume_control *c, const struct volume_control_request *r,
+                       struct bytes text, bool durable, struct err *err)
+{
+    char name[ID_MAX + 8];
+    ack_name(r, name);
+    int rc = volume_publish(c->v->ack_fd, name, text, durable, err);
+    /* ack/ may have been replaced since the command was claimed. */
+    if (rc != 0 && refresh(c))
+        rc = volume_publish(c->v->ack_fd, name, text, durable, err);
+    if (rc == 0)
+        prune_acks(c->v->ack_fd, name);
+    return rc;
+}
+
+/* A directory that is not empty cannot be removed: it is put aside under a name no scan looks at.
+ */
+static void discard(const struct volume_control *c, const char *claim)
+{
+    int fd = c->v->control_fd;
+    if (unlinkat(fd, claim, 0) == 0 || errno == ENOENT || unlinkat(fd, claim, AT_REMOVEDIR) == 0)
+        return;
+    char aside[VOLUME_CONTROL_CLAIM_SIZE + 8];
+    snprintf(aside, sizeof(aside), ".refused%s", claim);
+    renameat(fd, claim, fd, aside);
+    log_event(LOG_WARN, "control_put_aside", LOG_STR("file", aside));
+}
+
+static int answer(struct volume_control *c, const struct volume_control_request *r,
+                  const char *result, const char *error, const char *detail, bool durable)
+{
+    AUTO_BUF struct buf text;
+    struct err err;
+    buf_init(&text, CONTENT_MAX);
+    ack_text(r, result, error, detail, &text);
+    int rc = text.full ? err_set(&err, ERR_LIMIT, "the text is too long")
+                       : publish_ack(c, r, buf_bytes(&text), durable, &err);
+    if (rc != 0)
+        log_event(LOG_WARN, "ack_failed", LOG_STR("command", r->name), LOG_STR("id", r->id),
+                  LOG_STR("result", result), LOG_STR("reason", err.text));
+    discard(c, r->claim);
+    return rc;
+}
+
+int volume_control_ack(struct volume_control *c, const struct volume_control_request *r,
+                       const char *result, const char *error, const char *detail)
+{
+    return answer(c, r, result, error, detail, true);
+}
+
+static void refuse(struct volume_control *c, const struct volume_control_request *r,
+                   const char *result, const char *why)
+{
+    log_event(LOG_WARN, "control_refused", LOG_STR("file", r->name), LOG_STR("id", r->id),
+              LOG_STR("result", result), LOG_STR("reason", why));
+    answer(c, r, result, why, NULL, false);
+}
+
+/* ---- one file ----------------------------------------------------------------------------------
+ */
+
+static int64_t time_ms(struct timespec t)
+{
+    /* Whole seconds: a file system that keeps no finer time; it may have been any part of that
+     * second. */
+    return (int64_t)t.tv_sec * 1000 + (t.tv_nsec ? t.tv_nsec / 1000000 : 999);
+}
+
+/*
+ * The change time is when the command came, by rename and link too; the content's time is looked at
+ * as well, for file systems that keep only that. The future is not the past: skewed clocks lose no
+ * command.
+ */
+static bool is_stale(const struct volume_control *c, const struct stat *st)
+{
+    int64_t changed = time_ms(st->st_ctim), written = time_ms(st->st_mtim);
+    int64_t newest = changed > written ? changed : written;
+    return newest < c->started_at - CLOCK_SLACK_MS;
+}
+
+static bool id_ok(const char *id)
+{
+    size_t n = strlen(id);
+    if (n == 0 || n > ID_MAX || id[0] == '.')
+        return false;
+    while (n > 0 && plain(id[n - 1]))
+        n--;
+    return n == 0;
+}
+
+/* NULL with the id, "" when the content names none; or why the command is refused. */
+static const char *find_id(struct bytes content, char id[128])
+{
+    struct json_doc *doc;
+    const char *why = NULL;
+    if (content.n == 0 || json_doc_open(&doc, content, NULL) != 0)
+        return NULL;
+    const struct json_value *v = json_get(json_root(doc), "id");
+    if (v && id_ok(json_text(v, "", "")))
+        bytes_copy_text(bytes_text(json_text(v, "", "")), id, 128);
+    else if (v)
+        why = "id must be a text of 1 to 120 letters, digits, '.', '_' or '-', not beginning with "
+              "'.'";
+    json_doc_close(doc);
+    return why;
+}
+
+/* Looks at a claimed file. Content that cannot be read (another owner, no permission) names no id.
+ */
+static const char *inspect(const struct volume_control *c, const char *claim, char id[128])
+{
+    AUTO_BUF struct buf content;
+    buf_init(&content, CONTENT_MAX);
+    id[0] = '\0';
+    switch (volume_read(c->v->control_fd, claim, &content)) {
+    case 0:
+        return find_id(buf_bytes(&content), id);
+    case ERR_INVALID:
+        return "not a regular file";
+    case ERR_LIMIT:
+        return "larger than 64 KiB";
+    default:
+        return NULL;
+    }
+}
+
+static void fill_request(struct volume_control_request *r, const char *name)
+{
+    *r = (struct volume_control_request){0};
+    bytes_copy_text(bytes_text(name), r->name, sizeof(r->name));
+    uint64_t random;
+    random_bytes((uint8_t *)&random, sizeof(random));
+    snprintf(r->claim, sizeof(r->claim), CLAIM_PREFIX "%016" PRIx64 "-%s", random, r->name);
+}
+
+/*
+ * Takes a file out of the portal's reach: from here on nobody else acts on it, nor do we twice. Its
+ * time is read first, for the rename changes it; a file that took its place in between is new. 1
+ * claimed, 0 not.
+ */
+static int claim(struct volume_control *c, const char *name, struct volume_control_request *r,
+                 bool *stale)
+{
+    struct stat before, after;
+    int fd = c->v->control_fd;
+    fill_request(r, name);
+    if (fstatat(fd, name, &before, AT_SYMLINK_NOFOLLOW) != 0 ||
+        renameat(fd, name, fd, r->claim) != 0) {
+        if (errno != ENOENT)
+            complain(c, "control_unclaimed", name);
+        return 0;
+    }
+    c->complaint = 0;
+    bool same = fstatat(fd, r->claim, &after, AT_SYMLINK_NOFOLLOW) == 0 &&
+                before.st_ino == after.st_ino && before.st_dev == after.st_dev;
+    *stale = same && is_stale(c, &before);
+    return 1;
+}
+
+/* ---- scanning ----------------------------------------------------------------------------------
+ */
+
+static int take_command(struct volume_control *c, enum volume_command command,
+                        struct volume_control_request *out)
+{
+    bool stale;
+    if (!claim(c, command_names[command], out, &stale))
+        return 0;
+    out->command = command;
+    const char *why = inspect(c, out->claim, out->id);
+    if (!why && !stale)
+        return 1;
+    refuse(c, out, why ? "refused" : "stale", why ? why : "older than the start of this process");
+    return 0;
+}
+
+static bool is_command(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_LEN(command_names); i++) {
+        if (strcmp(name, command_names[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool refuse_unknown(struct volume_control *c, const char *name)
+{
+    struct volume_control_request r;
+    bool stale;
+    if (!claim(c, name, &r, &stale))
+        return false;
+    const char *why = inspect(c, r.claim, r.id);
+    if (why)
+        refuse(c, &r, "refused", why);
+    else
+        refuse(c, &r, "unknown command", "the commands are stop, reload, logout and pair");
+    return true;
+}
+
+static void refuse_others(struct volume_control *c)
+{
+    DIR *dir = volume_list(c->v->control_fd);
+    const struct dirent *entry;
+    int refused = 0;
+    while (dir && refused < REFUSALS_PER_CALL && (entry = readdir(dir)) != NULL) {
+        const char *name = entry->d_name;
+        if (name[0] != '.' && strcmp(name, "ack") != 0 && !is_command(name) &&
+            refuse_unknown(c, name))
+            refused++;
+    }
+    if (dir)
+        closedir(dir);
+}
+
+int volume_control_next(struct volume_control *c, struct volume_control_request *out)
+{
+    drain(c);
+    if (!refresh(c))
+        return 0;
+    /* By name and before the rest, so that a flood of other files cannot delay a stop. */
+    for (size_t i = 0; i < ARRAY_LEN(command_names); i++) {
+        if (take_command(c, (enum volume_command)i, out))
+            return 1;
+    }
+    refuse_others(c);
+    return 0;
+}
+
+/* ---- handle ------------------------------------------------------------------------------------
+ */
+
+/* `.claimed-…` of a process that ended between claim and ack: whether it acted nobody knows, and an
+ * edge of an earlier life is stale in any case. */
+static void answer_leftovers(struct volume_control *c)
+{
+    const size_t prefix = strlen(CLAIM_PREFIX) + CLAIM_RANDOM + 1;
+    DIR *dir = volume_list(c->v->control_fd);
+    const struct dirent *entry;
+    int answered = 0;
+    while (dir && (entry = readdir(dir)) != NULL) {
+        struct volume_control_request r = {0};
+        const char *name = entry->d_name;
+        if (strncmp(name, CLAIM_PREFIX, strlen(CLAIM_PREFIX)) != 0)
+            continue;
+        if (strlen(name) <= prefix || strlen(name) >= sizeof(r.claim) ||
+            answered++ >= LEFTOVERS_ACKED) {
+            discard(c, name);
+            continue;
+        }
+        bytes_copy_text(bytes_text(name), r.claim, sizeof(r.claim));
+        bytes_copy_text(bytes_text(name + prefix), r.name, sizeof(r.name));
+        inspect(c, r.claim, r.id);
+        refuse(c, &r, "stale", "claimed by a process that ended before it answered");
+    }
+    if (dir)
+        closedir(dir);
+}
+
+int volume_control_open(struct volume_control **out, struct volume *v, int64_t started_at,
+                        struct err *err)
+{
+    struct volume_control *c = err_calloc(1, sizeof(*c));
+    c->v = v;
+    c->started_at = started_at;
+    c->watch = c->parent_watch = -1;
+    c->inotify_fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+    /* The kernel allows few instances per user (fs.inotify.max_user_instances, 128 by default), and
+     * many bridges share one user: the scans at every heartbeat then do alone. */
+    if (c->inotify_fd < 0)
+        log_event(LOG_WARN, "control_unwatched", LOG_STR("reason", strerror(errno)),
+                  LOG_STR("mend", "raise fs.inotify.max_user_instances"));
+    watch_control(c);
+    if (!refresh(c)) {
+        volume_control_close(c);
+        return err_set(err, ERR_SYSTEM, "%s/control is not a directory any more", v->path);
+    }
+    answer_leftovers(c);
+    *out = c;
+    return 0;
+}
+
+void volume_control_close(struct volume_control *c)
+{
+    if (!c)
+        return;
+    if (c->inotify_fd >= 0)
+        close(c->inotify_fd);
+    free(c);
+}
+
+int volume_control_fd(const struct volume_control *c)
+{
+    return c->inotify_fd;
+}

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "wa/crypto.h"
+
+#include <limits.h>
+
+/* libcrypto has a type of this name, which our error code must not meet. */
+#define ERR_STATE openssl_err_state
+#include <openssl/core_names.h>
+#include <openssl/evp.h>
+#undef ERR_STATE
+
+#include "base/err.h"
+
+#define CBC_BLOCK 16
+#define HKDF_MAX (255 * WA_SHA256_LEN)
+
+static void must(bool ok, const char *what)
+{
+    if (!ok)
+        err_fatal("libcrypto: %s failed", what);
+}
+
+static void digest_parts(const EVP_MD *md, uint8_t *out, const struct bytes *parts, size_t count)
+{
+    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+    must(ctx && EVP_DigestInit_ex(ctx, md, NULL) == 1, "digest init");
+    for (size_t i = 0; i < count; i++)
+        must(EVP_DigestUpdate(ctx, parts[i].p, parts[i].n) == 1, "digest update");
+    must(EVP_DigestFinal_ex(ctx, out, NULL) == 1, "digest final");
+    EVP_MD_CTX_free(ctx);
+}
+
+void wa_sha256(uint8_t out[32], const struct bytes *parts, size_t count)
+{
+    digest_parts(EVP_sha256(), out, parts, count);
+}
+
+void wa_sha1(uint8_t out[20], const struct bytes *parts, size_t count)
+{
+    digest_parts(EVP_sha1(), out, parts, count);
+}
+
+void wa_md5(uint8_t out[16], struct bytes data)
+{
+    digest_parts(EVP_md5(), out, &data, 1);
+}
+
+/* ---- incremental HMAC and SHA-512 -------------------------------------------------------------- */
+
+/* One of the two is set. */
+struct wa_digest {
+    EVP_MAC_CTX *mac;
+    EVP_MD_CTX *md;
+};
+
+struct wa_digest *wa_hmac_sha256_begin(struct bytes key)
+{
+    char digest[] = "SHA256";
+    const OSSL_PARAM params[] = {
+        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
+        OSSL_PARAM_construct_end(),
+    };
+    /* A NULL key would mean "keep the old one" to libcrypto. */
+    static const uint8_t empty[1];
+    EVP_MAC *mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+    must(mac != NULL, "HMAC fetch");
+    struct wa_digest *d = err_calloc(1, sizeof(*d));
+    d->mac = EVP_MAC_CTX_new(mac);
+    EVP_MAC_free(mac);
+    must(d->mac && EVP_MAC_init(d->mac, key.n ? key.p : empty, key.n, params) == 1, "HMAC init");
+    return d;
+}
+
+struct wa_digest *wa_sha512_begin(void)
+{
+    struct wa_digest *d = err_calloc(1, sizeof(*d));
+    d->md = EVP_MD_CTX_new();
+    must(d->md && EVP_DigestInit_ex(d->md, EVP_sha512(), NULL) == 1, "SHA-512 init");
+    return d;
+}
+
+void wa_digest_update(struct wa_digest *d, struct bytes data)
+{
+    if (data.n == 0)
+        return;
+    int ok = d->mac ? EVP_MAC_update(d->mac, data.p, data.n)
+                    : EVP_DigestUpdate(d->md, data.p, data.n);
+    must(ok == 1, "digest update");
+}
+
+size_t wa_digest_final(struct wa_digest *d, uint8_t out[64])
+{
+    if (d->mac) {
+        size_t n = 0;
+        must(EVP_MAC_final(d->mac, out, &n, 64) == 1, "HMAC final");
+        return n;
+    }
+    unsigned n = 0;
+    must(EVP_DigestFinal_ex(d->md, out, &n) == 1, "SHA-512 final");
+    must(EVP_DigestInit_ex(d->md, EVP_sha512(), NULL) == 1, "SHA-512 init");
+    return n;
+}
+
+void wa_digest_free(struct wa_digest *d)
+{
+    if (!d)
+        return;
+    EVP_MAC_CTX_free(d->mac);
+    EVP_MD_CTX_free(d->md);
+    free(d);
+}
+
+void wa_hmac_sha256(uint8_t out[32], struct bytes key, const struct bytes *parts, size_t count)
+{
+    uint8_t full[64];
+    struct wa_digest *d = wa_hmac_sha256_begin(key);
+    for (size_t i = 0; i < count; i++)
+        wa_digest_update(d, parts[i]);
+    wa_digest_final(d, full);
+    wa_digest_free(d);
+    memcpy(out, full, WA_SHA256_LEN);
+    buf_wipe(full, sizeof(full));
+}
+
+void wa_hkdf_sha256(uint8_t *out, size_t n, struct bytes ikm, struct bytes salt, struct bytes info)
+{
+    static const uint8_t zeros[WA_SHA256_LEN];
+    uint8_t prk[WA_SHA256_LEN], block[WA_SHA256_LEN];
+    must(n <= HKDF_MAX, "HKDF: output length");
+    wa_hmac_sha256(prk, salt.n ? salt : BYTES_ARRAY(zeros), &ikm, 1);
+    size_t block_len = 0;
+    for (uint8_t counter = 1; n > 0; counter++) {
+        struct bytes parts[] = {BYTES(block, block_len), info, BYTES(&counter, 1)};
+        wa_hmac_sha256(block, BYTES_ARRAY(prk), parts, ARRAY_LEN(parts));
+        block_len = n < sizeof(block) ? n : sizeof(block);
+        memcpy(out, block, block_len);
+        out += block_len;
+        n -= block_len;
+    }
+    buf_wipe(prk, sizeof(prk));
+    buf_wipe(block, sizeof(block));
+}
+
+/* ---- AES-256-GCM ------------------------------------------------------------------------------- */
+
+/* A cipher context ready for the plaintext or ciphertext; *direction 1 seals, 0 opens. */
+static EVP_CIPHER_CTX *gcm_begin(const uint8_t *key, const uint8_t *nonce, struct bytes aad, int seal)
+{
+    int n;
+    EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
+    must(ctx && EVP_CipherInit_ex(ctx, EVP_aes_256_gcm(), NULL, key, nonce, seal) == 1, "GCM init");
+    must(aad.n <= INT_MAX, "GCM: length of associated data");
+    if (aad.n)
+        must(EVP_CipherUpdate(ctx, NULL, &n, aad.p, (int)aad.n) == 1, "GCM associated data");
+    return ctx;
+}
+
+int wa_gcm_seal(struct buf *out, const uint8_t key[32], const uint8_t nonce[12], struct bytes aad,
+                struct bytes plain)
+{
+    int n = 0;
+    if (plain.n > INT_MAX - WA_GCM_TAG_LEN)
+        return ERR_LIMIT;
+    uint8_t *at = buf_reserve(out, plain.n + WA_GCM_TAG_LEN);
+    if (!at)
+        return ERR_LIMIT;
+    EVP_CIPHER_CTX *ctx = gcm_begin(key, nonce, aad, 1);
+    if (plain.n)
+        must(EVP_CipherUpdate(ctx, at, &n, plain.p, (int)plain.n) == 1, "GCM seal");
+    must(EVP_CipherFinal_ex(ctx, at + n, &n) == 1, "GCM seal");
+    must(EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_GCM_GET_TAG, WA_GCM_TAG_LEN, at + plain.n) == 1,
+         "GCM tag");
+    EVP_CIPHER_CTX_free(ctx);
+    out->n += plain.n + WA_GCM_TAG_LEN;
+    return 0;
+}
+
+int wa_gcm_open(struct buf *out, const uint8_t key[32], const uint8_t nonce[12], struct bytes aad,
+                struct bytes sealed)
+{
+    int n = 0;
+    uint8_t nothing[1], tag[WA_GCM_TAG_LEN];
+    if (sealed.n < WA_GCM_TAG_LEN)
+        return ERR_INVALID;
+    size_t plain_n = sealed.n - WA_GCM_TAG_LEN;
+    uint8_t *at = plain_n ? buf_reserve(out, plain_n) : nothing;
+    if (!at || plain_n > INT_MAX)
+        return ERR_LIMIT;
+    memcpy(tag, sealed.p + plain_n, WA_GCM_TAG_LEN);
+    EVP_CIPHER_CTX *ctx = gcm_begin(key, nonce, aad, 0);
+    must(EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_GCM_SET_TAG, WA_GCM_TAG_LEN, tag) == 1, "GCM tag");
+    if (plain_n)
+        must(EVP_CipherUpdate(ctx, at, &n, sealed.p, (int)plain_n) == 1, "GCM open");
+    bool genuine = EVP_CipherFinal_ex(ctx, at + n, &n) == 1;
+    EVP_CIPHER_CTX_free(ctx);
+    if (!genuine) {
+        buf_wipe(at, plain_n);
+        return ERR_AUTH;
+    }
+    out->n += plain_n;
+    return 0;
+}
+
+/* ---- AES-CBC ----------------------------------------------------------------------------------- */
+
+static const EVP_CIPHER *cbc_cipher(struct bytes key, struct bytes iv)
+{
+    if (iv.n != CBC_BLOCK)
+        return NULL;
+    switch (key.n) {
+    case 16:
+        return EVP_aes_128_cbc();
+    case 24:
+        return EVP_aes_192_cbc();
+    case 32:
+        return EVP_aes_256_cbc();
+    default:
+        return NULL;
+    }
+}
+
+static int cbc_run(struct buf *out, struct bytes key, struct bytes iv, struct bytes in, int encrypt)
+{
+    int n = 0, last = 0;
+    const EVP_CIPHER *cipher = cbc_cipher(key, iv);
+    if (!cipher)
+        return ERR_INVALID;
+    /* libcrypto may want one block more than the input, in both directions. */
+    uint8_t *at = in.n <= INT_MAX - CBC_BLOCK ? buf_reserve(out, in.n + CBC_BLOCK) : NULL;
+    if (!at)
+        return ERR_LIMIT;
+    EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
+    must(ctx && EVP_CipherInit_ex(ctx, cipher, NULL, key.p, iv.p, encrypt) == 1, "CBC init");
+    if (in.n)
+        must(EVP_CipherUpdate(ctx, at, &n, in.p, (int)in.n) == 1, "CBC update");
+    bool padded = EVP_CipherFinal_ex(ctx, at + n, &last) == 1;
+    EVP_CIPHER_CTX_free(ctx);
+    must(padded || !encrypt, "CBC final");
+    if (!padded) {
+        buf_wipe(at, in.n);
+        return ERR_INVALID;
+    }
+    out->n += (size_t)n + (size_t)last;
+    return 0;
+}
+
+int wa_cbc_encrypt(struct buf *out, struct bytes key, struct bytes iv, struct bytes plain)
+{
+    return cbc_run(out, key, iv, plain, 1);
+}
+
+int wa_cbc_decrypt(struct buf *out, struct bytes key, struct bytes iv, struct bytes sealed)
+{
+    return cbc_run(out, key, iv, sealed, 0);
+}

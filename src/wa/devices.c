@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "wa/devices.h"
+
+#include <stdio.h>
+
+#include "base/err.h"
+#include "base/text.h"
+#include "wa/crypto.h"
+#include "wa/proto/transport.pb-c.h"
+
+#define DEVICE_HOSTED 99
+
+/* ---- query --------------------------------------------------------------------------------------- */
+
+void wa_usync_build(struct wa_node *iq, const char *sid, const struct wa_jid *users, size_t count)
+{
+    struct wa_node *usync = wa_node_child(iq, "usync");
+    wa_node_set(usync, "sid", sid);
+    wa_node_set(usync, "mode", "query");
+    wa_node_set(usync, "last", "true");
+    wa_node_set(usync, "index", "0");
+    wa_node_set(usync, "context", "message");
+    struct wa_node *query = wa_node_child(usync, "query");
+    wa_node_set(wa_node_child(query, "devices"), "version", "2");
+    wa_node_child(query, "lid");
+    struct wa_node *list = wa_node_child(usync, "list");
+    for (size_t i = 0; i < count; i++) {
+        struct wa_jid bare = wa_jid_bare(&users[i]);
+        wa_node_set_jid(wa_node_child(list, "user"), "jid", &bare);
+    }
+}
+
+/* ---- answer -------------------------------------------------------------------------------------- */
+
+/* The signed list of key indexes; NULL when there is none. The bundles are checked against the
+ * account key later, so its signature is not looked at. */
+static Wa__ADVKeyIndexList *open_index_list(struct bytes data)
+{
+    Wa__ADVKeyIndexList *list = NULL;
+    if (data.n == 0)
+        return NULL;
+    Wa__ADVSignedKeyIndexList *outer = wa__advsigned_key_index_list__unpack(NULL, data.n, data.p);
+    if (outer && outer->has_details)
+        list = wa__advkey_index_list__unpack(NULL, outer->details.len, outer->details.data);
+    wa__advsigned_key_index_list__free_unpacked(outer, NULL);
+    return list;
+}
+
+static bool index_is_valid(const Wa__ADVKeyIndexList *list, uint64_t index)
+{
+    if (!list || index > list->current_index)
+        return true;
+    for (size_t i = 0; i < list->n_valid_indexes; i++)
+        if (list->valid_indexes[i] == index)
+            return true;
+    return false;
+}
+
+/* A companion without key index cannot be checked against the list. */
+static bool device_counts(const struct wa_node *device, const Wa__ADVKeyIndexList *list,
+                          uint64_t *id)
+{
+    uint64_t index;
+    if (!wa_node_attr_u64(device, "id", id) || *id > UINT16_MAX || *id == 0)
+        return false;
+    return !wa_node_attr_u64(device, "key-index", &index) || index_is_valid(list, index);
+}
+
+static struct wa_jid device_jid(const struct wa_jid *user, const struct wa_node *device,
+                                uint16_t id)
+{
+    struct wa_jid jid = wa_jid_with_device(user, id);
+    if (id == DEVICE_HOSTED || wa_node_attr_is(device, "is_hosted", "true"))
+        jid.server = wa_jid_is_lid(user) ? WA_SERVER_HOSTED_LID : WA_SERVER_HOSTED;
+    return jid;
+}
+
+static bool is_listed(const struct wa_usync_user *u, const struct wa_jid *jid)
+{
+    for (size_t i = 0; i < u->count; i++)
+        if (wa_jid_equal(&u->devices[i], jid))
+            return true;
+    return false;
+}
+
+static void read_devices(struct wa_usync_user *u, const struct wa_node *devices,
+                         const Wa__ADVKeyIndexList *list)
+{
+    const struct wa_node *device = wa_node_find(wa_node_find(devices, "device-list"), "device");
+    u->devices[u->count++] = u->user;
+    for (; device && u->count < WA_DEVICES_PER_USER_MAX; device = wa_node_next(device, "device")) {
+        uint64_t id;
+        if (!device_counts(device, list, &id))
+            continue;
+        struct wa_jid jid = device_jid(&u->user, device, (uint16_t)id);
+        if (!is_listed(u, &jid))
+            u->devices[u->count++] = jid;
+    }
+}
+
+static struct wa_usync_user *read_user(const struct wa_node *node)
+{
+    struct wa_usync_user *u = arena_alloc(node->arena, sizeof(*u));
+    const struct wa_node *devices = wa_node_find(node, "devices");
+    if (!wa_node_attr_jid(node, "jid", &u->user) || !wa_jid_is_user(&u->user))
+        return NULL;
+    u->user = wa_jid_bare(&u->user);
+    if (wa_node_attr_jid(wa_node_find(node, "lid"), "val", &u->lid) && !wa_jid_is_lid(&u->lid))
+        u->lid = (struct wa_jid){0};
+    u->failed = !devices || wa_node_find(devices, "error");
+    if (u->failed)
+        return u;
+    u->devices = arena_alloc(node->arena, WA_DEVICES_PER_USER_MAX * sizeof(*u->devices));
+    Wa__ADVKeyIndexList *list = open_index_list(wa_node_child_bytes(devices, "key-index-list"));
+    read_devices(u, devices, list);
+    wa__advkey_index_list__free_unpacked(list, NULL);
+    return u;
+}
+
+int wa_usync_parse(const struct wa_node *iq, struct wa_usync_user **out)
+{
+    const struct wa_node *list = wa_node_find(wa_node_find(iq, "usync"), "list");
+    struct wa_usync_user **tail = out;
+    *out = NULL;
+    if (!list)
+        return ERR_INVALID;
+    for (const struct wa_node *n = wa_node_find(list, "user"); n; n = wa_node_next(n, "user")) {
+        *tail = read_user(n);
+        if (*tail)
+            tail = &(*tail)->next;
+    }
+    return 0;
+}
+
+/* ---- cache --------------------------------------------------------------------------------------- */
+
+struct entry {
+    struct wa_jid user;
+    int64_t at_ms;
+    size_t count;
+    struct wa_jid devices[];
+};
+
+struct wa_device_cache {
+    struct entry *entries[WA_DEVICES_CACHE_USERS]; /* the first `used` are set, in no order */
+    size_t used;
+};
+
+struct wa_device_cache *wa_device_cache_open(void)
+{
+    return err_calloc(1, sizeof(struct wa_device_cache));
+}
+
+void wa_device_cache_close(struct wa_device_cache *c)
+{
+    if (!c)
+        return;
+    for (size_t i = 0; i < c->used; i++)
+        free(c->entries[i]);
+    free(c);
+}
+
+/* The place of a user, or c->used. */
+static size_t find_user(const struct wa_device_cache *c, const struct wa_jid *user)
+{
+    size_t i = 0;
+    while (i < c->used && !wa_jid_same_user(&c->entries[i]->user, user))
+        i++;
+    return i;
+}
+
+static void drop_entry(struct wa_device_cache *c, size_t i)
+{
+    free(c->entries[i]);
+    c->entries[i] = c->entries[--c->used];
+}
+
+static size_t oldest_entry(const struct wa_device_cache *c)
+{
+    size_t oldest = 0;
+    for (size_t i = 1; i < c->used; i++)
+        if (c->entries[i]->at_ms < c->entries[oldest]->at_ms)
+            oldest = i;
+    return oldest;
+}
+
+void wa_device_cache_put(struct wa_device_cache *c, const struct wa_jid *user,
+                         const struct wa_jid *devices, size_t count, int64_t now_ms)
+{
+    if (count > WA_DEVICES_PER_USER_MAX)
+        count = WA_DEVICES_PER_USER_MAX;
+    struct entry *e = err_malloc(sizeof(*e) + count * sizeof(*devices));
+    *e = (struct entry){.user = wa_jid_bare(user), .at_ms = now_ms, .count = count};
+    if (count > 0)
+        memcpy(e->devices, devices, count * sizeof(*devices));
+    wa_device_cache_drop(c, user);
+    if (c->used == WA_DEVICES_CACHE_USERS)
+        drop_entry(c, oldest_entry(c));
+    c->entries[c->used++] = e;
+}
+
+const struct wa_jid *wa_device_cache_get(struct wa_device_cache *c, const struct wa_jid *user,
+                                         size_t *count, int64_t now_ms)
+{
+    size_t i = find_user(c, user);
+    *count = 0;
+    if (i == c->used || now_ms - c->entries[i]->at_ms >= WA_DEVICES_CACHE_TTL_MS)
+        return NULL;
+    *count = c->entries[i]->count;
+    return c->entries[i]->devices;
+}
+
+void wa_device_cache_drop(struct wa_device_cache *c, const struct wa_jid *user)
+{
+    size_t i = find_user(c, user);
+    if (i < c->used)
+        drop_entry(c, i);
+}
+
+/* ---- participant hash (protocol/06 section 8.1) -------------------------------------------------- */
+
+#define PHASH_BYTES 6
+
+static int compare_text(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+void wa_phash(char out[WA_PHASH_SIZE], const struct wa_jid *devices, size_t count)
+{
+    struct arena arena = {0};
+    uint8_t hash[WA_SHA256_LEN];
+    struct buf text;
+    const char **names = arena_alloc(&arena, (count + 1) * sizeof(*names));
+    struct bytes *parts = arena_alloc(&arena, (count + 1) * sizeof(*parts));
+    for (size_t i = 0; i < count; i++)
+        names[i] = arena_text(&arena, "%s.0:%u@%s", devices[i].user, (unsigned)devices[i].device,
+                              wa_server_text(devices[i].server));
+    qsort(names, count, sizeof(*names), compare_text);
+    for (size_t i = 0; i < count; i++)
+        parts[i] = bytes_text(names[i]);
+    wa_sha256(hash, parts, count);
+    buf_init(&text, WA_PHASH_SIZE - 1);
+    buf_append_text(&text, "2:");
+    text_base64_append(&text, BYTES(hash, PHASH_BYTES));
+    bytes_copy_text(buf_bytes(&text), out, WA_PHASH_SIZE);
+    buf_deinit(&text);
+    arena_deinit(&arena);
+}

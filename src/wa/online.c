@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Logged in: prekeys, backlog, keepalive, notifications (protocol/01 sections 9 and 11 to 13,
+ * protocol/03 section 7, protocol/05 section 12). */
+#include "base/clock.h"
+#include "wa/session_internal.h"
+
+#define PING_MIN_MS 20000
+#define PING_MAX_MS 30000
+#define PING_ANSWER_MS 20000
+#define PINGS_FAILED_MAX 2
+#define OFFLINE_BATCH 200
+#define OFFLINE_REPEAT_MS 100
+#define OFFLINE_NONE_MS 1500    /* no preview that long after login: there is no backlog */
+#define OFFLINE_SILENT_MS 60000 /* no end marker that long after the last queued stanza */
+
+/* ---- prekeys --------------------------------------------------------------------------------- */
+
+static void on_prekeys_uploaded(void *ctx, void *arg, const struct wa_node *answer, unsigned code)
+{
+    struct wa_session *s = ctx;
+    (void)arg;
+    (void)code;
+    s->uploading_prekeys = false;
+    if (!answer || s->device.prekeys_uploaded)
+        return;
+    s->device.prekeys_uploaded = true;
+    if (wa_device_save(&s->device, s->host) < 0)
+        wa_session_end_store(s);
+}
+
+static void upload_prekeys(struct wa_session *s, size_t count)
+{
+    if (s->uploading_prekeys)
+        return;
+    struct wa_node *iq = wa_session_query(s, "set", "encrypt");
+    if (wa_prekeys_build_upload(iq, &s->device, s->host, count) < 0) {
+        wa_session_end_store(s);
+        return;
+    }
+    s->uploading_prekeys = true;
+    wa_session_ask(s, iq, on_prekeys_uploaded, NULL);
+}
+
+static void on_prekey_count(void *ctx, void *arg, const struct wa_node *answer, unsigned code)
+{
+    (void)arg;
+    (void)code;
+    uint64_t value = 0;
+    if (!answer)
+        return;
+    wa_node_attr_u64(wa_node_find(answer, "count"), "value", &value);
+    if (value < WA_PREKEYS_MINIMUM)
+        upload_prekeys(ctx, value == 0 ? WA_PREKEYS_FIRST : WA_PREKEYS_REFILL);
+}
+
+static void check_prekeys(struct wa_session *s)
+{
+    if (!s->device.prekeys_uploaded) {
+        upload_prekeys(s, WA_PREKEYS_FIRST);
+        return;
+    }
+    struct wa_node *iq = wa_session_query(s, "get", "encrypt");
+    wa_node_child(iq, "count");
+    wa_session_ask(s, iq, on_prekey_count, NULL);
+}
+
+/* ---- login, backlog -------------------------------------------------------------------------- */
+
+/* Says our name once, then steps back so that the owner's phone keeps ringing (protocol/01 section
+ * 12). */
+static void announce_name(struct wa_session *s)
+{
+    const char *name = s->device.push_name[0] ? s->device.push_name : s->device.business_name;
+    if (!name[0])
+        return;
+    for (int available = 1; available >= 0; available--) {
+        struct wa_node *presence = wa_session_stanza(s, "presence");
+        wa_node_set(presence, "type", available ? "available" : "unavailable");
+        wa_node_set(presence, "name", name);
+        wa_session_put(s, presence);
+    }
+}
+
+static void go_active(struct wa_session *s)
+{
+    struct wa_node *iq = wa_session_query(s, "set", "passive");
+    wa_node_child(iq, "active");
+    wa_session_ask(s, iq, NULL, NULL);
+}
+
+void wa_online_success(struct wa_session *s, const struct wa_node *node)
+{
+    if (s->phase != WA_PHASE_LOGIN || !wa_device_is_paired(&s->device))
+        return;
+    struct wa_jid lid;
+    if (wa_node_attr_jid(node, "lid", &lid) && wa_jid_is_lid(&lid))
+        s->device.lid = lid.device ? lid : wa_jid_with_device(&lid, s->device.pn.device);
+    struct bytes name = wa_node_attr(node, "display_name");
+    if (name.n > 0)
+        bytes_copy_text(name, s->device.push_name, sizeof(s->device.push_name));
+    s->device.login_count++;
+    if (wa_device_save(&s->device, s->host) < 0) {
+        wa_session_end_store(s);
+        return;
+    }
+    s->phase = WA_PHASE_ONLINE;
+    s->phase_until = CLOCK_NEVER;
+    s->offline_until = wa_session_now(s) + OFFLINE_NONE_MS;
+    wa_session_emit_account(s, WA_EVENT_CONNECTED);
+    check_prekeys(s);
+    go_active(s);
+    announce_name(s);
+}
+
+void wa_online_request_backlog(struct wa_session *s)
+{
+    struct wa_node *ib = wa_session_stanza(s, "ib");
+    wa_node_set_u64(wa_node_child(ib, "offline_batch"), "count", OFFLINE_BATCH);
+    wa_session_put(s, ib);
+    s->offline_request_at = CLOCK_NEVER;
+    s->offline_awaiting_first = true;
+}
+
+void wa_online_finish_backlog(struct wa_session *s)
+{
+    if (s->offline_done)
+        return;
+    s->offline_done = true;
+    s->offline_until = s->offline_request_at = CLOCK_NEVER;
+    wa_session_emit(s, WA_EVENT_OFFLINE_DONE);
+}
+
+/* A queued stanza came: the first of a batch orders the next one (protocol/05 section 15). */
+void wa_online_count_backlog(struct wa_session *s, const struct wa_node *node)
+{
+    if (s->offline_done || !wa_node_attr(node, "offline").p)
+        return;
+    int64_t now = wa_session_now(s);
+    s->offline_seen++;
+    s->offline_until = now + OFFLINE_SILENT_MS;
+    if (s->offline_awaiting_first && s->offline_seen < s->offline_expected) {
+        s->offline_awaiting_first = false;
+        s->offline_request_at = now + OFFLINE_REPEAT_MS;
+    }
+}
+
+static void clean_dirty(struct wa_session *s, const struct wa_node *dirty)
+{
+    struct wa_node *iq = wa_session_query(s, "set", "urn:xmpp:whatsapp:dirty");
+    struct wa_node *clean = wa_node_child(iq, "clean");
+    wa_node_copy_attr(clean, dirty, "type");
+    wa_node_copy_attr(clean, dirty, "timestamp");
+    wa_session_ask(s, iq, NULL, NULL);
+}
+
+void wa_online_ib(struct wa_session *s, const struct wa_node *node)
+{
+    if (s->phase != WA_PHASE_ONLINE)
+        return;
+    const struct wa_node *preview = wa_node_find(node, "offline_preview");
+    const struct wa_node *dirty = wa_node_find(node, "dirty");
+    if (preview) {
+        uint64_t count = 0;
+        wa_node_attr_u64(preview, "count", &count);
+        s->offline_expected += count;
+        s->offline_until = wa_session_now(s) + (count ? OFFLINE_SILENT_MS : OFFLINE_NONE_MS);
+        if (count > 0)
+            wa_online_request_backlog(s);
+    }
+    if (wa_node_find(node, "offline"))
+        wa_online_finish_backlog(s);
+    if (dirty)
+        clean_dirty(s, dirty);
+}
+
+/* ---- keepalive ------------------------------------------------------------------------------- */
+
+static void on_pong(void *ctx, void *arg, const struct wa_node *answer, unsigned code)
+{
+    struct wa_session *s = ctx;
+    (void)arg;
+    (void)answer;
+    if (code != WA_IQ_TIMED_OUT || wa_session_now(s) - s->last_received < PING_ANSWER_MS) {
+        s->pings_failed = 0;
+        return;
+    }
+    if (++s->pings_failed >= PINGS_FAILED_MAX)
+        wa_session_end(s, WA_CLOSE_TIMEOUT, "nothing was received for %lld seconds",
+                       (long long)(wa_session_now(s) - s->last_received) / 1000);
+}
+
+void wa_online_schedule_ping(struct wa_session *s)
+{
+    uint32_t random;
+    s->host->random(s->host->ctx, (uint8_t *)&random, sizeof(random));
+    s->ping_at = wa_session_now(s) + PING_MIN_MS + random % (PING_MAX_MS - PING_MIN_MS + 1);
+}
+
+void wa_online_ping(struct wa_session *s)
+{
+    wa_online_schedule_ping(s);
+    wa_session_ask_until(s, wa_session_query(s, "get", "w:p"), PING_ANSWER_MS, on_pong, NULL);
+}
+
+/* ---- notifications --------------------------------------------------------------------------- */
+
+static void on_encrypt_notification(struct wa_session *s, const struct wa_node *node)
+{
+    const struct wa_node *count = wa_node_find(node, "count");
+    struct wa_jid from;
+    uint64_t value = 0;
+    if (count && wa_node_attr_u64(count, "value", &value) && value < WA_PREKEYS_MINIMUM)
+        upload_prekeys(s, WA_PREKEYS_REFILL);
+    if (!wa_node_find(node, "identity") || !wa_node_attr_jid(node, "from", &from) ||
+        from.device != 0 || !wa_jid_is_user(&from))
+        return;
+    /* Re-installed: the next message to them starts from a fresh bundle. */
+    struct wa_jid address = wa_session_address(s, &from);
+    wa_device_cache_drop(s->devices, &from);
+    if (wa_signal_drop_session(s->signal, &address) < 0)
+        wa_session_end_store(s);
+}
+
+static void on_devices_notification(struct wa_session *s, const struct wa_node *node)
+{
+    struct wa_jid from, lid;
+    if (!wa_node_attr_jid(node, "from", &from))
+        return;
+    wa_device_cache_drop(s->devices, &from);
+    if (wa_node_attr_jid(node, "lid", &lid)) {
+        wa_device_cache_drop(s->devices, &lid);
+        wa_session_learn_lid(s, &from, &lid);
+    }
+}
+
+static void forget_own_devices(struct wa_session *s, const struct wa_node *node)
+{
+    if (!wa_node_find(node, "devices"))
+        return;
+    wa_device_cache_drop(s->devices, &s->device.pn);
+    wa_device_cache_drop(s->devices, &s->device.lid);
+}
+
+static void on_reg_refresh(struct wa_session *s, const struct wa_node *node)
+{
+    (void)node;
+    wa_linking_renew(s);
+}
+
+void wa_online_notification(struct wa_session *s, const struct wa_node *node)
+{
+    static const struct {
+        const char *type;
+        void (*handle)(struct wa_session *s, const struct wa_node *node);
+    } table[] = {
+        {"encrypt", on_encrypt_notification},
+        {"devices", on_devices_notification},
+        {"account_sync", forget_own_devices},
+        {"companion_reg_refresh", on_reg_refresh},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(table); i++)
+        if (wa_node_attr_is(node, "type", table[i].type))
+            table[i].handle(s, node);
+    wa_receive_ack(s, node, 0);
+}

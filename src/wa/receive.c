@@ -1,0 +1,528 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Message stanzas in: who wrote to whom, decryption, the one right answer, the event; and receipts
+ * (protocol/05 sections 2 to 9 and 13). Answers go to the output, which the bridge holds back until
+ * the records and the message row are durable.
+ */
+#include <stdlib.h>
+
+#include "base/text.h"
+#include "wa/session_internal.h"
+
+#define RETRIES_MAX 5
+#define ENCS_MAX 8 /* <enc> nodes of one stanza that are looked at */
+#define ERROR_PARSE 487
+#define ERROR_UNRECOGNISED 488
+#define ERROR_PROTOBUF 491
+#define ERROR_SECRET 495
+
+/* What the stanza says about itself; in.content comes later. */
+struct envelope {
+    const struct wa_node *node;
+    struct wa_incoming in;
+    struct wa_jid from, participant, recipient, chat_alt, sender_alt;
+    bool peer, status, has_participant, has_recipient;
+};
+
+/* ---- answers -----------------------------------------------------------------------------------
+ */
+
+void wa_receive_ack(struct wa_session *s, const struct wa_node *node, unsigned error)
+{
+    struct wa_node *ack = wa_session_stanza(s, "ack");
+    struct wa_jid from;
+    wa_node_set_bytes(ack, "class", node->tag);
+    wa_node_copy_attr(ack, node, "id");
+    if (wa_node_attr_jid(node, "from", &from))
+        wa_node_set_jid(ack, "to", &from);
+    wa_node_copy_attr(ack, node, "participant");
+    wa_node_copy_attr(ack, node, "recipient");
+    if (!wa_node_is(node, "call"))
+        wa_node_copy_attr(ack, node, "type");
+    if (wa_node_is(node, "message"))
+        wa_node_set_jid(ack, "from", &s->device.pn);
+    if (error)
+        wa_node_set_u64(ack, "error", error);
+    wa_session_put(s, ack);
+}
+
+static struct wa_node *receipt_to_sender(struct wa_session *s, const struct envelope *e,
+                                         const char *type)
+{
+    struct wa_node *receipt = wa_session_stanza(s, "receipt");
+    wa_node_copy_attr(receipt, e->node, "id");
+    wa_node_set_jid(receipt, "to", &e->from);
+    if (type)
+        wa_node_set(receipt, "type", type);
+    wa_node_copy_attr(receipt, e->node, "participant");
+    return receipt;
+}
+
+/* The answer matrix of protocol/05 section 7 for what was read. */
+static void send_receipt(struct wa_session *s, const struct envelope *e, bool history_sync)
+{
+    const char *type = s->available ? NULL : "inactive";
+    if (e->peer)
+        type = "peer_msg";
+    else if (e->in.from_me)
+        type = "sender";
+    else if (e->status)
+        type = NULL;
+    struct wa_node *receipt = receipt_to_sender(s, e, type);
+    if (e->in.from_me && !e->peer)
+        wa_node_copy_attr(receipt, e->node, "recipient");
+    if (e->status)
+        wa_node_set(receipt, "context", "status");
+    wa_session_put(s, receipt);
+    if (!e->peer || !history_sync)
+        return;
+    struct wa_node *history = wa_session_stanza(s, "receipt");
+    struct wa_jid own = wa_jid_bare(&s->device.pn);
+    wa_node_copy_attr(history, e->node, "id");
+    wa_node_set_jid(history, "to", &own);
+    wa_node_set(history, "type", "hist_sync");
+    wa_session_put(s, history);
+}
+
+static void send_retry(struct wa_session *s, const struct envelope *e, unsigned count,
+                       enum wa_signal_fault fault, bool pkmsg)
+{
+    struct wa_node *receipt = receipt_to_sender(s, e, "retry");
+    if (e->peer)
+        wa_node_set(receipt, "category", "peer");
+    else
+        wa_node_copy_attr(receipt, e->node, "recipient");
+    struct wa_node *retry = wa_node_child(receipt, "retry");
+    wa_node_set_u64(retry, "count", count);
+    wa_node_copy_attr(retry, e->node, "id");
+    wa_node_copy_attr(retry, e->node, "t");
+    wa_node_set(retry, "v", "1");
+    wa_node_set_u64(retry, "error", fault);
+    wa_node_child_be(receipt, "registration", 4, s->device.registration_id);
+    bool keys = count >= 2 || fault == WA_FAULT_INVALID_KEY_ID || fault == WA_FAULT_INVALID_KEY ||
+                (fault == WA_FAULT_NO_SESSION && pkmsg);
+    if (keys && wa_prekeys_build_retry_keys(receipt, &s->device, s->host) < 0) {
+        wa_session_end_store(s);
+        return;
+    }
+    wa_session_put(s, receipt);
+}
+
+/* ---- who wrote to whom (protocol/05 section 4)
+ * --------------------------------------------------- */
+
+/* The other form of a JID: from the stanza's attributes when they say, else from what is known. */
+static struct wa_jid alternative(struct wa_session *s, const struct wa_node *node,
+                                 const struct wa_jid *jid, const char *pn_key, const char *lid_key)
+{
+    struct wa_jid other;
+    if (!wa_node_attr_jid(node, wa_jid_is_lid(jid) ? pn_key : lid_key, &other))
+        return wa_jid_is_lid(jid) ? wa_session_pn_of(s, jid) : wa_session_lid_of(s, jid);
+    if (other.device == 0)
+        other.device = jid->device;
+    wa_session_learn_lid(s, jid, &other);
+    return other;
+}
+
+static void set_forms(const struct wa_jid *a, const struct wa_jid *b, struct wa_jid *pn,
+                      struct wa_jid *lid)
+{
+    const struct wa_jid *forms[] = {a, b};
+    for (size_t i = 0; i < ARRAY_LEN(forms); i++) {
+        if (wa_jid_is_pn(forms[i]))
+            *pn = wa_jid_bare(forms[i]);
+        else if (wa_jid_is_lid(forms[i]))
+            *lid = wa_jid_bare(forms[i]);
+    }
+}
+
+static void resolve_own_copy(struct wa_session *s, struct envelope *e)
+{
+    struct wa_incoming *in = &e->in;
+    in->sender = e->from;
+    in->chat = wa_jid_bare(e->has_recipient ? &e->recipient : &e->from);
+    if (!e->has_recipient)
+        return;
+    e->chat_alt = alternative(s, e->node, &in->chat, "peer_recipient_pn", "peer_recipient_lid");
+    if (wa_jid_is_none(&e->chat_alt))
+        e->chat_alt = alternative(s, e->node, &in->chat, "recipient_pn", "recipient_lid");
+}
+
+static int read_envelope(struct wa_session *s, const struct wa_node *node, struct envelope *e)
+{
+    *e = (struct envelope){.node = node};
+    struct wa_incoming *in = &e->in;
+    uint64_t t = 0;
+    in->id = wa_node_attr(node, "id");
+    if (in->id.n == 0 || in->id.n > 128 || !text_utf8_valid(in->id) ||
+        !wa_node_attr_jid(node, "from", &e->from) || !wa_node_attr_u64(node, "t", &t))
+        return ERR_INVALID;
+    in->timestamp_s = (int64_t)(t & INT64_MAX);
+    e->has_participant = wa_node_attr_jid(node, "participant", &e->participant);
+    e->has_recipient = wa_node_attr_jid(node, "recipient", &e->recipient);
+    e->peer = wa_node_attr_is(node, "category", "peer");
+    in->offline = wa_node_attr(node, "offline").p != NULL;
+    struct bytes name = wa_node_attr(node, "notify");
+    if (name.n > 0 && !bytes_is(name, "-") && text_utf8_valid(name))
+        in->push_name = name;
+    enum wa_server server = e->from.server;
+    if (server == WA_SERVER_GROUP || server == WA_SERVER_BROADCAST) {
+        if (!e->has_participant)
+            return ERR_INVALID;
+        in->group = server == WA_SERVER_GROUP;
+        e->status = server == WA_SERVER_BROADCAST && strcmp(e->from.user, "status") == 0;
+        in->chat = e->from;
+        in->sender = e->participant;
+        in->from_me = wa_device_is_own(&s->device, &in->sender);
+        e->sender_alt = alternative(s, node, &in->sender, "participant_pn", "participant_lid");
+    } else if (wa_device_is_own(&s->device, &e->from)) {
+        in->from_me = true;
+        resolve_own_copy(s, e);
+        e->sender_alt = alternative(s, node, &in->sender, "sender_pn", "sender_lid");
+    } else {
+        in->chat = wa_jid_bare(&e->from);
+        in->sender = e->from;
+        e->sender_alt = alternative(s, node, &in->sender, "sender_pn", "sender_lid");
+        e->chat_alt = wa_jid_bare(&e->sender_alt);
+    }
+    set_forms(&in->chat, &e->chat_alt, &in->chat_pn, &in->chat_lid);
+    set_forms(&in->sender, &e->sender_alt, &in->sender_pn, &in->sender_lid);
+    return 0;
+}
+
+/* ---- decryption --------------------------------------------------------------------------------
+ */
+
+struct opened {
+    bool any, duplicate, pkmsg;
+    int rc; /* first failure: ERR_AUTH, ERR_STORE, ERR_INVALID … */
+    enum wa_signal_fault fault;
+    struct wa_content content; /* of the last <enc> that carries something for a person */
+};
+
+/* Some fan-outs deliver our copy under participants/to (protocol/05 section 3). */
+static const struct wa_node *enc_parent(struct wa_session *s, const struct wa_node *node)
+{
+    if (wa_node_find(node, "enc"))
+        return node;
+    const struct wa_node *participants = wa_node_find(node, "participants");
+    for (const struct wa_node *to = wa_node_find(participants, "to"); to;
+         to = wa_node_next(to, "to")) {
+        struct wa_jid jid;
+        if (wa_node_attr_jid(to, "jid", &jid) &&
+            (wa_jid_equal(&jid, &s->device.pn) || wa_jid_equal(&jid, &s->device.lid)))
+            return to;
+    }
+    return node;
+}
+
+static int open_enc(struct wa_session *s, const struct envelope *e, enum wa_enc_type type,
+                    struct bytes sealed, struct buf *plain, enum wa_signal_fault *fault)
+{
+    struct wa_jid peer = wa_session_address(s, &e->in.sender);
+    if (wa_jid_is_lid(&e->sender_alt))
+        peer = e->sender_alt;
+    if (sealed.n > WA_ENC_MAX) {
+        *fault = WA_FAULT_INVALID_MESSAGE;
+        return ERR_AUTH;
+    }
+    if (type == WA_ENC_SKMSG) {
+        struct wa_jid group = wa_jid_bare(&e->from);
+        return wa_signal_group_decrypt(s->signal, &group, &peer, sealed, plain, fault);
+    }
+    return wa_signal_decrypt(s->signal, &peer, type, sealed, plain, fault);
+}
+
+static void take_sender_key(struct wa_session *s, const struct envelope *e,
+                            const struct wa_content *c)
+{
+    if (c->skdm.n == 0 || e->from.server == WA_SERVER_PN || e->from.server == WA_SERVER_LID)
+        return;
+    struct wa_jid group = wa_jid_bare(&e->from);
+    struct wa_jid peer = wa_session_address(s, &e->in.sender);
+    if (wa_signal_process_skdm(s->signal, &group, &peer, c->skdm) == ERR_STORE)
+        wa_session_end_store(s);
+}
+
+static void read_plain(struct wa_session *s, const struct envelope *e, struct bytes padded,
+                       struct opened *o)
+{
+    struct wa_content content;
+    int rc = wa_padding_remove(&padded);
+    if (rc == 0)
+        rc = wa_message_parse(padded, &s->arena, &content);
+    if (rc < 0) {
+        o->rc = ERR_INVALID;
+        return;
+    }
+    take_sender_key(s, e, &content);
+    if (!o->any || content.kind != WA_KIND_NONE)
+        o->content = content;
+    o->any = true;
+}
+
+static void open_one(struct wa_session *s, const struct envelope *e, const struct wa_node *enc,
+                     enum wa_enc_type type, struct opened *o)
+{
+    struct buf plain = {.max = WA_ENC_MAX, .secret = true};
+    enum wa_signal_fault fault = WA_FAULT_UNKNOWN;
+    int rc = open_enc(s, e, type, wa_node_data(enc), &plain, &fault);
+    o->pkmsg = o->pkmsg || type == WA_ENC_PKMSG;
+    if (rc == 0) {
+        read_plain(s, e, buf_bytes(&plain), o);
+    } else if (rc == 1) {
+        o->duplicate = true;
+    } else {
+        o->rc = rc;
+        o->fault = fault;
+    }
+    buf_deinit(&plain);
+}
+
+/* Pairwise first, since they may carry the key of the group message; stops at the first failure. */
+static size_t open_all(struct wa_session *s, const struct envelope *e, struct opened *o)
+{
+    const struct wa_node *parent = enc_parent(s, e->node);
+    size_t seen = 0;
+    for (int group = 0; group <= 1; group++) {
+        const struct wa_node *enc = wa_node_find(parent, "enc");
+        for (; enc && seen < ENCS_MAX && o->rc == 0; enc = wa_node_next(enc, "enc")) {
+            enum wa_enc_type type;
+            if (wa_enc_parse(wa_node_attr(enc, "type"), &type) < 0) {
+                o->rc = group ? ERR_UNSUPPORTED : 0;
+                seen += (size_t)group;
+            } else if ((type == WA_ENC_SKMSG) == (group == 1)) {
+                open_one(s, e, enc, type, o);
+                seen++;
+            }
+        }
+    }
+    return seen;
+}
+
+/* ---- retries -----------------------------------------------------------------------------------
+ */
+
+static void retry_key(const struct envelope *e, char out[WA_KEY_MAX])
+{
+    char chat[WA_JID_TEXT_SIZE], sender[WA_JID_TEXT_SIZE];
+    struct buf key = {.max = WA_KEY_MAX - 1};
+    buf_printf(&key, "%s/%s/", wa_jid_text(&e->in.chat, chat), wa_jid_text(&e->in.sender, sender));
+    buf_append(&key, BYTES(e->in.id.p, e->in.id.n < 32 ? e->in.id.n : 32));
+    bytes_copy_text(buf_bytes(&key), out, WA_KEY_MAX);
+    buf_deinit(&key);
+}
+
+/* Counts this failure; 0 when no retry is left, negative when the store failed. */
+static int next_retry(struct wa_session *s, const struct envelope *e)
+{
+    char key[WA_KEY_MAX];
+    struct buf stored = {.max = 1};
+    retry_key(e, key);
+    int rc = s->host->get(s->host->ctx, WA_TABLE_RETRY, key, &stored);
+    uint64_t count = rc == 1 && stored.n == 1 ? stored.p[0] : 0, told = 0;
+    buf_deinit(&stored);
+    if (rc < 0)
+        return rc;
+    if (wa_node_attr_u64(wa_node_find(enc_parent(s, e->node), "enc"), "count", &told) &&
+        told > count)
+        count = told;
+    if (count >= RETRIES_MAX)
+        return 0;
+    uint8_t next = (uint8_t)(count + 1);
+    rc = s->host->put(s->host->ctx, WA_TABLE_RETRY, key, BYTES(&next, 1));
+    return rc < 0 ? rc : next;
+}
+
+static void forget_retries(struct wa_session *s, const struct envelope *e)
+{
+    char key[WA_KEY_MAX];
+    if (!wa_node_attr(wa_node_find(enc_parent(s, e->node), "enc"), "count").p)
+        return;
+    retry_key(e, key);
+    if (s->host->del(s->host->ctx, WA_TABLE_RETRY, key) < 0)
+        wa_session_end_store(s);
+}
+
+/* ---- events ------------------------------------------------------------------------------------
+ */
+
+static void emit_message(struct wa_session *s, const struct envelope *e,
+                         const struct wa_content *content, const char *fault, unsigned retry)
+{
+    struct wa_content *kept = arena_alloc(&s->arena, sizeof(*kept));
+    *kept = *content;
+    struct wa_event *ev = wa_session_emit(s, WA_EVENT_MESSAGE);
+    ev->u.message = e->in;
+    ev->u.message.content = kept;
+    ev->u.message.fault = fault;
+    ev->u.message.retry = retry;
+}
+
+static void emit_undecryptable(struct wa_session *s, const struct envelope *e, const char *fault,
+                               unsigned retry)
+{
+    struct wa_content none = {.kind = WA_KIND_UNDECRYPTABLE, .protocol_type = -1};
+    emit_message(s, e, &none, fault, retry);
+}
+
+static void ask_again(struct wa_session *s, const struct envelope *e, const struct opened *o)
+{
+    int count = next_retry(s, e);
+    if (count < 0) {
+        wa_session_end_store(s);
+        return;
+    }
+    if (count > 0)
+        send_retry(s, e, (unsigned)count, o->fault, o->pkmsg);
+    wa_receive_ack(s, e->node, 0);
+    emit_undecryptable(s, e, wa_fault_text(o->fault), (unsigned)count);
+}
+
+/* Our own name, learnt from what the phone writes under it. */
+static void learn_push_name(struct wa_session *s, const struct wa_incoming *in)
+{
+    if (!in->from_me || in->push_name.n == 0 || in->push_name.n >= sizeof(s->device.push_name) ||
+        bytes_is(in->push_name, s->device.push_name))
+        return;
+    bytes_copy_text(in->push_name, s->device.push_name, sizeof(s->device.push_name));
+    if (wa_device_save(&s->device, s->host) < 0)
+        wa_session_end_store(s);
+}
+
+/* Only our own account may say that a message is a copy of what it sent (protocol/05 section 9). */
+static bool content_allowed(const struct envelope *e, const struct wa_content *content)
+{
+    return e->in.from_me || (!content->device_sent && !content->has_history_sync);
+}
+
+static void take_content(struct wa_session *s, struct envelope *e, const struct opened *o)
+{
+    learn_push_name(s, &e->in);
+    forget_retries(s, e);
+    bool allowed = content_allowed(e, &o->content);
+    send_receipt(s, e, allowed && o->content.has_history_sync);
+    if (allowed && o->content.kind != WA_KIND_NONE && o->content.kind != WA_KIND_PROTOCOL)
+        emit_message(s, e, &o->content, NULL, 0);
+}
+
+void wa_receive_message(struct wa_session *s, const struct wa_node *node)
+{
+    struct envelope e;
+    struct opened o = {0};
+    if (read_envelope(s, node, &e) < 0) {
+        wa_receive_ack(s, node, ERROR_PARSE);
+        return;
+    }
+    if (e.from.server == WA_SERVER_NEWSLETTER || wa_node_attr_is(node, "type", "medianotify")) {
+        wa_receive_ack(s, node, 0);
+        return;
+    }
+    size_t encs = open_all(s, &e, &o);
+    if (s->phase == WA_PHASE_CLOSED)
+        return;
+    if (encs == 0)
+        wa_receive_ack(s, node, wa_node_find(node, "unavailable") ? 0 : ERROR_UNRECOGNISED);
+    else if (o.rc == ERR_STORE)
+        wa_session_end_store(s);
+    else if (o.rc == ERR_UNSUPPORTED)
+        wa_receive_ack(s, node, ERROR_SECRET);
+    else if (o.rc == ERR_AUTH)
+        ask_again(s, &e, &o);
+    else if (o.rc < 0) {
+        wa_receive_ack(s, node, ERROR_PROTOBUF);
+        emit_undecryptable(s, &e, "not a message", 0);
+    } else if (!o.any)
+        send_receipt(s, &e, false); /* a duplicate: what it said was recorded before */
+    else
+        take_content(s, &e, &o);
+}
+
+/* ---- receipts ----------------------------------------------------------------------------------
+ */
+
+static void emit_receipt(struct wa_session *s, const struct wa_node *node,
+                         enum wa_receipt_type type, const struct wa_jid *from)
+{
+    const struct wa_node *list = wa_node_find(node, "list");
+    size_t count = 1;
+    for (const struct wa_node *item = wa_node_find(list, "item"); item;
+         item = wa_node_next(item, "item"))
+        count++;
+    struct bytes *ids = arena_alloc(&s->arena, count * sizeof(*ids));
+    ids[0] = wa_node_attr(node, "id");
+    count = 1;
+    for (const struct wa_node *item = wa_node_find(list, "item"); item;
+         item = wa_node_next(item, "item"))
+        ids[count++] = wa_node_attr(item, "id");
+    uint64_t t = 0;
+    wa_node_attr_u64(node, "t", &t);
+    struct wa_event *ev = wa_session_emit(s, WA_EVENT_RECEIPT);
+    ev->u.receipt.type = type;
+    ev->u.receipt.ids = ids;
+    ev->u.receipt.count = count;
+    ev->u.receipt.from = *from;
+    ev->u.receipt.timestamp_s = (int64_t)(t & INT64_MAX);
+}
+
+/* protocol/06 section 11: new keys come with the request, or the session is rebuilt from a bundle.
+ */
+static int renew_session(struct wa_session *s, const struct wa_node *node,
+                         const struct wa_jid *device, uint64_t count)
+{
+    struct wa_jid address = wa_session_address(s, device);
+    struct wa_bundle bundle;
+    struct bytes identity;
+    if (wa_node_find(node, "keys")) {
+        if (wa_bundle_parse(node, &bundle, &identity) < 0)
+            return ERR_INVALID;
+        return wa_signal_process_bundle(s->signal, &address, &bundle);
+    }
+    return count >= 2 ? wa_signal_drop_session(s->signal, &address) : 0;
+}
+
+static void on_retry_request(struct wa_session *s, const struct wa_node *node,
+                             const struct wa_jid *device)
+{
+    const struct wa_node *retry = wa_node_find(node, "retry");
+    uint64_t count = 1;
+    struct wa_jid from, recipient;
+    wa_node_attr_u64(retry, "count", &count);
+    if (!retry || count >= RETRIES_MAX || !wa_jid_is_user(device))
+        return;
+    int rc = renew_session(s, node, device, count);
+    if (rc == ERR_STORE)
+        wa_session_end_store(s);
+    if (rc < 0)
+        return;
+    wa_node_attr_jid(node, "from", &from);
+    if (wa_device_is_own(&s->device, &from) && wa_node_attr_jid(node, "recipient", &recipient))
+        from = recipient;
+    struct wa_event *ev = wa_session_emit(s, WA_EVENT_RESEND);
+    ev->u.resend.id =
+        wa_node_attr(retry, "id").n ? wa_node_attr(retry, "id") : wa_node_attr(node, "id");
+    ev->u.resend.device = *device;
+    ev->u.resend.chat = wa_jid_bare(&from);
+    ev->u.resend.count = (unsigned)count;
+}
+
+void wa_receive_receipt(struct wa_session *s, const struct wa_node *node)
+{
+    struct wa_jid from, device;
+    struct bytes type = wa_node_attr(node, "type");
+    wa_receive_ack(s, node, 0);
+    if (!wa_node_attr_jid(node, "from", &from))
+        return;
+    if (!wa_node_attr_jid(node, "participant", &device))
+        device = from;
+    if (bytes_is(type, "retry"))
+        on_retry_request(s, node, &device);
+    else if (wa_device_is_own(&s->device, &device))
+        return;
+    else if (type.n == 0 || bytes_is(type, "inactive"))
+        emit_receipt(s, node, WA_RECEIPT_DELIVERED, &from);
+    else if (bytes_is(type, "read"))
+        emit_receipt(s, node, WA_RECEIPT_READ, &from);
+    else if (bytes_is(type, "played"))
+        emit_receipt(s, node, WA_RECEIPT_PLAYED, &from);
+}

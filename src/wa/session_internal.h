@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The inside of a session, shared by its parts: session.c (connection), linking.c, online.c,
+ * ends.c, users.c, receive.c (message stanzas), send.c (outgoing messages). Nobody else includes
+ * this.
+ */
+#ifndef WA_SESSION_INTERNAL_H
+#define WA_SESSION_INTERNAL_H
+
+#include "wa/crypto.h"
+#include "wa/devices.h"
+#include "wa/handshake.h"
+#include "wa/iq.h"
+#include "wa/prekeys.h"
+#include "wa/session.h"
+#include "wa/signal.h"
+
+enum wa_phase {
+    WA_PHASE_HELLO,   /* ClientHello is out */
+    WA_PHASE_LOGIN,   /* ClientFinish is out: success, failure or pair-device comes */
+    WA_PHASE_PAIRING, /* QR is shown */
+    WA_PHASE_PAIRED,  /* pair-success answered: 515 comes */
+    WA_PHASE_ONLINE,
+    WA_PHASE_CLOSED,
+};
+
+#define WA_REFS_MAX 16
+#define WA_REF_MAX 512 /* bytes of one ref */
+
+/* One outgoing message; see send.c for its way through the states. */
+struct wa_send;
+
+struct wa_session {
+    struct wa_session_config config;
+    const struct wa_host *host;
+    struct wa_device device;
+    struct wa_signal *signal;
+    enum wa_phase phase;
+
+    struct wa_handshake handshake;
+    struct wa_cipher send_cipher, recv_cipher;
+    struct buf in, out;
+    size_t in_used;     /* consumed front of `in` */
+    struct buf plain;   /* one decrypted frame */
+    struct buf scratch; /* one encoded stanza */
+    struct arena arena; /* stanza at work and events taken from it */
+
+    struct wa_event *events; /* ready, in order */
+    size_t event_count, event_next, event_cap;
+
+    struct wa_iq iq;
+    struct wa_device_cache *devices;
+    struct wa_send *sends;
+    size_t send_count;
+
+    /* deadlines on the monotonic clock; CLOCK_NEVER = off */
+    int64_t phase_until; /* the current phase must be over by then */
+    int64_t ping_at;
+    int64_t last_received;
+    unsigned pings_failed;
+
+    uint8_t refs[WA_REFS_MAX][WA_REF_MAX];
+    size_t ref_length[WA_REFS_MAX];
+    size_t ref_count, ref_index;
+    int64_t ref_until;
+
+    uint64_t offline_expected, offline_seen;
+    bool offline_done, offline_awaiting_first;
+    int64_t offline_request_at, offline_until;
+
+    bool uploading_prekeys;
+    bool logging_out;
+    bool available; /* presence, decides the type of delivery receipts */
+};
+
+/* ---- session.c, used by the parts --------------------------------------------------------------
+ */
+int64_t wa_session_now(const struct wa_session *s);
+struct wa_node *wa_session_stanza(struct wa_session *s, const char *tag);
+/* Encodes, seals and frames into the output; on failure the session closes itself. */
+void wa_session_put(struct wa_session *s, const struct wa_node *node);
+/* <iq to="s.whatsapp.net" type xmlns>; send it with wa_session_ask. */
+struct wa_node *wa_session_query(struct wa_session *s, const char *type, const char *xmlns);
+void wa_session_ask(struct wa_session *s, struct wa_node *iq, wa_iq_done done, void *arg);
+void wa_session_ask_until(struct wa_session *s, struct wa_node *iq, int64_t timeout_ms,
+                          wa_iq_done done, void *arg);
+/* <iq type="result"> with the id of the server's request. */
+void wa_session_answer(struct wa_session *s, const struct wa_node *request);
+/* New event at the end of the queue, zeroed but for its type. */
+struct wa_event *wa_session_emit(struct wa_session *s, enum wa_event_type type);
+/* PAIRED or CONNECTED, filled in from the device. */
+struct wa_event *wa_session_emit_account(struct wa_session *s, enum wa_event_type type);
+/* Ends the session: the CLOSED event is the last one. Only the first call counts. */
+void wa_session_end(struct wa_session *s, enum wa_close why, const char *fmt, ...)
+    PRINTF_LIKE(3, 4);
+/* The host failed to read or write records. */
+void wa_session_end_store(struct wa_session *s);
+
+/* ---- users.c -----------------------------------------------------------------------------------
+ */
+/* Remembers that two bare JIDs are the same user; moves sessions when it is news. */
+void wa_session_learn_lid(struct wa_session *s, const struct wa_jid *a, const struct wa_jid *b);
+/* The other namespace of a user, device kept; none when unknown. */
+struct wa_jid wa_session_lid_of(struct wa_session *s, const struct wa_jid *pn);
+struct wa_jid wa_session_pn_of(struct wa_session *s, const struct wa_jid *lid);
+/* Where the Signal session of a device lives: its LID form when known (protocol/04 section 1.3). */
+struct wa_jid wa_session_address(struct wa_session *s, const struct wa_jid *device);
+/* ---- linking.c ---------------------------------------------------------------------------------
+ */
+void wa_linking_refs(struct wa_session *s, const struct wa_node *iq,
+                     const struct wa_node *pair_device);
+void wa_linking_success(struct wa_session *s, const struct wa_node *iq,
+                        const struct wa_node *success);
+/* Shows the next ref, or ends the session when there is none. */
+void wa_linking_rotate(struct wa_session *s);
+/* A scan was broken off on the phone: a new ADV secret, the same ref (protocol/03 section 2.1). */
+void wa_linking_renew(struct wa_session *s);
+
+/* ---- online.c ----------------------------------------------------------------------------------
+ */
+void wa_online_success(struct wa_session *s, const struct wa_node *node);
+void wa_online_ib(struct wa_session *s, const struct wa_node *node);
+void wa_online_notification(struct wa_session *s, const struct wa_node *node);
+void wa_online_schedule_ping(struct wa_session *s);
+void wa_online_ping(struct wa_session *s);
+/* Every stanza passes here; those of the backlog order the next batch. */
+void wa_online_count_backlog(struct wa_session *s, const struct wa_node *node);
+void wa_online_request_backlog(struct wa_session *s);
+void wa_online_finish_backlog(struct wa_session *s);
+
+/* ---- ends.c ------------------------------------------------------------------------------------
+ */
+void wa_ends_failure(struct wa_session *s, const struct wa_node *node);
+void wa_ends_stream_error(struct wa_session *s, const struct wa_node *node);
+void wa_ends_stream_end(struct wa_session *s, const struct wa_node *node);
+
+/* ---- receive.c ---------------------------------------------------------------------------------
+ */
+void wa_receive_message(struct wa_session *s, const struct wa_node *node);
+void wa_receive_receipt(struct wa_session *s, const struct wa_node *node);
+/* <ack class to=from id …/> for any stanza; error 0 = plain. */
+void wa_receive_ack(struct wa_session *s, const struct wa_node *node, unsigned error);
+
+/* ---- send.c ------------------------------------------------------------------------------------
+ */
+void wa_send_acked(struct wa_session *s, const struct wa_node *ack);
+void wa_send_expire(struct wa_session *s, int64_t now_ms);
+int64_t wa_send_deadline(const struct wa_session *s);
+void wa_send_free_all(struct wa_session *s);
+
+#endif

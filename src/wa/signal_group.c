@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Sender keys: one chain per (group, sending device) (protocol/04 section 11). */
+#include <signal/group_cipher.h>
+#include <signal/group_session_builder.h>
+#include <signal/protocol.h>
+#include <signal/sender_key_state.h>
+
+#include "base/err.h"
+#include "wa/signal_internal.h"
+
+/* Whose chain: group and sender with the memory that the library's form points into; do not copy. */
+struct chain_name {
+    char group[WA_JID_TEXT_SIZE];
+    struct wa_signal_peer sender;
+    signal_protocol_sender_key_name at;
+};
+
+static void chain_name_init(struct chain_name *n, const struct wa_jid *group,
+                            const struct wa_jid *sender)
+{
+    wa_jid_text(group, n->group);
+    wa_signal_peer_init(&n->sender, sender);
+    n->at = (signal_protocol_sender_key_name){
+        .group_id = n->group, .group_id_len = strlen(n->group), .sender = n->sender.at};
+}
+
+/* A chain record that cannot be read, or would outgrow its bound, is given up for a second try. */
+static bool mend(struct wa_signal *s, const struct chain_name *n, int rc)
+{
+    char key[WA_KEY_MAX];
+    if (s->overlay.failed || !(rc == SG_ERR_INVALID_PROTO_BUF || s->overlay.too_large))
+        return false;
+    wa_overlay_reset(&s->overlay);
+    wa_signal_sender_key(&n->at, key);
+    return wa_overlay_del(&s->overlay, WA_TABLE_SENDER_KEY, key) == 0;
+}
+
+/* ---- distribution -------------------------------------------------------------------------------- */
+
+/*
+ * Some clients send the distribution with each message. Taking it again would lose the keys kept for
+ * late messages and let old ones be opened twice.
+ */
+static int knows_distribution(struct wa_signal *s, const struct chain_name *n,
+                              sender_key_distribution_message *message)
+{
+    sender_key_record *record = NULL;
+    sender_key_state *state = NULL;
+    int rc = signal_protocol_sender_key_load_key(s->stores, &record, &n->at);
+    bool known =
+        rc >= 0 &&
+        sender_key_record_get_sender_key_state_by_id(
+            record, &state, sender_key_distribution_message_get_id(message)) >= 0 &&
+        ec_public_key_compare(sender_key_state_get_signing_key_public(state),
+                              sender_key_distribution_message_get_signature_key(message)) == 0;
+    SIGNAL_UNREF(record);
+    return rc < 0 ? rc : known;
+}
+
+static int take_distribution(struct wa_signal *s, const struct chain_name *n,
+                             sender_key_distribution_message *message)
+{
+    group_session_builder *builder = NULL;
+    int rc = knows_distribution(s, n, message);
+    if (rc != 0)
+        return rc;
+    rc = group_session_builder_create(&builder, s->stores, s->context);
+    if (rc < 0)
+        return rc;
+    rc = group_session_builder_process_session(builder, &n->at, message);
+    group_session_builder_free(builder);
+    return rc;
+}
+
+int wa_signal_process_skdm(struct wa_signal *s, const struct wa_jid *group,
+                           const struct wa_jid *sender, struct bytes axolotl_message)
+{
+    struct chain_name n;
+    sender_key_distribution_message *message = NULL;
+    chain_name_init(&n, group, sender);
+    if (axolotl_message.n == 0 || axolotl_message.n > WA_ENC_MAX ||
+        sender_key_distribution_message_deserialize(&message, axolotl_message.p, axolotl_message.n,
+                                                    s->context) < 0)
+        return ERR_INVALID;
+    int rc = take_distribution(s, &n, message);
+    if (rc < 0 && mend(s, &n, rc))
+        rc = take_distribution(s, &n, message);
+    SIGNAL_UNREF(message);
+    return wa_signal_finish(s, wa_signal_error(s, rc));
+}
+
+/* ---- decrypting ---------------------------------------------------------------------------------- */
+
+static int open_once(struct wa_signal *s, const struct chain_name *n, sender_key_message *message,
+                     signal_buffer **opened)
+{
+    group_cipher *cipher = NULL;
+    int rc = group_cipher_create(&cipher, s->stores, &n->at, s->context);
+    if (rc < 0)
+        return rc;
+    rc = group_cipher_decrypt(cipher, message, NULL, opened);
+    group_cipher_free(cipher);
+    return rc;
+}
+
+/* The library says "invalid message" for more than one thing. */
+static int explain(struct wa_signal *s, const struct chain_name *n, sender_key_message *message,
+                   int rc)
+{
+    sender_key_record *record = NULL;
+    sender_key_state *state = NULL;
+    if (rc != SG_ERR_INVALID_MESSAGE && rc != SG_ERR_INVALID_PROTO_BUF)
+        return rc;
+    if (signal_protocol_sender_key_load_key(s->stores, &record, &n->at) < 0 ||
+        sender_key_record_get_sender_key_state_by_id(
+            record, &state, sender_key_message_get_key_id(message)) < 0)
+        rc = SG_ERR_NO_SESSION;
+    else if (sender_key_message_verify_signature(
+                 message, sender_key_state_get_signing_key_public(state)) < 0)
+        rc = SG_ERR_VRF_SIG_VERIF_FAILED;
+    SIGNAL_UNREF(record);
+    return rc;
+}
+
+/* The stanza with the key may have named another device of the sender (protocol/04 section 11.2). */
+static int open_from_siblings(struct wa_signal *s, const struct wa_jid *group,
+                              const struct wa_jid *sender, sender_key_message *message,
+                              signal_buffer **opened)
+{
+    int rc = SG_ERR_NO_SESSION;
+    for (uint16_t d = 0; d < WA_SIGNAL_DEVICES && rc == SG_ERR_NO_SESSION; d++) {
+        struct wa_jid sibling = wa_jid_with_device(sender, d);
+        struct chain_name n;
+        if (d == sender->device)
+            continue;
+        chain_name_init(&n, group, &sibling);
+        rc = explain(s, &n, message, open_once(s, &n, message, opened));
+    }
+    return rc;
+}
+
+static int open_message(struct wa_signal *s, const struct wa_jid *group,
+                        const struct wa_jid *sender, struct bytes sealed, signal_buffer **opened)
+{
+    struct chain_name n;
+    sender_key_message *message = NULL;
+    if (sealed.n == 0 || sealed.n > WA_ENC_MAX)
+        return SG_ERR_INVALID_MESSAGE;
+    int rc = sender_key_message_deserialize(&message, sealed.p, sealed.n, s->context);
+    if (rc < 0)
+        return rc;
+    chain_name_init(&n, group, sender);
+    rc = explain(s, &n, message, open_once(s, &n, message, opened));
+    if (rc == SG_ERR_NO_SESSION && !s->overlay.failed)
+        rc = open_from_siblings(s, group, sender, message, opened);
+    SIGNAL_UNREF(message);
+    return rc;
+}
+
+int wa_signal_group_decrypt(struct wa_signal *s, const struct wa_jid *group,
+                            const struct wa_jid *sender, struct bytes sealed, struct buf *plain,
+                            enum wa_signal_fault *fault)
+{
+    signal_buffer *opened = NULL;
+    int rc = open_message(s, group, sender, sealed, &opened);
+    return wa_signal_deliver(s, rc, opened, plain, fault);
+}
+
+/* ---- encrypting ---------------------------------------------------------------------------------- */
+
+static int seal(struct wa_signal *s, const struct chain_name *n, struct bytes padded,
+                ciphertext_message **sealed)
+{
+    group_cipher *cipher = NULL;
+    int rc = group_cipher_create(&cipher, s->stores, &n->at, s->context);
+    if (rc < 0)
+        return rc;
+    rc = group_cipher_encrypt(cipher, padded.p, padded.n, sealed);
+    group_cipher_free(cipher);
+    return rc;
+}
+
+static int distribute_and_seal(struct wa_signal *s, const struct chain_name *n, struct bytes padded,
+                               sender_key_distribution_message **skdm, ciphertext_message **sealed)
+{
+    group_session_builder *builder = NULL;
+    int rc = group_session_builder_create(&builder, s->stores, s->context);
+    if (rc < 0)
+        return rc;
+    rc = group_session_builder_create_session(builder, skdm, &n->at);
+    group_session_builder_free(builder);
+    return rc < 0 ? rc : seal(s, n, padded, sealed);
+}
+
+int wa_signal_group_encrypt(struct wa_signal *s, const struct wa_jid *group,
+                            const struct wa_jid *own, struct bytes padded, struct buf *sealed,
+                            struct buf *skdm)
+{
+    struct chain_name n;
+    sender_key_distribution_message *distribution = NULL;
+    ciphertext_message *made = NULL;
+    size_t sealed_before = sealed->n, skdm_before = skdm->n;
+    chain_name_init(&n, group, own);
+    int rc = distribute_and_seal(s, &n, padded, &distribution, &made);
+    if (rc < 0 && mend(s, &n, rc)) {
+        SIGNAL_UNREF(distribution);
+        rc = distribute_and_seal(s, &n, padded, &distribution, &made);
+    }
+    rc = wa_signal_error(s, rc);
+    if (rc == 0)
+        rc = wa_signal_append(sealed, ciphertext_message_get_serialized(made));
+    if (rc == 0)
+        rc = wa_signal_append(
+            skdm, ciphertext_message_get_serialized((ciphertext_message *)distribution));
+    SIGNAL_UNREF(distribution);
+    SIGNAL_UNREF(made);
+    rc = wa_signal_finish(s, rc);
+    if (rc < 0) {
+        sealed->n = sealed_before;
+        skdm->n = skdm_before;
+    }
+    return rc;
+}

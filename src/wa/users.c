@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Who is who: one user has a phone number (PN) and a LID (protocol/04 sections 1.3 and 10). */
+#include "wa/session_internal.h"
+
+static struct wa_jid other_namespace(struct wa_session *s, const struct wa_jid *jid,
+                                     enum wa_table table, enum wa_server server)
+{
+    struct buf user = {.max = WA_JID_USER_MAX};
+    struct wa_jid other = {0};
+    int rc = s->host->get(s->host->ctx, table, jid->user, &user);
+    if (rc == 1)
+        other = wa_jid_make(server, buf_text(&user), jid->device);
+    else if (rc < 0)
+        wa_session_end_store(s);
+    buf_deinit(&user);
+    return other;
+}
+
+struct wa_jid wa_session_lid_of(struct wa_session *s, const struct wa_jid *pn)
+{
+    const struct wa_device *d = &s->device;
+    if (!wa_jid_is_pn(pn))
+        return (struct wa_jid){0};
+    if (wa_jid_same_user(pn, &d->pn) && !wa_jid_is_none(&d->lid))
+        return wa_jid_with_device(&d->lid, pn->device);
+    enum wa_server server = pn->server == WA_SERVER_HOSTED ? WA_SERVER_HOSTED_LID : WA_SERVER_LID;
+    return other_namespace(s, pn, WA_TABLE_LID_OF_PN, server);
+}
+
+struct wa_jid wa_session_pn_of(struct wa_session *s, const struct wa_jid *lid)
+{
+    const struct wa_device *d = &s->device;
+    if (!wa_jid_is_lid(lid))
+        return (struct wa_jid){0};
+    if (wa_jid_same_user(lid, &d->lid))
+        return wa_jid_with_device(&d->pn, lid->device);
+    enum wa_server server = lid->server == WA_SERVER_HOSTED_LID ? WA_SERVER_HOSTED : WA_SERVER_PN;
+    return other_namespace(s, lid, WA_TABLE_PN_OF_LID, server);
+}
+
+struct wa_jid wa_session_address(struct wa_session *s, const struct wa_jid *device)
+{
+    struct wa_jid lid = wa_session_lid_of(s, device);
+    return wa_jid_is_none(&lid) ? *device : lid;
+}
+
+void wa_session_learn_lid(struct wa_session *s, const struct wa_jid *a, const struct wa_jid *b)
+{
+    const struct wa_jid *pn = wa_jid_is_pn(a) ? a : b, *lid = wa_jid_is_pn(a) ? b : a;
+    if (!wa_jid_is_pn(pn) || !wa_jid_is_lid(lid) || !pn->user[0] || !lid->user[0])
+        return;
+    struct wa_jid known = wa_session_lid_of(s, pn);
+    if (!wa_jid_is_none(&known) && wa_jid_same_user(&known, lid))
+        return;
+    const struct wa_host *h = s->host;
+    if (h->put(h->ctx, WA_TABLE_LID_OF_PN, pn->user, bytes_text(lid->user)) < 0 ||
+        h->put(h->ctx, WA_TABLE_PN_OF_LID, lid->user, bytes_text(pn->user)) < 0 ||
+        wa_signal_migrate(s->signal, pn, lid) < 0)
+        wa_session_end_store(s);
+}

@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Runs every test on two builds, ordinary and with sanitizers, and adds up: check.sh BUILD ASAN-BUILD.
+set -u
+cd "$(dirname "$0")/.."
+PLAIN=$PWD/${1:?} ASAN=$PWD/${2:?}
+export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
+passed=0 failed=0
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+
+count() { # PASSED FAILED
+    passed=$((passed + $1))
+    failed=$((failed + $2))
+}
+
+stage() { # NAME: what follows prints into $log
+    echo
+    echo "== $1"
+}
+
+unit() { # DIR
+    local status=0 name checks
+    timeout 900 make -C "$1" -s -j2 check >"$log" 2>&1 || status=$?
+    [ -e "$1/check_base.log" ] || cat "$log"
+    for name in "$1"/check_*.log; do
+        checks=$(grep -Eo 'Checks: [0-9]+, Failures: [0-9]+, Errors: [0-9]+' "$name" | tail -n 1)
+        echo "$(basename "$name" .log): ${checks:-did not finish}"
+        if [ -z "$checks" ]; then
+            cat "$name"
+            count 0 1
+            continue
+        fi
+        # shellcheck disable=SC2046
+        set -- "$1" $(echo "$checks" | grep -Eo '[0-9]+')
+        count $(($2 - $3 - $4)) $(($3 + $4))
+        [ $(($3 + $4)) = 0 ] || grep -E ':[FE]:' "$name"
+    done
+    [ $status = 0 ] || [ "$failed" -gt 0 ] || { cat "$log"; count 0 1; }
+}
+
+tap() { # SECONDS COMMAND…
+    local limit=$1 status=0
+    shift
+    timeout "$limit" "$@" 2>&1 | tee "$log"
+    status=${PIPESTATUS[0]}
+    count "$(grep -c '^ok ' "$log")" "$(grep -c '^not ok ' "$log")"
+    if [ "$status" != 0 ] && ! grep -q '^not ok ' "$log"; then
+        echo "not ok - $* ended with $status"
+        count 0 1
+    fi
+}
+
+stage "unit tests"
+unit "$PLAIN"
+stage "unit tests with AddressSanitizer, LeakSanitizer and UBSan"
+unit "$ASAN"
+stage "end to end"
+BUILDDIR=$PLAIN tap 300 tests/e2e/run.sh
+stage "end to end with sanitizers"
+BUILDDIR=$ASAN tap 300 tests/e2e/run.sh
+stage "kill -9 under load"
+BUILDDIR=$PLAIN tap 300 tests/e2e/kill.sh
+stage "interoperation with Baileys"
+BUILDDIR=$PLAIN tap 600 tests/interop/run.sh
+stage "the demonstration of ./bootstrap.sh run"
+BUILDDIR=$PLAIN tap 120 tests/demo/check.sh
+
+echo
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// wabridge-sim: started on free ports, driven through its control interface (docs/simulator.md).
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+
+import { Program } from './process.mjs';
+import { Hopeless, until } from './tap.mjs';
+
+export class Simulator {
+    static async start(file, logs) {
+        const ready = path.join(logs, 'sim.json');
+        const program = new Program(file, ['--ready-file', ready, '--log-level', 'debug'], process.env,
+            logs, 'sim');
+        const told = await until('the simulator', () => {
+            if (program.end) throw new Hopeless(`it ended: ${JSON.stringify(program.end)}`);
+            return JSON.parse(readFileSync(ready, 'utf8'));
+        }, 15000);
+        return new Simulator(program, told);
+    }
+
+    constructor(program, told) {
+        this.program = program;
+        this.endpoint = told.endpoint;
+        this.control = told.control;
+        this.noiseRoot = told.noise_root;
+    }
+
+    async stop() {
+        const end = await this.program.terminate();
+        if (end.code !== 0) throw new Error(`the simulator ended with ${JSON.stringify(end)}`);
+    }
+
+    async call(method, where, body) {
+        const answer = await fetch(this.control + where, {
+            method,
+            body: body && JSON.stringify(body),
+            headers: body ? { 'content-type': 'application/json' } : {},
+            signal: AbortSignal.timeout(30000),
+        });
+        const text = await answer.text();
+        if (!answer.ok) throw new Error(`${method} ${where}: ${answer.status} ${text}`);
+        return JSON.parse(text);
+    }
+
+    get(where) {
+        return this.call('GET', where);
+    }
+
+    post(where, body) {
+        return this.call('POST', where, body);
+    }
+
+    async account(phone, name, more = {}) {
+        return new Phone(this, await this.post('/accounts', { phone, name, ...more }));
+    }
+
+    fault(target, kind, more = {}) {
+        return this.post('/faults', { target, kind, ...more });
+    }
+
+    /** Where the event log stands now. */
+    async mark() {
+        return (await this.get('/events?after=0')).next;
+    }
+
+    async events(after = 0) {
+        return (await this.get(`/events?after=${after}`)).events;
+    }
+
+    event(what, test, after = 0, ms) {
+        return until(`the event ${what}`, async () => (await this.events(after)).find(test), ms, 100);
+    }
+}
+
+/** An account's primary phone, run by the simulator. */
+export class Phone {
+    constructor(sim, account) {
+        this.sim = sim;
+        this.phone = account.phone;
+        this.pn = account.pn;
+        this.lid = account.lid;
+        this.name = account.name;
+    }
+
+    scan(qr) {
+        return this.sim.post(`/accounts/${this.phone}/scan`, { qr });
+    }
+
+    async send(to, text, more = {}) {
+        return (await this.sim.post(`/accounts/${this.phone}/send`, { to: to.phone, text, ...more })).id;
+    }
+
+    unlink(device) {
+        return this.sim.post(`/accounts/${this.phone}/unlink`, { device });
+    }
+
+    async messages(after = 0) {
+        return (await this.sim.get(`/accounts/${this.phone}/messages?after=${after}`)).messages;
+    }
+
+    async receipts(after = 0) {
+        return (await this.sim.get(`/accounts/${this.phone}/receipts?after=${after}`)).receipts;
+    }
+
+    async mark() {
+        return (await this.sim.get(`/accounts/${this.phone}/messages?after=0`)).next;
+    }
+
+    message(what, test, { after = 0, ms } = {}) {
+        const probe = async () => (await this.messages(after)).find(test);
+        return until(`${what} at the phone of ${this.name}`, probe, ms, 100);
+    }
+
+    receipt(what, test, ms) {
+        const probe = async () => (await this.receipts()).find(test);
+        return until(`${what} at the phone of ${this.name}`, probe, ms, 100);
+    }
+
+    async device(id) {
+        const { accounts } = await this.sim.get('/accounts');
+        return accounts.find(a => a.phone === this.phone)?.devices.find(d => d.id === id);
+    }
+}

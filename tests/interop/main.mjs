@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Runs the suites one after the other, each with a simulator of its own, and prints TAP.
+import { createWriteStream } from 'node:fs';
+import path from 'node:path';
+import { format } from 'node:util';
+
+import { Tap } from './lib/tap.mjs';
+import { Simulator } from './lib/sim.mjs';
+import { trustRoot } from './lib/device.mjs';
+import { phones } from './suites/phones.mjs';
+import { bridge } from './suites/bridge.mjs';
+
+const suites = { phones, bridge };
+const wanted = (process.env.INTEROP_SUITES || Object.keys(suites).join(' ')).split(/\s+/);
+const logs = process.env.INTEROP_LOGS;
+const build = process.env.BUILDDIR;
+
+// The Signal library of Baileys talks on the console; standard output belongs to TAP.
+const noise = createWriteStream(path.join(logs, 'console.log'));
+for (const name of ['log', 'info', 'warn', 'error', 'debug'])
+    console[name] = (...args) => noise.write(format(...args) + '\n');
+process.on('unhandledRejection', e => console.error('unhandled rejection', e));
+
+const tap = new Tap(process.stdout);
+for (const name of wanted) suites[name].declare(tap);
+tap.plan();
+for (const name of wanted) {
+    const world = { build, logs: path.join(logs, name), closers: [] };
+    try {
+        world.sim = await Simulator.start(path.join(build, 'wabridge-sim'), world.logs);
+        world.closers.push(() => world.sim.stop());
+        trustRoot(world.sim.noiseRoot);
+        await suites[name].run(tap, world);
+    } catch (e) {
+        tap.abandon(name, e);
+    }
+    for (const close of world.closers.reverse())
+        await close().catch(e => tap.note(`while closing ${name}: ${e.message}`));
+}
+tap.finish();
+process.exit(tap.failed ? 1 : 0);

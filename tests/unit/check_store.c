@@ -1,0 +1,1784 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#define _GNU_SOURCE /* memmem, pipe2, unshare */
+#include "testing.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <sched.h>
+#include <signal.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "store/keys.h"
+#include "store/messages.h"
+#include "store_vfs.h"
+
+#define OWN "4915100000000@s.whatsapp.net"
+#define NOBODY 65534
+#define PORTAL_GROUP 54321
+
+enum { DEVICE, SESSION, TABLE_COUNT };
+static const char *const tables[TABLE_COUNT] = {"device", "session"};
+
+/* ---- helpers ---------------------------------------------------------------------------- */
+
+static sqlite3 *newest_handle; /* of whatever was opened last, the store's own included */
+
+static int remember_handle(sqlite3 *db, char **message, const void *api)
+{
+    (void)message;
+    (void)api;
+    newest_handle = db;
+    return SQLITE_OK;
+}
+
+static void setup(void)
+{
+    store_vfs_install();
+    sqlite3_auto_extension((void (*)(void))remember_handle);
+}
+
+static const char *path_of(const char *dir, const char *name)
+{
+    static struct arena paths;
+    return arena_text(&paths, "%s/%s", dir, name);
+}
+
+static struct store_keys *keys_at(const char *path)
+{
+    struct store_keys *k;
+    struct err err = {0};
+    ck_assert_msg(store_keys_open(&k, path, tables, TABLE_COUNT, &err) == 0, "%s", err.text);
+    return k;
+}
+
+static struct store_messages *messages_at(const char *path)
+{
+    struct store_messages *m;
+    struct err err = {0};
+    ck_assert_msg(store_messages_open(&m, path, &err) == 0, "%s", err.text);
+    return m;
+}
+
+static void commit(struct store_messages *m)
+{
+    struct err err = {0};
+    ck_assert_msg(store_messages_commit(m, &err) == 0, "%s", err.text);
+}
+
+/* The answer of a connection of its own to a query with one number. */
+static int64_t sql_number(const char *path, const char *sql)
+{
+    sqlite3 *db;
+    sqlite3_stmt *s = NULL;
+    ck_assert_int_eq(sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL), SQLITE_OK);
+    sqlite3_busy_timeout(db, 2000);
+    ck_assert_msg(sqlite3_prepare_v2(db, sql, -1, &s, NULL) == SQLITE_OK, "%s: %s", sql,
+                  sqlite3_errmsg(db));
+    ck_assert_msg(sqlite3_step(s) == SQLITE_ROW, "%s: %s", sql, sqlite3_errmsg(db));
+    int64_t n = sqlite3_column_int64(s, 0);
+    sqlite3_finalize(s);
+    sqlite3_close(db);
+    return n;
+}
+
+static void sql_run(const char *path, const char *sql)
+{
+    sqlite3 *db;
+    char *message = NULL;
+    ck_assert_int_eq(sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL),
+                     SQLITE_OK);
+    ck_assert_msg(sqlite3_exec(db, sql, NULL, NULL, &message) == SQLITE_OK, "%s: %s", sql, message);
+    sqlite3_close(db);
+}
+
+static void assert_whole(const char *path)
+{
+    ck_assert_int_eq(sql_number(path, "SELECT integrity_check = 'ok' FROM pragma_integrity_check"),
+                     1);
+    ck_assert_int_eq(sql_number(path, "SELECT count(*) FROM pragma_foreign_key_check"), 0);
+}
+
+static unsigned mode_of(const char *path)
+{
+    struct stat st;
+    ck_assert_msg(stat(path, &st) == 0, "%s: %s", path, strerror(errno));
+    return st.st_mode & 07777;
+}
+
+static void assert_value(struct store_keys *k, size_t table, const char *key, const char *want)
+{
+    AUTO_BUF struct buf b;
+    buf_init(&b, 1 << 20);
+    ck_assert_int_eq(store_keys_get(k, table, key, &b), want ? 1 : 0);
+    testing_assert_bytes(buf_bytes(&b), want ? bytes_text(want) : BYTES(NULL, 0), key);
+}
+
+static int put(struct store_keys *k, size_t table, const char *key, const char *value)
+{
+    return store_keys_put(k, table, key, bytes_text(value));
+}
+
+static int64_t record(struct store_messages *m, const char *chat, const char *wa_id)
+{
+    int64_t id;
+    struct store_inbound in = {.wa_id = bytes_text(wa_id),
+                               .chat = chat,
+                               .sender = chat,
+                               .kind = "text",
+                               .text = bytes_text("hello"),
+                               .sent_at = 1000,
+                               .received_at = 2000};
+    ck_assert_msg(store_messages_record(m, &in, &id) == 1, "%s", store_messages_error(m));
+    ck_assert_int_gt(id, 0);
+    return id;
+}
+
+static int64_t queue(struct store_messages *m, const char *chat, const char *wa_id,
+                     int64_t reply_to)
+{
+    int64_t id;
+    struct store_outbound out = {.wa_id = wa_id,
+                                 .chat = chat,
+                                 .target = chat,
+                                 .sender = OWN,
+                                 .text = bytes_text("answer"),
+                                 .intent = "hours",
+                                 .created_at = 3000};
+    ck_assert_msg(store_messages_intend(m, &out, reply_to, &id) == 1, "%s",
+                  store_messages_error(m));
+    return id;
+}
+
+static const char *status_of(struct store_messages *m, int64_t id);
+
+static int keep_status(void *ctx, const struct store_row *r)
+{
+    snprintf(ctx, 32, "%s", r->status);
+    return 1;
+}
+
+static const char *status_of(struct store_messages *m, int64_t id)
+{
+    static char status[32];
+    status[0] = '\0';
+    ck_assert_int_eq(store_messages_each(m, id - 1, NULL, 1, keep_status, status), 0);
+    return status;
+}
+
+/* ---- opening ---------------------------------------------------------------------------- */
+
+START_TEST(test_keys_open_any_umask_only_owner_reads)
+{
+    const char *path = path_of(testing_dir(), "keys.db");
+    umask(0);
+    struct store_keys *k = keys_at(path);
+    ck_assert_int_eq(put(k, DEVICE, "a", "1"), 0);
+    ck_assert_int_eq(store_keys_commit(k, NULL), 0);
+    char wal[300], shm[300];
+    snprintf(wal, sizeof(wal), "%s-wal", path);
+    snprintf(shm, sizeof(shm), "%s-shm", path);
+    ck_assert_uint_eq(mode_of(path), 0600);
+    ck_assert_uint_eq(mode_of(wal), 0600);
+    ck_assert_uint_eq(mode_of(shm), 0600);
+    store_keys_close(k);
+    ck_assert_int_eq(access(wal, F_OK), -1);
+}
+END_TEST
+
+START_TEST(test_messages_open_any_umask_group_reads)
+{
+    const char *path = path_of(testing_dir(), "messages.db");
+    char wal[300], shm[300];
+    snprintf(wal, sizeof(wal), "%s-wal", path);
+    snprintf(shm, sizeof(shm), "%s-shm", path);
+    umask(077);
+    struct store_messages *m = messages_at(path);
+    record(m, "a@lid", "A");
+    commit(m);
+    ck_assert_uint_eq(mode_of(path), 0640);
+    ck_assert_uint_eq(mode_of(wal), 0640);
+    ck_assert_uint_eq(mode_of(shm), 0640);
+    store_messages_close(m);
+    chmod(path, 0666);
+    chmod(shm, 0600);
+    m = messages_at(path);
+    ck_assert_uint_eq(mode_of(path), 0640);
+    ck_assert_uint_eq(mode_of(shm), 0640);
+    store_messages_close(m);
+}
+END_TEST
+
+START_TEST(test_open_link_or_directory_refused)
+{
+    const char *dir = testing_dir(), *link = path_of(dir, "keys.db"), *sub = path_of(dir, "sub");
+    struct store_keys *k;
+    struct err err;
+    ck_assert_int_eq(symlink(path_of(dir, "elsewhere"), link), 0);
+    ck_assert_int_eq(store_keys_open(&k, link, tables, TABLE_COUNT, &err), ERR_STORE);
+    ck_assert_ptr_nonnull(strstr(err.text, link));
+    ck_assert_int_eq(access(path_of(dir, "elsewhere"), F_OK), -1);
+    ck_assert_int_eq(mkdir(sub, 0700), 0);
+    ck_assert_int_eq(store_keys_open(&k, sub, tables, TABLE_COUNT, &err), ERR_STORE);
+    ck_assert_ptr_null(k);
+    ck_assert_int_eq(store_keys_open(&k, path_of(dir, "no/keys.db"), tables, TABLE_COUNT, &err),
+                     ERR_STORE);
+    ck_assert_ptr_nonnull(strstr(err.text, "No such file"));
+}
+END_TEST
+
+START_TEST(test_open_newer_version_unsupported)
+{
+    const char *dir = testing_dir(), *kp = path_of(dir, "keys.db"), *mp = path_of(dir, "m.db");
+    struct store_keys *k = keys_at(kp);
+    struct store_messages *m = messages_at(mp);
+    struct err err;
+    store_keys_close(k);
+    store_messages_close(m);
+    sql_run(kp, "PRAGMA user_version = 2");
+    sql_run(mp, "PRAGMA user_version = 2");
+    ck_assert_int_eq(store_keys_open(&k, kp, tables, TABLE_COUNT, &err), ERR_UNSUPPORTED);
+    ck_assert_ptr_nonnull(strstr(err.text, "newer"));
+    ck_assert_int_eq(store_messages_open(&m, mp, &err), ERR_UNSUPPORTED);
+    ck_assert_int_eq(store_messages_open_readonly(&m, mp, &err), ERR_UNSUPPORTED);
+    sql_run(mp, "PRAGMA user_version = 0");
+    ck_assert_int_eq(store_messages_open_readonly(&m, mp, &err), ERR_UNSUPPORTED);
+    ck_assert_ptr_nonnull(strstr(err.text, "older"));
+}
+END_TEST
+
+START_TEST(test_open_foreign_file_refused_untouched)
+{
+    const char *dir = testing_dir(), *other = path_of(dir, "other.db");
+    struct store_messages *m;
+    struct store_keys *k;
+    struct err err;
+    sql_run(other, "CREATE TABLE t(x); INSERT INTO t VALUES(1)");
+    ck_assert_int_eq(store_messages_open(&m, other, &err), ERR_STORE);
+    ck_assert_ptr_nonnull(strstr(err.text, "another program"));
+    ck_assert_int_eq(sql_number(other, "SELECT count(*) FROM sqlite_master"), 1);
+    ck_assert_int_eq(sql_number(other, "SELECT journal_mode = 'delete' FROM pragma_journal_mode"),
+                     1);
+    m = messages_at(path_of(dir, "messages.db"));
+    store_messages_close(m);
+    ck_assert_int_eq(store_keys_open(&k, path_of(dir, "messages.db"), tables, TABLE_COUNT, &err),
+                     ERR_STORE);
+    FILE *f = fopen(path_of(dir, "noise.db"), "w");
+    for (int i = 0; i < 5000; i++)
+        fputc('A' + i % 26, f);
+    fclose(f);
+    ck_assert_int_eq(store_messages_open(&m, path_of(dir, "noise.db"), &err), ERR_STORE);
+    ck_assert_ptr_nonnull(strstr(err.text, "not a database"));
+}
+END_TEST
+
+START_TEST(test_open_every_truncation_no_crash)
+{
+    const char *dir = testing_dir(), *path = path_of(dir, "messages.db");
+    struct store_messages *m = messages_at(path);
+    record(m, "a@lid", "A");
+    commit(m);
+    store_messages_close(m);
+    struct stat st;
+    ck_assert_int_eq(stat(path, &st), 0);
+    /* SQLite takes what is shorter than a header for a new database */
+    for (off_t n = st.st_size - 1; n >= 512; n -= 1 + n / 7) {
+        ck_assert_int_eq(truncate(path, n), 0);
+        struct err err;
+        int rc = store_messages_open(&m, path, &err);
+        ck_assert_msg(rc == ERR_STORE, "cut to %ld: %d", (long)n, rc);
+        ck_assert_ptr_null(m);
+    }
+}
+END_TEST
+
+static int64_t pragma(sqlite3 *db, const char *name)
+{
+    char sql[64];
+    sqlite3_stmt *s;
+    snprintf(sql, sizeof(sql), "PRAGMA %s", name);
+    ck_assert_int_eq(sqlite3_prepare_v2(db, sql, -1, &s, NULL), SQLITE_OK);
+    ck_assert_int_eq(sqlite3_step(s), SQLITE_ROW);
+    int64_t n = sqlite3_column_int64(s, 0);
+    sqlite3_finalize(s);
+    return n;
+}
+
+static void assert_frugal_and_durable(sqlite3 *db)
+{
+    ck_assert_int_eq(pragma(db, "synchronous"), 2);
+    ck_assert_int_eq(pragma(db, "foreign_keys"), 1);
+    ck_assert_int_eq(pragma(db, "cache_size"), -256);
+    ck_assert_int_eq(pragma(db, "temp_store"), 2);
+    ck_assert_int_eq(pragma(db, "mmap_size"), 0);
+    ck_assert_int_eq(pragma(db, "wal_autocheckpoint"), 256);
+    ck_assert_int_eq(pragma(db, "journal_size_limit"), 1048576);
+    ck_assert_int_gt(pragma(db, "busy_timeout"), 0);
+    ck_assert_int_eq(pragma(db, "user_version"), 1);
+    ck_assert_int_ne(pragma(db, "application_id"), 0);
+}
+
+START_TEST(test_open_settings_durable_and_frugal)
+{
+    const char *dir = testing_dir();
+    struct store_keys *k = keys_at(path_of(dir, "keys.db"));
+    assert_frugal_and_durable(newest_handle);
+    ck_assert_int_eq(pragma(newest_handle, "secure_delete"), 1);
+    store_keys_close(k);
+    struct store_messages *m = messages_at(path_of(dir, "messages.db"));
+    assert_frugal_and_durable(newest_handle);
+    store_messages_close(m);
+}
+END_TEST
+
+/* ---- keys ------------------------------------------------------------------------------- */
+
+START_TEST(test_keys_values_survive_reopening)
+{
+    const char *path = path_of(testing_dir(), "keys.db");
+    struct store_keys *k = keys_at(path);
+    ck_assert(!store_keys_dirty(k));
+    ck_assert_int_eq(put(k, DEVICE, "a", "1"), 0);
+    ck_assert_int_eq(put(k, SESSION, "a", "2"), 0);
+    ck_assert_int_eq(put(k, SESSION, "a", "3"), 0);
+    ck_assert_int_eq(store_keys_put(k, SESSION, "empty", BYTES_NONE), 0);
+    ck_assert(store_keys_dirty(k));
+    assert_value(k, SESSION, "a", "3");
+    ck_assert_int_eq(store_keys_commit(k, NULL), 0);
+    ck_assert(!store_keys_dirty(k));
+    ck_assert_int_eq(put(k, SESSION, "lost", "4"), 0);
+    store_keys_close(k);
+    k = keys_at(path);
+    assert_value(k, DEVICE, "a", "1");
+    assert_value(k, SESSION, "a", "3");
+    assert_value(k, SESSION, "empty", "");
+    assert_value(k, SESSION, "lost", NULL);
+    ck_assert_int_eq(store_keys_del(k, SESSION, "a"), 0);
+    ck_assert_int_eq(store_keys_del(k, SESSION, "a"), 0);
+    assert_value(k, SESSION, "a", NULL);
+    assert_value(k, DEVICE, "a", "1");
+    store_keys_rollback(k);
+    assert_value(k, SESSION, "a", "3");
+    store_keys_close(k);
+}
+END_TEST
+
+START_TEST(test_keys_get_full_buffer_says_limit)
+{
+    struct store_keys *k = keys_at(path_of(testing_dir(), "keys.db"));
+    AUTO_BUF struct buf b;
+    buf_init(&b, 5);
+    put(k, DEVICE, "a", "123");
+    ck_assert_int_eq(store_keys_get(k, DEVICE, "a", &b), 1);
+    ck_assert_int_eq(store_keys_get(k, DEVICE, "a", &b), ERR_LIMIT);
+    testing_assert_bytes(buf_bytes(&b), BYTES("123", 3), "first value only");
+    store_keys_close(k);
+}
+END_TEST
+
+START_TEST(test_keys_del_prefix_takes_only_what_begins_so)
+{
+    struct store_keys *k = keys_at(path_of(testing_dir(), "keys.db"));
+    static const char *const names[] = {"49:0", "49:1",     "491:0",       "4",
+                                        "49",   "\xff\xff", "\xff\xff\x01"};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        put(k, SESSION, names[i], "x");
+    put(k, DEVICE, "49:0", "x");
+    ck_assert_int_eq(store_keys_del_prefix(k, SESSION, "49:"), 0);
+    assert_value(k, SESSION, "49:0", NULL);
+    assert_value(k, SESSION, "49:1", NULL);
+    assert_value(k, SESSION, "491:0", "x");
+    assert_value(k, SESSION, "49", "x");
+    assert_value(k, DEVICE, "49:0", "x");
+    ck_assert_int_eq(store_keys_del_prefix(k, SESSION, "\xff\xff"), 0);
+    assert_value(k, SESSION, "\xff\xff\x01", NULL);
+    assert_value(k, SESSION, "4", "x");
+    ck_assert_int_eq(store_keys_del_prefix(k, SESSION, ""), 0);
+    assert_value(k, SESSION, "4", NULL);
+    assert_value(k, SESSION, "491:0", NULL);
+    assert_value(k, DEVICE, "49:0", "x");
+    store_keys_close(k);
+}
+END_TEST
+
+START_TEST(test_keys_open_more_tables_adds_them)
+{
+    const char *path = path_of(testing_dir(), "keys.db");
+    static const char *const more[] = {"device", "session", "retry"};
+    struct store_keys *k = keys_at(path);
+    put(k, SESSION, "a", "1");
+    ck_assert_int_eq(store_keys_commit(k, NULL), 0);
+    store_keys_close(k);
+    struct err err = {0};
+    ck_assert_msg(store_keys_open(&k, path, more, 3, &err) == 0, "%s", err.text);
+    assert_value(k, SESSION, "a", "1");
+    ck_assert_int_eq(put(k, 2, "b", "2"), 0);
+    assert_value(k, 2, "b", "2");
+    store_keys_close(k);
+}
+END_TEST
+
+static bool file_holds(const char *path, const char *word)
+{
+    FILE *f = fopen(path, "rb");
+    if (!f)
+        return false;
+    char *all = err_calloc(1, 4 << 20);
+    size_t n = fread(all, 1, 4 << 20, f);
+    fclose(f);
+    bool held = memmem(all, n, word, strlen(word)) != NULL;
+    free(all);
+    return held;
+}
+
+START_TEST(test_keys_deleted_secret_leaves_the_files)
+{
+    const char *path = path_of(testing_dir(), "keys.db");
+    struct store_keys *k = keys_at(path);
+    put(k, SESSION, "a", "a-secret-ratchet");
+    ck_assert_int_eq(store_keys_commit(k, NULL), 0);
+    store_keys_close(k);
+    ck_assert(file_holds(path, "a-secret-ratchet"));
+    k = keys_at(path);
+    ck_assert_int_eq(store_keys_del_prefix(k, SESSION, ""), 0);
+    ck_assert_int_eq(store_keys_commit(k, NULL), 0);
+    store_keys_close(k);
+    ck_assert(!file_holds(path, "a-secret-ratchet"));
+    char wal[300];
+    snprintf(wal, sizeof(wal), "%s-wal", path);
+    ck_assert(!file_holds(wal, "a-secret-ratchet"));
+}
+END_TEST
+
+/* ---- syncs ------------------------------------------------------------------------------ */
+
+START_TEST(test_keys_commit_costs_one_sync)
+{
+    struct store_keys *k = keys_at(path_of(testing_dir(), "keys.db"));
+    put(k, DEVICE, "warm", "up"); /* the first commit to a new -wal also syncs its header */
+    ck_assert_int_eq(store_keys_commit(k, NULL), 0);
+    store_vfs_clear();
+    for (int i = 0; i < 20; i++) {
+        char key[16];
+        snprintf(key, sizeof(key), "%d", i);
+        put(k, SESSION, key, "value");
+        put(k, DEVICE, key, "value");
+        ck_assert_uint_eq(store_vfs.syncs, (unsigned)i);
+        ck_assert_int_eq(store_keys_commit(k, NULL), 0);
+        ck_assert_uint_eq(store_vfs.syncs, (unsigned)i + 1);
+    }
+    store_keys_close(k);
+}
+END_TEST
+
+START_TEST(test_keys_commit_without_change_costs_no_sync)
+{
+    struct store_keys *k = keys_at(path_of(testing_dir(), "keys.db"));
+    put(k, DEVICE, "a", "same");
+    ck_assert_int_eq(store_keys_commit(k, NULL), 0);
+    store_vfs_clear();
+    ck_assert_int_eq(store_keys_commit(k, NULL), 0);
+    put(k, DEVICE, "a", "same");
+    store_keys_del(k, DEVICE, "absent");
+    store_keys_del_prefix(k, SESSION, "absent");
+    ck_assert_int_eq(store_keys_commit(k, NULL), 0);
+    ck_assert_uint_eq(store_vfs.syncs, 0);
+    ck_assert_uint_eq(store_vfs.writes, 0);
+    store_keys_close(k);
+}
+END_TEST
+
+START_TEST(test_messages_commit_costs_one_sync)
+{
+    struct store_messages *m = messages_at(path_of(testing_dir(), "messages.db"));
+    record(m, "a@lid", "warm-up");
+    commit(m);
+    store_vfs_clear();
+    for (unsigned i = 0; i < 10; i++) {
+        char id[16], answer[16];
+        snprintf(id, sizeof(id), "I%u", i);
+        snprintf(answer, sizeof(answer), "O%u", i);
+        queue(m, "a@lid", answer, record(m, "a@lid", id));
+        commit(m);
+        ck_assert_uint_eq(store_vfs.syncs, i + 1);
+    }
+    commit(m);
+    store_messages_set_read(m, bytes_text("unknown"), 1);
+    commit(m);
+    ck_assert_uint_eq(store_vfs.syncs, 10);
+    store_messages_close(m);
+}
+END_TEST
+
+START_TEST(test_messages_many_commits_wal_stays_small)
+{
+    const char *path = path_of(testing_dir(), "messages.db");
+    struct store_messages *m = messages_at(path);
+    char wal[300];
+    snprintf(wal, sizeof(wal), "%s-wal", path);
+    store_vfs_clear();
+    for (int i = 0; i < 600; i++) {
+        char id[16];
+        snprintf(id, sizeof(id), "I%d", i);
+        record(m, id, id);
+        commit(m);
+        struct stat st;
+        ck_assert_int_eq(stat(wal, &st), 0);
+        ck_assert_int_lt(st.st_size, 1280 * 1024);
+    }
+    /* one a commit, and for each checkpoint: the file, the -wal before it, the new -wal header */
+    ck_assert_uint_ge(store_vfs.syncs, 600);
+    ck_assert_uint_lt(store_vfs.syncs, 600 + 3 * 24);
+    store_messages_close(m);
+}
+END_TEST
+
+/* ---- faults ----------------------------------------------------------------------------- */
+
+#define FAULT_VALUE_BYTES 9000 /* overflow pages */
+
+/* A group of three writes that stand or fall together; the result of its commit. */
+static int keys_group(struct store_keys *k, char mark, struct err *err)
+{
+    char value[FAULT_VALUE_BYTES];
+    memset(value, mark, sizeof(value));
+    int rc = store_keys_put(k, SESSION, "ratchet", BYTES_ARRAY(value));
+    int rc2 = store_keys_del(k, DEVICE, "prekey");
+    int rc3 = store_keys_put(k, DEVICE, "other", BYTES(&mark, 1));
+    int done = store_keys_commit(k, err);
+    if (rc < 0 || rc2 < 0 || rc3 < 0)
+        ck_assert_int_eq(done, ERR_STORE);
+    return done;
+}
+
+static void assert_group(struct store_keys *k, char mark, bool prekey)
+{
+    char value[FAULT_VALUE_BYTES], one[2] = {mark, '\0'};
+    AUTO_BUF struct buf b;
+    memset(value, mark, sizeof(value));
+    buf_init(&b, sizeof(value));
+    ck_assert_int_eq(store_keys_get(k, SESSION, "ratchet", &b), 1);
+    testing_assert_bytes(buf_bytes(&b), BYTES_ARRAY(value), "ratchet");
+    assert_value(k, DEVICE, "other", one);
+    assert_value(k, DEVICE, "prekey", prekey ? "p" : NULL);
+}
+
+static void arm(long write, long sync, int code, bool torn)
+{
+    store_vfs_clear();
+    store_vfs.fail_write = write;
+    store_vfs.fail_sync = sync;
+    store_vfs.code = code;
+    store_vfs.torn = torn;
+}
+
+/* Every write, or sync, of one commit fails in turn, until one commit gets through. */
+static int walk_faults(bool at_sync, int code, bool torn, bool lasting)
+{
+    const char *path = path_of(testing_dir(), "keys.db");
+    struct store_keys *k = keys_at(path);
+    int failures = 0;
+    for (long n = 1;; n++) {
+        put(k, DEVICE, "prekey", "p");
+        ck_assert_int_eq(keys_group(k, 'A', NULL), 0);
+        put(k, DEVICE, "prekey", "p");
+        ck_assert_int_eq(store_keys_commit(k, NULL), 0);
+        struct err err = {0};
+        arm(at_sync ? 0 : n, at_sync ? n : 0, code, torn);
+        store_vfs.lasting = lasting;
+        int rc = keys_group(k, 'B', &err);
+        long left = at_sync ? store_vfs.fail_sync : store_vfs.fail_write;
+        if (rc == 0) {
+            /* only a checkpoint may fail behind the caller's back */
+            assert_group(k, 'B', false);
+            store_vfs_clear();
+            if (left >= 1 && !lasting)
+                break;
+            if (lasting && failures > 0)
+                break;
+            continue;
+        }
+        failures++;
+        ck_assert_int_eq(rc, ERR_STORE);
+        ck_assert_ptr_nonnull(strstr(err.text, path));
+        ck_assert_ptr_nonnull(strstr(err.text, code == SQLITE_FULL ? "full" : "I/O error"));
+        ck_assert(!store_keys_dirty(k));
+        if (lasting) /* and again while it lasts, without harm */
+            ck_assert_int_eq(keys_group(k, 'C', NULL), ERR_STORE);
+        assert_group(k, 'A', true);
+        store_vfs_clear();
+        ck_assert_int_eq(keys_group(k, 'D', NULL), 0);
+        assert_group(k, 'D', false);
+        if (n % 3 == 0) {
+            store_keys_close(k);
+            assert_whole(path);
+            k = keys_at(path);
+            assert_group(k, 'D', false);
+        }
+    }
+    store_vfs_clear();
+    store_keys_close(k);
+    assert_whole(path);
+    return failures;
+}
+
+START_TEST(test_keys_commit_disk_full_rolls_back_and_recovers)
+{
+    ck_assert_int_ge(walk_faults(false, SQLITE_FULL, false, false), 5);
+    ck_assert_int_ge(walk_faults(false, SQLITE_FULL, true, false), 5);
+    ck_assert_int_ge(walk_faults(false, SQLITE_FULL, true, true), 5);
+}
+END_TEST
+
+START_TEST(test_keys_commit_io_error_rolls_back_and_recovers)
+{
+    ck_assert_int_ge(walk_faults(false, SQLITE_IOERR_WRITE, false, false), 5);
+    ck_assert_int_ge(walk_faults(false, SQLITE_IOERR_WRITE, true, false), 5);
+}
+END_TEST
+
+START_TEST(test_keys_commit_failing_sync_rolls_back_and_recovers)
+{
+    ck_assert_int_ge(walk_faults(true, SQLITE_IOERR_FSYNC, false, false), 1);
+    ck_assert_int_ge(walk_faults(true, SQLITE_IOERR_FSYNC, false, true), 1);
+}
+END_TEST
+
+/* More than the page cache holds: SQLite writes before the commit, and gives up the transaction by
+ * itself when that fails. Nothing after it may slip into a commit of its own. */
+START_TEST(test_keys_put_failing_in_mid_group_spoils_the_group)
+{
+    const char *path = path_of(testing_dir(), "keys.db");
+    struct store_keys *k = keys_at(path);
+    static char big[200000];
+    put(k, DEVICE, "before", "1");
+    ck_assert_int_eq(store_keys_commit(k, NULL), 0);
+    arm(1, 0, SQLITE_FULL, false);
+    int rc = 0, i;
+    for (i = 0; rc == 0 && i < 50; i++) {
+        char key[16];
+        snprintf(key, sizeof(key), "%d", i);
+        rc = store_keys_put(k, SESSION, key, BYTES_ARRAY(big));
+    }
+    ck_assert_int_eq(rc, ERR_STORE);
+    ck_assert_ptr_nonnull(strstr(store_keys_error(k), "full"));
+    AUTO_BUF struct buf b;
+    buf_init(&b, 100);
+    ck_assert_int_eq(put(k, DEVICE, "after", "2"), ERR_STORE);
+    ck_assert_int_eq(store_keys_get(k, DEVICE, "before", &b), ERR_STORE);
+    ck_assert(store_keys_dirty(k));
+    struct err err = {0};
+    ck_assert_int_eq(store_keys_commit(k, &err), ERR_STORE);
+    ck_assert_ptr_nonnull(strstr(err.text, "full"));
+    assert_value(k, DEVICE, "before", "1");
+    assert_value(k, DEVICE, "after", NULL);
+    assert_value(k, SESSION, "0", NULL);
+    ck_assert_int_eq(put(k, DEVICE, "after", "3"), 0);
+    ck_assert_int_eq(store_keys_commit(k, &err), 0);
+    assert_value(k, DEVICE, "after", "3");
+    store_keys_close(k);
+    assert_whole(path);
+}
+END_TEST
+
+START_TEST(test_keys_put_another_writer_says_locked)
+{
+    const char *path = path_of(testing_dir(), "keys.db");
+    struct store_keys *k = keys_at(path);
+    sqlite3 *db;
+    ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
+    ck_assert_int_eq(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+    ck_assert_int_eq(put(k, DEVICE, "a", "1"), ERR_STORE);
+    sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
+    /* the first write is lost, so the second must not be committed without it */
+    ck_assert_int_eq(put(k, DEVICE, "b", "1"), ERR_STORE);
+    struct err err = {0};
+    ck_assert_int_eq(store_keys_commit(k, &err), ERR_STORE);
+    ck_assert_ptr_nonnull(strstr(err.text, "locked"));
+    ck_assert_int_eq(put(k, DEVICE, "b", "1"), 0);
+    ck_assert_int_eq(store_keys_commit(k, &err), 0);
+    sqlite3_close(db);
+    store_keys_close(k);
+}
+END_TEST
+
+START_TEST(test_messages_fault_at_every_write_keeps_what_was_committed)
+{
+    const char *path = path_of(testing_dir(), "messages.db");
+    struct store_messages *m = messages_at(path);
+    int64_t committed = 0;
+    int failures = 0;
+    for (long n = 1; n < 400; n++) {
+        char in_id[16], out_id[16];
+        snprintf(in_id, sizeof(in_id), "I%ld", n);
+        snprintf(out_id, sizeof(out_id), "O%ld", n);
+        arm(1 + n % 40, 0, n % 2 ? SQLITE_FULL : SQLITE_IOERR_WRITE, n % 3 == 0);
+        int64_t id = record(m, "a@lid", in_id);
+        queue(m, "a@lid", out_id, id);
+        struct err err;
+        int rc = store_messages_commit(m, &err);
+        store_vfs_clear();
+        committed += rc == 0 ? 2 : 0;
+        failures += rc != 0;
+        ck_assert_int_eq(store_messages_count_queued(m), committed / 2);
+    }
+    ck_assert_int_gt(failures, 100);
+    ck_assert_int_gt(committed, 100);
+    store_messages_close(m);
+    ck_assert_int_eq(sql_number(path, "SELECT count(*) FROM messages"), committed);
+    ck_assert_int_eq(sql_number(path, "SELECT count(*) FROM messages WHERE reply_to NOT NULL"),
+                     committed / 2);
+    assert_whole(path);
+}
+END_TEST
+
+/* ---- death ------------------------------------------------------------------------------ */
+
+static void write_until_killed(const char *dir, int to, int64_t from)
+{
+    struct store_messages *m = messages_at(path_of(dir, "messages.db"));
+    struct store_keys *k = keys_at(path_of(dir, "keys.db"));
+    for (int64_t n = from;; n++) {
+        char id[24];
+        snprintf(id, sizeof(id), "M%lld", (long long)n);
+        queue(m, "b@lid", id, record(m, "a@lid", id));
+        if (store_messages_commit(m, NULL) != 0 || put(k, SESSION, "last", id) != 0 ||
+            store_keys_commit(k, NULL) != 0 || write(to, &n, sizeof(n)) != sizeof(n))
+            _exit(1);
+    }
+}
+
+static int64_t key_number(const char *dir)
+{
+    struct store_keys *k = keys_at(path_of(dir, "keys.db"));
+    AUTO_BUF struct buf b;
+    buf_init(&b, 100);
+    int rc = store_keys_get(k, SESSION, "last", &b);
+    store_keys_close(k);
+    return rc == 1 ? strtoll(buf_text(&b) + 1, NULL, 10) : 0;
+}
+
+START_TEST(test_commit_killed_at_any_moment_loses_nothing_reported)
+{
+    const char *dir = testing_dir(), *path = path_of(dir, "messages.db");
+    unsigned seed = 20240607;
+    int64_t reported = 0;
+    for (int round = 0; round < 20; round++) {
+        int ends[2];
+        ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
+        int64_t from = round == 0 ? 1 : sql_number(path, "SELECT count(*) / 2 + 1 FROM messages");
+        pid_t pid = fork();
+        if (pid == 0)
+            write_until_killed(dir, ends[1], from);
+        close(ends[1]);
+        int64_t n;
+        ck_assert_int_eq(read(ends[0], &n, sizeof(n)), sizeof(n));
+        struct timespec nap = {.tv_nsec = (long)(rand_r(&seed) % 40000) * 1000};
+        nanosleep(&nap, NULL);
+        kill(pid, SIGKILL);
+        do
+            reported = n;
+        while (read(ends[0], &n, sizeof(n)) == sizeof(n));
+        close(ends[0]);
+        int status;
+        waitpid(pid, &status, 0);
+        ck_assert(WIFSIGNALED(status));
+        int64_t key = key_number(dir);
+        int64_t rows = sql_number(path, "SELECT count(*) FROM messages");
+        ck_assert_int_ge(rows, 2 * reported);
+        ck_assert_int_eq(rows % 2, 0);
+        ck_assert_int_ge(key, reported);
+        ck_assert_int_le(key, rows / 2); /* messages first, keys second */
+        assert_whole(path);
+        assert_whole(path_of(dir, "keys.db"));
+    }
+    ck_assert_int_gt(reported, 20);
+}
+END_TEST
+
+START_TEST(test_commit_power_cut_at_any_moment_loses_nothing_committed)
+{
+    const char *dir = testing_dir(), *image = testing_dir(), *after = testing_dir();
+    unsigned seed = 7;
+    store_vfs.watched = dir;
+    store_vfs.image = image;
+    struct store_messages *m = messages_at(path_of(dir, "messages.db"));
+    for (int i = 1; i <= 250; i++) {
+        char id[16];
+        snprintf(id, sizeof(id), "M%d", i);
+        record(m, id, id);
+        if (i % 2) /* in the middle of a group */
+            store_vfs_power_cut("messages.db", after, &seed);
+        int want = i - 1;
+        if (i % 2 == 0) {
+            commit(m);
+            store_vfs_power_cut("messages.db", after, &seed);
+            want = i;
+        }
+        const char *path = path_of(after, "messages.db");
+        struct store_messages *left = messages_at(path);
+        struct store_totals t;
+        ck_assert_int_eq(store_messages_totals(left, &t), 0);
+        ck_assert_int_eq(t.received, want - want % 2);
+        store_messages_close(left);
+        ck_assert_int_eq(sql_number(path, "SELECT count(*) FROM messages"), want - want % 2);
+        assert_whole(path);
+    }
+    store_messages_close(m);
+    store_vfs.watched = NULL;
+}
+END_TEST
+
+/* ---- messages: in ----------------------------------------------------------------------- */
+
+struct seen {
+    int rows;
+    struct store_row last;
+    char text[64], status[16], kind[16];
+};
+
+static int see(void *ctx, const struct store_row *r)
+{
+    struct seen *s = ctx;
+    s->rows++;
+    s->last = *r;
+    memcpy(s->text, r->text ? r->text : "", r->text_bytes < 63 ? r->text_bytes : 63);
+    snprintf(s->status, sizeof(s->status), "%s", r->status);
+    snprintf(s->kind, sizeof(s->kind), "%s", r->kind ? r->kind : "NULL");
+    return 0;
+}
+
+static struct seen look(struct store_messages *m, int64_t id)
+{
+    struct seen s = {0};
+    ck_assert_int_eq(store_messages_each(m, id - 1, NULL, 1, see, &s), 0);
+    ck_assert_int_eq(s.last.id, id);
+    return s;
+}
+
+START_TEST(test_record_same_message_twice_is_one_row)
+{
+    struct store_messages *m = messages_at(path_of(testing_dir(), "messages.db"));
+    struct store_inbound in = {.wa_id = bytes_text("A"),
+                               .chat = "1@lid",
+                               .sender = "1@lid",
+                               .kind = "text",
+                               .text = bytes_text("one"),
+                               .received_at = 5};
+    int64_t first, again;
+    ck_assert_int_eq(store_messages_record(m, &in, &first), 1);
+    in.text = bytes_text("two");
+    ck_assert_int_eq(store_messages_record(m, &in, &again), 0);
+    ck_assert_int_eq(first, again);
+    ck_assert_str_eq(look(m, first).text, "one");
+    in.sender = "2@lid"; /* ids are unique per sender only */
+    ck_assert_int_eq(store_messages_record(m, &in, &again), 1);
+    ck_assert_int_ne(first, again);
+    in.chat = "9@g.us";
+    ck_assert_int_eq(store_messages_record(m, &in, &again), 1);
+    store_messages_close(m);
+}
+END_TEST
+
+START_TEST(test_record_undecryptable_completed_keeps_id)
+{
+    struct store_messages *m = messages_at(path_of(testing_dir(), "messages.db"));
+    struct store_inbound in = {.wa_id = bytes_text("A"),
+                               .chat = "1@lid",
+                               .sender = "1@lid",
+                               .kind = "undecryptable",
+                               .fault = "no session",
+                               .received_at = 5};
+    int64_t id, again;
+    ck_assert_int_eq(store_messages_record(m, &in, &id), 1);
+    ck_assert_str_eq(look(m, id).status, "undecryptable");
+    ck_assert_int_eq(store_messages_record(m, &in, &again), 0);
+    in.fault = NULL;
+    in.kind = "image";
+    in.text = bytes_text("content");
+    in.received_at = 9;
+    ck_assert_int_eq(store_messages_record(m, &in, &again), 1);
+    ck_assert_int_eq(again, id);
+    struct seen s = look(m, id);
+    ck_assert_str_eq(s.status, "received");
+    ck_assert_str_eq(s.kind, "image");
+    ck_assert_str_eq(s.text, "content");
+    ck_assert_int_eq(s.last.received_at, 9);
+    ck_assert_int_eq(store_messages_record(m, &in, &again), 0);
+    in.fault = "late failure"; /* content stays */
+    ck_assert_int_eq(store_messages_record(m, &in, &again), 0);
+    ck_assert_str_eq(look(m, id).status, "received");
+    struct store_totals t;
+    ck_assert_int_eq(store_messages_totals(m, &t), 0);
+    ck_assert_int_eq(t.received, 1);
+    ck_assert_int_eq(t.undecryptable, 1);
+    ck_assert_int_eq(t.last_message_at, 9);
+    store_messages_close(m);
+}
+END_TEST
+
+START_TEST(test_record_other_address_of_same_sender_is_one_row)
+{
+    struct store_messages *m = messages_at(path_of(testing_dir(), "messages.db"));
+    struct store_inbound in = {.wa_id = bytes_text("A"),
+                               .chat = "49@s.whatsapp.net",
+                               .chat_pn = "49@s.whatsapp.net",
+                               .sender = "49@s.whatsapp.net",
+                               .sender_pn = "49@s.whatsapp.net",
+                               .fault = "no session"};
+    int64_t first, id;
+    ck_assert_int_eq(store_messages_record(m, &in, &first), 1);
+    in.chat = in.chat_lid = in.sender = in.sender_lid = "77@lid";
+    in.fault = NULL;
+    ck_assert_int_eq(store_messages_record(m, &in, &id), 1);
+    ck_assert_int_eq(id, first);
+    in.chat_pn = in.sender_pn = NULL; /* by the LID learnt above */
+    ck_assert_int_eq(store_messages_record(m, &in, &id), 0);
+    ck_assert_int_eq(id, first);
+    in.sender = in.sender_lid = "78@lid";
+    ck_assert_int_eq(store_messages_record(m, &in, &id), 1);
+    ck_assert_int_ne(id, first);
+    store_messages_close(m);
+}
+END_TEST
+
+START_TEST(test_record_text_with_nul_is_kept_whole)
+{
+    struct store_messages *m = messages_at(path_of(testing_dir(), "messages.db"));
+    struct store_inbound in = {.wa_id = bytes_text("A"),
+                               .chat = "1@lid",
+                               .sender = "1@lid",
+                               .sender_name = bytes_text("J\xc3\xbcrgen"),
+                               .kind = "text",
+                               .text = BYTES("a\0b\0", 4)};
+    int64_t id;
+    ck_assert_int_eq(store_messages_record(m, &in, &id), 1);
+    struct seen s = look(m, id);
+    ck_assert_uint_eq(s.last.text_bytes, 4);
+    ck_assert_mem_eq(s.text, "a\0b\0", 4);
+    struct store_outbound out = {
+        .wa_id = "O", .chat = "1@lid", .target = "1@lid", .sender = OWN, .text = BYTES("x\0y", 3)};
+    struct store_queued q;
+    ck_assert_int_eq(store_messages_intend(m, &out, id, &id), 1);
+    ck_assert_int_eq(store_messages_next_queued(m, 0, &q), 1);
+    testing_assert_bytes(q.text, out.text, "queued text");
+    store_messages_close(m);
+}
+END_TEST
+
+START_TEST(test_record_without_identity_refused_without_harm)
+{
+    struct store_messages *m = messages_at(path_of(testing_dir(), "messages.db"));
+    struct store_inbound in = {.chat = "1@lid", .sender = "1@lid", .kind = "text"};
+    int64_t id;
+    record(m, "1@lid", "A");
+    ck_assert_int_eq(store_messages_record(m, &in, &id), ERR_INVALID);
+    in.wa_id = bytes_text("B");
+    in.sender = NULL;
+    ck_assert_int_eq(store_messages_record(m, &in, &id), ERR_INVALID);
+    commit(m);
+    ck_assert_str_eq(look(m, 1).status, "received");
+    store_messages_close(m);
+}
+END_TEST
+
+/* ---- messages: the queue ---------------------------------------------------------------- */
+
+START_TEST(test_intend_second_reply_or_same_outbox_name_is_the_first)
+{
+    struct store_messages *m = messages_at(path_of(testing_dir(), "messages.db"));
+    int64_t in = record(m, "1@lid", "A"), reply = queue(m, "1@lid", "O1", in), id;
+    struct store_outbound out = {.wa_id = "O2", .chat = "1@lid", .target = "1@lid", .sender = OWN};
+    ck_assert_int_eq(store_messages_intend(m, &out, in, &id), 0);
+    ck_assert_int_eq(id, reply);
+    out.outbox_name = "order-17";
+    ck_assert_int_eq(store_messages_intend(m, &out, 0, &id), 1);
+    int64_t first = id;
+    out.wa_id = "O3";
+    ck_assert_int_eq(store_messages_intend(m, &out, 0, &id), 0);
+    ck_assert_int_eq(id, first);
+    out.outbox_name = NULL;
+    out.wa_id = "O1";
+    ck_assert_int_eq(store_messages_intend(m, &out, 0, &id), ERR_EXISTS);
+    out.wa_id = "O4";
+    ck_assert_int_eq(store_messages_intend(m, &out, 0, &id), 1);
+    ck_assert_int_eq(store_messages_count_queued(m), 3);
+    commit(m);
+    store_messages_close(m);
+}
+END_TEST
+
+START_TEST(test_next_queued_row_is_complete)
+{
+    struct store_messages *m = messages_at(path_of(testing_dir(), "messages.db"));
+    struct store_inbound in = {.wa_id = bytes_text("A"),
+                               .chat = "7@lid",
+                               .chat_pn = "49@s.whatsapp.net",
+                               .chat_lid = "7@lid",
+                               .sender = "7@lid"};
+    struct store_outbound out = {.wa_id = "O1",
+                                 .chat = "7@lid",
+                                 .target = "49@s.whatsapp.net",
+                                 .sender = OWN,
+                                 .text = bytes_text("hi"),
+                                 .intent = "greeting",
+                                 .created_at = 42};
+    int64_t reply_to, id;
+    struct store_queued q;
+    ck_assert_int_eq(store_messages_record(m, &in, &reply_to), 1);
+    ck_assert_int_eq(store_messages_intend(m, &out, reply_to, &id), 1);
+    ck_assert_int_eq(store_messages_next_queued(m, 0, &q), 1);
+    ck_assert_int_eq(q.id, id);
+    ck_assert_int_eq(q.reply_to, reply_to);
+    ck_assert_str_eq(q.wa_id, "O1");
+    ck_assert_str_eq(q.chat, "7@lid");
+    ck_assert_str_eq(q.target, "49@s.whatsapp.net");
+    ck_assert_str_eq(q.quoted_wa_id, "A");
+    ck_assert_int_eq(q.created_at, 42);
+    ck_assert_int_eq(q.attempts, 0);
+    ck_assert(!q.warning);
+    ck_assert_int_eq(
+        store_messages_replace_text(m, id, bytes_text("slow down"), STORE_INTENT_WARNING), 0);
+    ck_assert_int_eq(store_messages_next_queued(m, 0, &q), 1);
+    ck_assert(q.warning);
+    testing_assert_bytes(q.text, bytes_text("slow down"), "text");
+    struct store_outbound plain = {
+        .wa_id = "O2", .chat = "8@lid", .target = "8@lid", .sender = OWN, .quoted_id = "Q"};
+    ck_assert_int_eq(store_messages_intend(m, &plain, 0, &id), 1);
+    ck_assert_int_eq(store_messages_next_queued(m, q.id, &q), 1);
+    ck_assert_ptr_null(q.text.p);
+    ck_assert_str_eq(q.quoted_wa_id, "Q");
+    ck_assert_int_eq(q.reply_to, 0);
+    ck_assert_int_eq(store_messages_next_queued(m, q.id, &q), 0);
+    store_messages_close(m);
+}
+END_TEST
+
+START_TEST(test_next_queued_keeps_the_order_of_each_chat)
+{
+    struct store_messages *m = messages_at(path_of(testing_dir(), "messages.db"));
+    int64_t a1 = queue(m, "a@lid", "A1", 0), a2 = queue(m, "a@lid", "A2", 0);
+    int64_t b1 = queue(m, "b@lid", "B1", 0), a3 = queue(m, "a@lid", "A3", 0);
+    struct store_queued q;
+    ck_assert_int_eq(store_messages_next_queued(m, 0, &q), 1);
+    ck_assert_int_eq(q.id, a1);
+    ck_assert_int_eq(store_messages_next_queued(m, a1, &q), 1);
+    ck_assert_int_eq(q.id, b1); /* not a2: a1 goes first */
+    ck_assert_int_eq(store_messages_next_queued(m, b1, &q), 0);
+    ck_assert_int_eq(store_messages_set_sending(m, a2, 1), ERR_STATE);
+    ck_assert_int_eq(store_messages_set_sending(m, a1, 1), 0);
+    ck_assert_int_eq(store_messages_next_queued(m, 0, &q), 1);
+    ck_assert_int_eq(q.id, b1);
+    ck_assert_int_eq(store_messages_set_dropped(m, a2, "overflow"), 0);
+    ck_assert_int_eq(store_messages_set_sent(m, bytes_text("A1"), 2), 1);
+    ck_assert_int_eq(store_messages_next_queued(m, 0, &q), 1);
+    ck_assert_int_eq(q.id, b1);
+    ck_assert_int_eq(store_messages_next_queued(m, b1, &q), 1);
+    ck_assert_int_eq(q.id, a3);
+    ck_assert_int_eq(store_messages_count_queued_in(m, "a@lid"), 1);
+    ck_assert_int_eq(store_messages_count_queued_in(m, "c@lid"), 0);
+    ck_assert_int_eq(store_messages_count_queued(m), 2);
+    store_messages_close(m);
+}
+END_TEST
+
+START_TEST(test_requeue_same_ids_again_and_first)
+{
+    const char *path = path_of(testing_dir(), "messages.db");
+    struct store_messages *m = messages_at(path);
+    int64_t a1 = queue(m, "a@lid", "A1", 0), b1 = queue(m, "b@lid", "B1", 0);
+    queue(m, "a@lid", "A2", 0);
+    ck_assert_int_eq(store_messages_set_sending(m, a1, 10), 0);
+    ck_assert_int_eq(store_messages_set_sending(m, b1, 11), 0);
+    commit(m);
+    store_messages_close(m);
+    m = messages_at(path);
+    struct store_queued q;
+    ck_assert_int_eq(store_messages_next_queued(m, 0, &q), 0);
+    ck_assert_int_eq(store_messages_requeue(m), 2);
+    ck_assert_int_eq(store_messages_requeue(m), 0);
+    ck_assert_int_eq(store_messages_next_queued(m, 0, &q), 1);
+    ck_assert_int_eq(q.id, a1);
+    ck_assert_str_eq(q.wa_id, "A1");
+    ck_assert_int_eq(q.attempts, 1);
+    ck_assert_int_eq(store_messages_set_sending(m, a1, 12), 0);
+    ck_assert_int_eq(store_messages_set_queued(m, a1), 0);
+    ck_assert_int_eq(store_messages_next_queued(m, 0, &q), 1);
+    ck_assert_int_eq(q.id, a1);
+    ck_assert_int_eq(q.attempts, 2);
+    /* it had left after all: not sent a third time */
+    ck_assert_int_eq(store_messages_set_delivered(m, bytes_text("A1"), 13), 1);
+    ck_assert_int_eq(store_messages_next_queued(m, 0, &q), 1);
+    ck_assert_int_eq(q.id, b1);
+    store_messages_close(m);
+}
+END_TEST
+
+START_TEST(test_count_sent_since_counts_what_left)
+{
+    struct store_messages *m = messages_at(path_of(testing_dir(), "messages.db"));
+    for (int i = 0; i < 10; i++) {
+        char chat[16];
+        snprintf(chat, sizeof(chat), "%d@lid", i);
+        int64_t id = queue(m, chat, chat, 0);
+        if (i % 5 == 4)
+            store_messages_replace_text(m, id, bytes_text("wait"), STORE_INTENT_WARNING);
+        if (i != 9)
+            ck_assert_int_eq(store_messages_set_sending(m, id, 100 + i), 0);
+    }
+    ck_assert_int_eq(store_messages_count_sent_since(m, 0, true), 9);
+    ck_assert_int_eq(store_messages_count_sent_since(m, 0, false), 8);
+    ck_assert_int_eq(store_messages_count_sent_since(m, 103, false), 5);
+    ck_assert_int_eq(store_messages_count_sent_since(m, 109, true), 0);
+    ck_assert_int_eq(store_messages_set_sent(m, bytes_text("8@lid"), 500), 1);
+    ck_assert_int_eq(store_messages_set_queued(m, 1), 0);
+    ck_assert_int_eq(store_messages_count_sent_since(m, 0, true), 8);
+    store_messages_close(m);
+}
+END_TEST
+
+START_TEST(test_find_sent_finds_only_what_left)
+{
+    struct store_messages *m = messages_at(path_of(testing_dir(), "messages.db"));
+    struct store_queued q;
+    record(m, "a@lid", "X");
+    int64_t id = queue(m, "a@lid", "O1", 0);
+    ck_assert_int_eq(store_messages_find_sent(m, bytes_text("X"), &q), 0);
+    ck_assert_int_eq(store_messages_find_sent(m, bytes_text("O1"), &q), 0);
+    store_messages_set_sending(m, id, 1);
+    ck_assert_int_eq(store_messages_find_sent(m, bytes_text("O1"), &q), 1);
+    store_messages_set_read(m, bytes_text("O1"), 2);
+    ck_assert_int_eq(store_messages_find_sent(m, bytes_text("O1"), &q), 1);
+    ck_assert_int_eq(q.id, id);
+    testing_assert_bytes(q.text, bytes_text("answer"), "text");
+    store_messages_close(m);
+}
+END_TEST
+
+/* ---- messages: status ------------------------------------------------------------------- */
+
+enum {
+    TO_SENDING,
+    TO_QUEUED,
+    TO_DROPPED,
+    TO_REPLACED,
+    TO_SENT,
+    TO_FAILED,
+    TO_DELIVERED,
+    TO_READ,
+    MOVES
+};
+
+/* from, result of each move; NULL: refused. "again" is queued once more after it left. */
+static const struct {
+    const char *from;
+    const char *to[MOVES];
+} moves[] = {
+    {"queued", {"sending", NULL, "dropped", "queued", NULL, "failed", NULL, NULL}},
+    {"again", {"sending", NULL, "dropped", NULL, "sent", "failed", "delivered", "read"}},
+    {"sending", {NULL, "queued", NULL, NULL, "sent", "failed", "delivered", "read"}},
+    {"sent", {NULL, NULL, NULL, NULL, NULL, NULL, "delivered", "read"}},
+    {"delivered", {NULL, NULL, NULL, NULL, NULL, NULL, NULL, "read"}},
+    {"read", {NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL}},
+    {"failed", {NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL}},
+    {"dropped", {NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL}},
+};
+
+static bool move(struct store_messages *m, int64_t id, struct bytes wa_id, int to)
+{
+    int rc = ERR_INTERNAL;
+    switch (to) {
+    case TO_SENDING:
+        rc = store_messages_set_sending(m, id, 50);
+        break;
+    case TO_QUEUED:
+        rc = store_messages_set_queued(m, id);
+        break;
+    case TO_DROPPED:
+        rc = store_messages_set_dropped(m, id, "why");
+        break;
+    case TO_REPLACED:
+        rc = store_messages_replace_text(m, id, bytes_text("new"), "new");
+        break;
+    case TO_SENT:
+        rc = store_messages_set_sent(m, wa_id, 51);
+        break;
+    case TO_FAILED:
+        rc = store_messages_set_failed(m, wa_id, "why");
+        break;
+    case TO_DELIVERED:
+        rc = store_messages_set_delivered(m, wa_id, 52);
+        break;
+    case TO_READ:
+        rc = store_messages_set_read(m, wa_id, 53);
+        break;
+    }
+    if (to <= TO_REPLACED) {
+        ck_assert(rc == 0 || rc == ERR_STATE);
+        return rc == 0;
+    }
+    ck_assert(rc == 0 || rc == 1);
+    return rc == 1;
+}
+
+static void bring_to(struct store_messages *m, int64_t id, struct bytes wa_id, const char *from)
+{
+    if (strcmp(from, "queued") == 0)
+        return;
+    if (strcmp(from, "dropped") == 0) {
+        ck_assert(move(m, id, wa_id, TO_DROPPED));
+        return;
+    }
+    ck_assert(move(m, id, wa_id, TO_SENDING));
+    if (strcmp(from, "again") == 0)
+        ck_assert(move(m, id, wa_id, TO_QUEUED));
+    if (strcmp(from, "sent") == 0)
+        ck_assert(move(m, id, wa_id, TO_SENT));
+    if (strcmp(from, "delivered") == 0)
+        ck_assert(move(m, id, wa_id, TO_DELIVERED));
+    if (strcmp(from, "read") == 0)
+        ck_assert(move(m, id, wa_id, TO_READ));
+    if (strcmp(from, "failed") == 0)
+        ck_assert(move(m, id, wa_id, TO_FAILED));
+}
+
+START_TEST(test_status_every_move_from_every_status_never_goes_back)
+{
+    struct store_messages *m = messages_at(path_of(testing_dir(), "messages.db"));
+    for (size_t i = 0; i < ARRAY_LEN(moves); i++)
+        for (int to = 0; to < MOVES; to++) {
+            char name[16], before[32];
+            snprintf(name, sizeof(name), "%zu-%d", i, to);
+            int64_t id = queue(m, name, name, 0);
+            bring_to(m, id, bytes_text(name), moves[i].from);
+            snprintf(before, sizeof(before), "%s", status_of(m, id));
+            bool moved = move(m, id, bytes_text(name), to);
+            const char *want = moves[i].to[to] ? moves[i].to[to] : before;
+            ck_assert_msg(moved == (moves[i].to[to] != NULL), "%s, move %d", moves[i].from, to);
+            ck_assert_msg(strcmp(status_of(m, id), want) == 0, "%s, move %d: %s, not %s",
+                          moves[i].from, to, status_of(m, id), want);
+        }
+    store_messages_close(m);
+}
+END_TEST
+
+START_TEST(test_status_wa_id_of_a_received_message_changes_nothing)
+{
+    struct store_messages *m = messages_at(path_of(testing_dir(), "messages.db"));
+    int64_t id = record(m, "a@lid", "X");
+    ck_assert_int_eq(store_messages_set_read(m, bytes_text("X"), 1), 0);
+    ck_assert_int_eq(store_messages_set_failed(m, bytes_text("X"), "no"), 0);
+    ck_assert_int_eq(store_messages_set_sending(m, id, 1), ERR_STATE);
+    ck_assert_int_eq(store_messages_set_dropped(m, 12345, "no"), ERR_STATE);
+    ck_assert_str_eq(status_of(m, id), "received");
+    store_messages_close(m);
+}
+END_TEST
+
+static const char *const invariants[] = {
+    /* totals are what counting would say */
+    "SELECT received = (SELECT count(*) FROM messages WHERE status = 'received' AND NOT from_me)"
+    " FROM totals",
+    "SELECT sent = (SELECT count(*) FROM messages WHERE status IN ('sent', 'delivered', 'read'))"
+    " FROM totals",
+    "SELECT replied = (SELECT count(*) FROM messages WHERE reply_to NOT NULL AND"
+    " status IN ('sent', 'delivered', 'read')) FROM totals",
+    "SELECT delivered = (SELECT count(*) FROM messages WHERE status IN ('delivered', 'read'))"
+    " FROM totals",
+    "SELECT read = (SELECT count(*) FROM messages WHERE status = 'read') FROM totals",
+    "SELECT failed = (SELECT count(*) FROM messages WHERE status = 'failed') FROM totals",
+    "SELECT queued = (SELECT count(*) FROM messages WHERE status IN ('queued', 'sending'))"
+    " FROM totals",
+    "SELECT undecryptable >= (SELECT count(*) FROM messages WHERE status = 'undecryptable')"
+    " FROM totals",
+    "SELECT last_message_at = (SELECT coalesce(max(received_at), 0) FROM messages"
+    " WHERE status = 'received' AND NOT from_me) FROM totals",
+    /* it is the turn of the first of each chat, and of no other */
+    "SELECT NOT EXISTS(SELECT 1 FROM messages WHERE turn <> (status IN ('queued', 'sending') AND"
+    " id = (SELECT min(id) FROM messages o WHERE o.chat = messages.chat AND"
+    " o.status IN ('queued', 'sending'))))",
+    "SELECT NOT EXISTS(SELECT 1 FROM messages WHERE status = 'sending' AND NOT turn)",
+};
+
+static void random_step(struct store_messages *m, unsigned *seed, int step)
+{
+    static const char *const chats[] = {"a@lid", "b@lid", "c@lid", "d@lid"};
+    char wa_id[16];
+    snprintf(wa_id, sizeof(wa_id), "M%d", rand_r(seed) % (step / 2 + 1));
+    struct store_inbound in = {.wa_id = bytes_text(wa_id),
+                               .chat = chats[rand_r(seed) % 4],
+                               .kind = "text",
+                               .from_me = rand_r(seed) % 5 == 0,
+                               .fault = rand_r(seed) % 3 == 0 ? "no session" : NULL,
+                               .received_at = 1 + rand_r(seed) % 100000};
+    in.sender = in.chat;
+    struct store_outbound out = {
+        .wa_id = wa_id, .chat = in.chat, .target = in.chat, .sender = OWN, .created_at = step};
+    struct store_queued q;
+    int64_t id;
+    int kind = rand_r(seed) % 12;
+    if (kind < 3) {
+        ck_assert_int_ge(store_messages_record(m, &in, &id), 0);
+        if (rand_r(seed) % 2 && store_messages_intend(m, &out, id, &id) < 0)
+            ck_assert_str_eq(store_messages_error(m), "");
+    } else if (kind < 5) {
+        ck_assert_int_ne(store_messages_intend(m, &out, 0, &id), ERR_STORE);
+    } else if (kind < 8 && store_messages_next_queued(m, 0, &q) == 1) {
+        ck_assert(move(m, q.id, bytes_text(q.wa_id), TO_SENDING));
+    } else {
+        move(m, 1 + rand_r(seed) % (step + 1), bytes_text(wa_id), 1 + rand_r(seed) % (MOVES - 1));
+    }
+    int end = rand_r(seed) % 20;
+    if (end == 0)
+        store_messages_rollback(m);
+    else if (end == 1)
+        ck_assert_int_ge(store_messages_requeue(m), 0);
+    else if (end < 8)
+        commit(m);
+}
+
+START_TEST(test_totals_and_turns_hold_after_any_walk)
+{
+    const char *path = path_of(testing_dir(), "messages.db");
+    struct store_messages *m = messages_at(path);
+    unsigned seed = 99;
+    for (int step = 0; step < 4000; step++) {
+        random_step(m, &seed, step);
+        if (step % 400 != 399)
+            continue;
+        commit(m);
+        for (size_t i = 0; i < ARRAY_LEN(invariants); i++)
+            ck_assert_msg(sql_number(path, invariants[i]) == 1, "%s", invariants[i]);
+        int64_t queued = store_messages_count_queued(m);
+        ck_assert_int_eq(queued, sql_number(path, "SELECT queued FROM totals"));
+        store_messages_close(m);
+        m = messages_at(path);
+    }
+    ck_assert_int_gt(sql_number(path, "SELECT min(received, sent, replied, delivered, read, failed,"
+                                      " undecryptable) FROM totals"),
+                     10);
+    store_messages_close(m);
+}
+END_TEST
+
+/* ---- messages: a long log --------------------------------------------------------------- */
+
+static void use_hot_path(struct store_messages *m)
+{
+    struct store_queued q;
+    struct store_totals t;
+    struct store_outbound out = {
+        .wa_id = "hot", .chat = "new@lid", .target = "x", .sender = OWN, .outbox_name = "hot"};
+    int64_t in = record(m, "new@lid", "hot"), id;
+    struct store_inbound bad = {
+        .wa_id = bytes_text("bad"), .chat = "c@lid", .sender = "c@lid", .fault = "x"};
+    store_messages_record(m, &bad, &id);
+    bad.fault = NULL;
+    ck_assert_int_eq(store_messages_record(m, &bad, &id), 1);
+    ck_assert_int_eq(store_messages_intend(m, &out, in, &id), 1);
+    ck_assert_int_eq(store_messages_intend(m, &out, in, &id), 0);
+    ck_assert_int_eq(store_messages_intend(m, &out, 0, &id), 0);
+    ck_assert_int_eq(store_messages_replace_text(m, id, bytes_text("x"), NULL), 0);
+    ck_assert_int_eq(store_messages_next_queued(m, 0, &q), 1);
+    ck_assert_int_eq(store_messages_next_queued(m, id - 1, &q), 1);
+    ck_assert_int_eq(store_messages_set_sending(m, id, 9000000), 0);
+    ck_assert_int_eq(store_messages_set_queued(m, id), 0);
+    ck_assert_int_eq(store_messages_set_sending(m, id, 9000000), 0);
+    ck_assert_int_eq(store_messages_count_sent_since(m, 9000000, false), 1);
+    ck_assert_int_gt(store_messages_count_queued(m), 0);
+    ck_assert_int_eq(store_messages_count_queued_in(m, "new@lid"), 1);
+    ck_assert_int_eq(store_messages_requeue(m), 1);
+    ck_assert_int_eq(store_messages_find_sent(m, bytes_text("hot"), &q), 1);
+    ck_assert_int_eq(store_messages_set_sent(m, bytes_text("hot"), 1), 1);
+    ck_assert_int_eq(store_messages_set_delivered(m, bytes_text("hot"), 1), 1);
+    ck_assert_int_eq(store_messages_set_read(m, bytes_text("hot"), 1), 1);
+    ck_assert_int_eq(store_messages_set_failed(m, bytes_text("hot"), "x"), 0);
+    ck_assert_int_eq(store_messages_set_dropped(m, queue(m, "e@lid", "E", 0), "x"), 0);
+    ck_assert_int_eq(store_messages_totals(m, &t), 0);
+}
+
+static bool plan_scans_messages(sqlite3 *db, const char *sql)
+{
+    char *explain = sqlite3_mprintf("EXPLAIN QUERY PLAN %s", sql);
+    sqlite3_stmt *s;
+    bool scans = false;
+    ck_assert_msg(sqlite3_prepare_v2(db, explain, -1, &s, NULL) == SQLITE_OK, "%s: %s", sql,
+                  sqlite3_errmsg(db));
+    while (sqlite3_step(s) == SQLITE_ROW) {
+        const char *detail = (const char *)sqlite3_column_text(s, 3);
+        /* walking the index of the turns is walking the heads of the queue */
+        if (strncmp(detail, "SCAN", 4) == 0 && strncmp(detail, "SCAN totals", 11) != 0 &&
+            strncmp(detail, "SCAN CONSTANT", 13) != 0 && !strstr(detail, "messages_turn"))
+            scans = true;
+        if (strstr(detail, "AUTOMATIC") || strstr(detail, "TEMP B-TREE FOR GROUP"))
+            scans = true;
+    }
+    sqlite3_finalize(s);
+    sqlite3_free(explain);
+    return scans;
+}
+
+static void fill(const char *path)
+{
+    sql_run(path, "WITH RECURSIVE n(i) AS (VALUES(1) UNION ALL SELECT i + 1 FROM n WHERE i < 80000)"
+                  " INSERT INTO messages(direction, wa_id, chat, sender, kind, text, received_at,"
+                  " status) SELECT 'IN', 'I' || i, (i % 7) || '@lid', (i % 7) || '@lid', 'text',"
+                  " 'a question', i, 'received' FROM n");
+    sql_run(path, "WITH RECURSIVE n(i) AS (VALUES(1) UNION ALL SELECT i + 1 FROM n WHERE i < 30000)"
+                  " INSERT INTO messages(direction, wa_id, chat, sender, kind, text, reply_to,"
+                  " sent_at, status, attempts) SELECT 'OUT', 'O' || i, (i % 7) || '@lid', '" OWN
+                  "', 'text', 'an answer', i, i, 'delivered', 1 FROM n");
+}
+
+START_TEST(test_hot_path_long_log_no_statement_scans_it)
+{
+    const char *path = path_of(testing_dir(), "messages.db");
+    struct store_messages *m = messages_at(path);
+    store_messages_close(m);
+    fill(path);
+    m = messages_at(path);
+    sqlite3 *db = newest_handle;
+    for (int i = 0; i < 2000; i++) { /* a long queue, most of it in one chat that is busy */
+        char name[16], chat[16];
+        snprintf(name, sizeof(name), "Q%d", i);
+        snprintf(chat, sizeof(chat), "%d@lid", i < 1500 ? 3 : i);
+        int64_t id = queue(m, chat, name, 0);
+        if (i == 0)
+            ck_assert_int_eq(store_messages_set_sending(m, id, 8000000), 0);
+    }
+    ck_assert_int_eq(store_messages_set_queued(m, 110001), 0);
+    ck_assert_int_eq(store_messages_set_sending(m, 110001, 100), 0);
+    ck_assert_int_eq(store_messages_set_sent(m, bytes_text("Q0"), 101), 1);
+    ck_assert_int_eq(store_messages_set_sending(m, 110002, 100), 0);
+    ck_assert_int_eq(store_messages_set_sent(m, bytes_text("Q1"), 101), 1);
+    use_hot_path(m);
+    int statements = 0;
+    for (sqlite3_stmt *s = sqlite3_next_stmt(db, NULL); s; s = sqlite3_next_stmt(db, s)) {
+        statements++;
+        ck_assert_msg(!plan_scans_messages(db, sqlite3_sql(s)), "scans: %s", sqlite3_sql(s));
+        int scanned = sqlite3_stmt_status(s, SQLITE_STMTSTATUS_FULLSCAN_STEP, 0);
+        ck_assert_msg(scanned < 10, "%d steps: %s", scanned, sqlite3_sql(s));
+        int runs = sqlite3_stmt_status(s, SQLITE_STMTSTATUS_RUN, 0);
+        int steps = sqlite3_stmt_status(s, SQLITE_STMTSTATUS_VM_STEP, 0);
+        if (!strstr(sqlite3_sql(s), "SET status = 'queued', sent_at = NULL WHERE turn"))
+            ck_assert_msg(steps / runs < 400, "%d steps in %d runs: %s", steps, runs,
+                          sqlite3_sql(s));
+    }
+    ck_assert_int_ge(statements, 20);
+    store_messages_close(m);
+}
+END_TEST
+
+/* ---- reports and readers ---------------------------------------------------------------- */
+
+static int collect_ids(void *ctx, const struct store_row *r)
+{
+    char *out = ctx;
+    size_t n = strlen(out);
+    snprintf(out + n, 64 - n, "%lld ", (long long)r->id);
+    return strlen(out) > 40;
+}
+
+static void assert_ids(struct store_messages *m, int64_t after, const char *chat, int limit,
+                       const char *want)
+{
+    char got[64] = "";
+    ck_assert_int_eq(store_messages_each(m, after, chat, limit, collect_ids, got), 0);
+    ck_assert_str_eq(got, want);
+}
+
+START_TEST(test_each_lists_newest_or_after_in_order)
+{
+    struct store_messages *m = messages_at(path_of(testing_dir(), "messages.db"));
+    for (int i = 1; i <= 8; i++) {
+        char id[8];
+        snprintf(id, sizeof(id), "M%d", i);
+        record(m, i % 2 ? "odd@lid" : "even@lid", id);
+    }
+    struct store_inbound in = {.wa_id = bytes_text("P"),
+                               .chat = "lid@lid",
+                               .chat_pn = "49@s.whatsapp.net",
+                               .sender = "lid@lid"};
+    int64_t id;
+    ck_assert_int_eq(store_messages_record(m, &in, &id), 1);
+    assert_ids(m, -1, NULL, 3, "7 8 9 ");
+    assert_ids(m, -1, NULL, 100, "1 2 3 4 5 6 7 8 9 ");
+    assert_ids(m, 0, NULL, 2, "1 2 ");
+    assert_ids(m, 6, NULL, -1, "7 8 9 ");
+    assert_ids(m, 9, NULL, 10, "");
+    assert_ids(m, -1, "odd@lid", 2, "5 7 ");
+    assert_ids(m, 2, "even@lid", 10, "4 6 8 ");
+    assert_ids(m, -1, "49@s.whatsapp.net", 10, "9 ");
+    assert_ids(m, -1, "nobody@lid", 10, "");
+    store_messages_close(m);
+}
+END_TEST
+
+START_TEST(test_sqlite3_tool_sees_rows_while_open)
+{
+    if (system("command -v sqlite3 >/dev/null 2>&1") != 0)
+        return;
+    const char *path = path_of(testing_dir(), "messages.db");
+    struct store_messages *m = messages_at(path);
+    record(m, "1@lid", "A");
+    commit(m);
+    record(m, "1@lid", "not committed");
+    char command[400], line[128] = "";
+    snprintf(command, sizeof(command),
+             "sqlite3 -readonly '%s' \"SELECT direction, chat, wa_id, status FROM messages\"",
+             path);
+    FILE *f = popen(command, "r");
+    ck_assert_ptr_nonnull(fgets(line, sizeof(line), f));
+    ck_assert_str_eq(line, "IN|1@lid|A|received\n");
+    ck_assert_ptr_null(fgets(line, sizeof(line), f));
+    ck_assert_int_eq(pclose(f), 0);
+    store_messages_close(m);
+}
+END_TEST
+
+/* Makes this process what the portal is: another user in the group, on a read-only mount. */
+static bool become_portal(const char *dir)
+{
+    bool root = geteuid() == 0;
+    bool mounted = unshare(root ? CLONE_NEWNS : CLONE_NEWNS | CLONE_NEWUSER) == 0 &&
+                   mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+                   mount(dir, dir, NULL, MS_BIND, NULL) == 0 &&
+                   mount(NULL, dir, NULL, MS_BIND | MS_REMOUNT | MS_RDONLY, NULL) == 0;
+    if (!root)
+        return mounted;
+    return setgroups(0, NULL) == 0 && setresgid(PORTAL_GROUP, PORTAL_GROUP, PORTAL_GROUP) == 0 &&
+           setresuid(NOBODY, NOBODY, NOBODY) == 0;
+}
+
+static int count_row(void *ctx, const struct store_row *r)
+{
+    (void)r;
+    ++*(int *)ctx;
+    return 0;
+}
+
+/* Serves bytes: 'o' opens, 'n' counts the rows, 'c' closes, 'w' says how many ways of writing there
+ * are. */
+static void portal(const char *path, int in, int out)
+{
+    struct store_messages *m = NULL;
+    struct err err = {0};
+    char order;
+    while (read(in, &order, 1) == 1) {
+        int answer = 0;
+        if (order == 'o')
+            answer = store_messages_open_readonly(&m, path, &err);
+        if (order == 'n' && store_messages_each(m, 0, NULL, -1, count_row, &answer) != 0)
+            answer = -1;
+        if (order == 'c')
+            store_messages_close(m);
+        if (order == 'w') {
+            char other[300];
+            snprintf(other, sizeof(other), "%s-shm", path);
+            answer = (open(path, O_RDWR | O_CLOEXEC) >= 0) + (open(other, O_RDWR | O_CLOEXEC) >= 0);
+        }
+        if (answer < 0)
+            fprintf(stderr, "portal: %c: %s\n", order,
+                    order == 'o' ? err.text : store_messages_error(m));
+        if (write(out, &answer, sizeof(answer)) != sizeof(answer))
+            break;
+    }
+    _exit(0);
+}
+
+struct portal {
+    pid_t pid;
+    int in, out;
+};
+
+/* Before anything here opens the database: SQLite's locks must not be inherited. */
+static bool portal_start(struct portal *p, const char *dir, const char *path)
+{
+    int down[2], up[2];
+    char ready = 0;
+    ck_assert_int_eq(pipe2(down, O_CLOEXEC), 0);
+    ck_assert_int_eq(pipe2(up, O_CLOEXEC), 0);
+    p->pid = fork();
+    if (p->pid == 0) {
+        close(down[1]);
+        ready = become_portal(dir);
+        if (write(up[1], &ready, 1) == 1 && ready)
+            portal(path, down[0], up[1]);
+        _exit(0);
+    }
+    close(down[0]);
+    close(up[1]);
+    p->in = down[1];
+    p->out = up[0];
+    ck_assert_int_eq(read(p->out, &ready, 1), 1);
+    return ready;
+}
+
+static int portal_ask(const struct portal *p, char order)
+{
+    int answer = -1000;
+    ck_assert_int_eq(write(p->in, &order, 1), 1);
+    ck_assert_int_eq(read(p->out, &answer, sizeof(answer)), sizeof(answer));
+    return answer;
+}
+
+static void portal_stop(struct portal *p)
+{
+    close(p->in);
+    close(p->out);
+    waitpid(p->pid, NULL, 0);
+}
+
+static void die_with_rows(const char *path, int n)
+{
+    struct store_messages *m = messages_at(path);
+    for (int i = 0; i < n; i++) {
+        char id[16];
+        snprintf(id, sizeof(id), "D%d", i);
+        record(m, "1@lid", id);
+        commit(m);
+    }
+    kill(getpid(), SIGKILL);
+}
+
+START_TEST(test_open_readonly_other_user_on_read_only_mount_follows)
+{
+    const char *dir = testing_dir(), *path = path_of(dir, "messages.db");
+    if (geteuid() == 0)
+        ck_assert_int_eq(chown(dir, 0, PORTAL_GROUP), 0);
+    ck_assert_int_eq(chmod(dir, 02750), 0);
+    struct portal p;
+    if (!portal_start(&p, dir, path)) {
+        fprintf(stderr, "skipped: neither root nor user namespaces\n");
+        portal_stop(&p);
+        return;
+    }
+    pid_t dead = fork();
+    if (dead == 0)
+        die_with_rows(path, 2);
+    waitpid(dead, NULL, 0);
+    ck_assert_int_eq(portal_ask(&p, 'w'), 0);
+    /* the bridge was killed: nobody holds the locks, two rows are in the -wal only */
+    ck_assert_int_eq(portal_ask(&p, 'o'), 0);
+    ck_assert_int_eq(portal_ask(&p, 'n'), 2);
+    struct store_messages *m = messages_at(path);
+    record(m, "1@lid", "A");
+    ck_assert_int_eq(portal_ask(&p, 'n'), 2);
+    commit(m);
+    ck_assert_int_eq(portal_ask(&p, 'n'), 3);
+    ck_assert_int_eq(portal_ask(&p, 'c'), 0);
+    ck_assert_int_eq(portal_ask(&p, 'o'), 0);
+    for (int i = 0; i < 100; i++) { /* through some checkpoints */
+        char id[16];
+        snprintf(id, sizeof(id), "B%d", i);
+        record(m, id, id);
+        commit(m);
+        ck_assert_int_eq(portal_ask(&p, 'n'), 4 + i);
+    }
+    store_messages_close(m);
+    /* stopped cleanly */
+    ck_assert_int_eq(portal_ask(&p, 'n'), 103);
+    ck_assert_int_eq(portal_ask(&p, 'c'), 0);
+    ck_assert_int_eq(portal_ask(&p, 'o'), 0);
+    ck_assert_int_eq(portal_ask(&p, 'n'), 103);
+    m = messages_at(path); /* started again */
+    record(m, "1@lid", "C");
+    commit(m);
+    ck_assert_int_eq(portal_ask(&p, 'n'), 104);
+    store_messages_close(m);
+    portal_stop(&p);
+}
+END_TEST
+
+START_TEST(test_open_readonly_writes_and_missing_file_refused)
+{
+    const char *dir = testing_dir(), *path = path_of(dir, "messages.db");
+    struct store_messages *m;
+    struct err err = {0};
+    ck_assert_int_eq(store_messages_open_readonly(&m, path, &err), ERR_STORE);
+    ck_assert_ptr_nonnull(strstr(err.text, path));
+    ck_assert_int_eq(access(path, F_OK), -1);
+    store_messages_close(messages_at(path));
+    ck_assert_int_eq(store_messages_open_readonly(&m, path, &err), 0);
+    struct store_totals t;
+    ck_assert_int_eq(store_messages_totals(m, &t), 0);
+    ck_assert_int_eq(store_messages_requeue(m), ERR_STORE);
+    ck_assert_int_eq(store_messages_commit(m, &err), ERR_STORE);
+    ck_assert_ptr_nonnull(strstr(err.text, "readonly"));
+    store_messages_close(m);
+}
+END_TEST
+
+START_TEST(test_close_nothing_is_harmless)
+{
+    struct store_messages *m = messages_at(path_of(testing_dir(), "messages.db"));
+    ck_assert(!store_messages_dirty(m));
+    store_messages_rollback(m);
+    store_messages_close(NULL);
+    store_keys_close(NULL);
+    record(m, "1@lid", "A");
+    ck_assert(store_messages_dirty(m));
+    store_messages_rollback(m);
+    ck_assert(!store_messages_dirty(m));
+    ck_assert_str_eq(status_of(m, 1), "");
+    store_messages_close(m);
+}
+END_TEST
+
+static void add(Suite *suite, const char *name, const TTest *const *tests, size_t n)
+{
+    TCase *tc = tcase_create(name);
+    tcase_set_timeout(tc, 120);
+    tcase_add_checked_fixture(tc, setup, NULL);
+    for (size_t i = 0; i < n; i++)
+        tcase_add_test(tc, tests[i]);
+    suite_add_tcase(suite, tc);
+}
+
+#define ADD(name, ...)                                                                             \
+    add(suite, name, (const TTest *const[]){__VA_ARGS__},                                          \
+        sizeof((const TTest *const[]){__VA_ARGS__}) / sizeof(TTest *))
+
+int main(void)
+{
+    Suite *suite = suite_create("store");
+    ADD("open", test_keys_open_any_umask_only_owner_reads, test_messages_open_any_umask_group_reads,
+        test_open_link_or_directory_refused, test_open_newer_version_unsupported,
+        test_open_foreign_file_refused_untouched, test_open_every_truncation_no_crash,
+        test_open_settings_durable_and_frugal, test_close_nothing_is_harmless);
+    ADD("keys", test_keys_values_survive_reopening, test_keys_get_full_buffer_says_limit,
+        test_keys_del_prefix_takes_only_what_begins_so, test_keys_open_more_tables_adds_them,
+        test_keys_deleted_secret_leaves_the_files);
+    ADD("syncs", test_keys_commit_costs_one_sync, test_keys_commit_without_change_costs_no_sync,
+        test_messages_commit_costs_one_sync, test_messages_many_commits_wal_stays_small);
+    ADD("faults", test_keys_commit_disk_full_rolls_back_and_recovers,
+        test_keys_commit_io_error_rolls_back_and_recovers,
+        test_keys_commit_failing_sync_rolls_back_and_recovers,
+        test_keys_put_failing_in_mid_group_spoils_the_group,
+        test_keys_put_another_writer_says_locked,
+        test_messages_fault_at_every_write_keeps_what_was_committed);
+    ADD("death", test_commit_killed_at_any_moment_loses_nothing_reported,
+        test_commit_power_cut_at_any_moment_loses_nothing_committed);
+    ADD("in", test_record_same_message_twice_is_one_row,
+        test_record_undecryptable_completed_keeps_id,
+        test_record_other_address_of_same_sender_is_one_row,
+        test_record_text_with_nul_is_kept_whole, test_record_without_identity_refused_without_harm);
+    ADD("queue", test_intend_second_reply_or_same_outbox_name_is_the_first,
+        test_next_queued_row_is_complete, test_next_queued_keeps_the_order_of_each_chat,
+        test_requeue_same_ids_again_and_first, test_count_sent_since_counts_what_left,
+        test_find_sent_finds_only_what_left);
+    ADD("status", test_status_every_move_from_every_status_never_goes_back,
+        test_status_wa_id_of_a_received_message_changes_nothing,
+        test_totals_and_turns_hold_after_any_walk, test_hot_path_long_log_no_statement_scans_it);
+    ADD("readers", test_each_lists_newest_or_after_in_order, test_sqlite3_tool_sees_rows_while_open,
+        test_open_readonly_other_user_on_read_only_mount_follows,
+        test_open_readonly_writes_and_missing_file_refused);
+    return testing_run(suite);
+}

@@ -1,0 +1,1153 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * A session against a scripted server. The handshake, the pairing stanzas and the transport keys
+ * are bytes of the vectors, so that what is checked was not made by our own code.
+ */
+#define _GNU_SOURCE /* memmem */
+#include "testing.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "wa/crypto.h"
+#include "wa/frame.h"
+#include "wa/noise.h"
+#include "wa/pairing.h"
+#include "wa/prekeys.h"
+#include "wa/session.h"
+#include "wa/signal.h"
+
+/* ---- a host in memory --------------------------------------------------------------------------
+ */
+
+struct record {
+    struct record *next;
+    enum wa_table table;
+    char key[WA_KEY_MAX];
+    uint8_t *value;
+    size_t n;
+};
+
+struct memory {
+    struct record *records;
+    struct bytes script; /* random bytes to hand out first */
+    uint64_t seed;
+    int64_t mono, wall;
+    bool put_fails;
+    struct wa_host host;
+};
+
+static void mem_random(void *ctx, uint8_t *out, size_t n)
+{
+    struct memory *m = ctx;
+    for (size_t i = 0; i < n; i++) {
+        if (m->script.n) {
+            out[i] = *m->script.p++;
+            m->script.n--;
+            continue;
+        }
+        m->seed = m->seed * 6364136223846793005u + 1442695040888963407u;
+        out[i] = (uint8_t)(m->seed >> 56);
+    }
+}
+
+static int64_t mem_wall(void *ctx)
+{
+    return ((struct memory *)ctx)->wall;
+}
+
+static int64_t mem_mono(void *ctx)
+{
+    return ((struct memory *)ctx)->mono;
+}
+
+static struct record **mem_find(struct memory *m, enum wa_table table, const char *key)
+{
+    struct record **at = &m->records;
+    while (*at && ((*at)->table != table || strcmp((*at)->key, key) != 0))
+        at = &(*at)->next;
+    return at;
+}
+
+static int mem_get(void *ctx, enum wa_table table, const char *key, struct buf *out)
+{
+    struct record *r = *mem_find(ctx, table, key);
+    if (!r)
+        return 0;
+    return buf_append(out, BYTES(r->value, r->n)) < 0 ? ERR_LIMIT : 1;
+}
+
+static int mem_del(void *ctx, enum wa_table table, const char *key)
+{
+    struct record **at = mem_find(ctx, table, key), *r = *at;
+    if (r) {
+        *at = r->next;
+        free(r->value);
+        free(r);
+    }
+    return 0;
+}
+
+static int mem_put(void *ctx, enum wa_table table, const char *key, struct bytes value)
+{
+    struct memory *m = ctx;
+    if (m->put_fails)
+        return ERR_STORE;
+    mem_del(ctx, table, key);
+    struct record *r = err_calloc(1, sizeof(*r));
+    r->table = table;
+    bytes_copy_text(bytes_text(key), r->key, sizeof(r->key));
+    r->value = err_malloc(value.n);
+    if (value.n)
+        memcpy(r->value, value.p, value.n);
+    r->n = value.n;
+    r->next = m->records;
+    m->records = r;
+    return 0;
+}
+
+static int mem_del_prefix(void *ctx, enum wa_table table, const char *prefix)
+{
+    struct memory *m = ctx;
+    for (struct record *r = m->records, *next; r; r = next) {
+        next = r->next;
+        if (r->table == table && strncmp(r->key, prefix, strlen(prefix)) == 0)
+            mem_del(ctx, table, r->key);
+    }
+    return 0;
+}
+
+static size_t mem_count(struct memory *m, enum wa_table table)
+{
+    size_t n = 0;
+    for (struct record *r = m->records; r; r = r->next)
+        n += r->table == table;
+    return n;
+}
+
+static void mem_init(struct memory *m, uint64_t seed)
+{
+    *m = (struct memory){.seed = seed, .mono = 1000, .wall = 1780000000000};
+    m->host = (struct wa_host){m,       mem_random, mem_wall, mem_mono,
+                               mem_get, mem_put,    mem_del,  mem_del_prefix};
+}
+
+static void mem_deinit(struct memory *m)
+{
+    for (int t = 0; t < WA_TABLE_COUNT; t++)
+        mem_del_prefix(m, (enum wa_table)t, "");
+}
+
+/* ---- the other end of the line ------------------------------------------------------------------
+ */
+
+static struct memory mem;
+static struct wa_session *session;
+static struct wa_session_config config;
+static struct wa_cipher to_client, from_client;
+static struct arena heard_arena;
+static json_t *noise, *adv;
+
+static void load_keypair(struct wa_keypair *out, json_t *keys, const char *name)
+{
+    json_t *pair = json_object_get(keys, name);
+    memcpy(out->priv, testing_hex(pair, "private").p, 32);
+    memcpy(out->pub, testing_hex(pair, "public").p, 32);
+}
+
+static void setup(void)
+{
+    mem_init(&mem, 42);
+    noise = testing_vectors("noise-xx.json");
+    adv = testing_vectors("adv-pairing.json");
+    json_t *keys = json_object_get(noise, "keys");
+    memcpy(config.noise_root, testing_hex(json_object_get(keys, "test_root_ca"), "public").p, 32);
+    config.version = WA_VERSION_DEFAULT;
+    config.device_label = "test";
+    struct wa_device d;
+    wa_device_generate(&d, &mem.host);
+    load_keypair(&d.noise, keys, "client_static");
+    load_keypair(&d.identity, keys, "client_identity");
+    memcpy(d.adv_secret, testing_hex(adv, "adv_secret").p, 32);
+    uint8_t typed[33] = {5};
+    memcpy(typed + 1, d.signed_prekey.key.pub, 32);
+    wa_curve_sign(d.signed_prekey.signature, d.identity.priv, BYTES_ARRAY(typed), &mem.host);
+    ck_assert_int_eq(wa_device_save(&d, &mem.host), 0);
+    arena_init(&heard_arena);
+}
+
+static void teardown(void)
+{
+    wa_session_close(session);
+    session = NULL;
+    arena_deinit(&heard_arena);
+    mem_deinit(&mem);
+    json_decref(noise);
+    json_decref(adv);
+}
+
+static void mark_paired(bool uploaded)
+{
+    struct wa_device d;
+    ck_assert_int_eq(wa_device_load(&d, &mem.host), 1);
+    d.pn = wa_jid_make(WA_SERVER_PN, "5511987654321", 12);
+    d.lid = wa_jid_make(WA_SERVER_LID, "123456789012345", 12);
+    d.account_len =
+        testing_hex(json_array_get(json_object_get(adv, "cases"), 0), "stored_account").n;
+    memcpy(d.account,
+           testing_hex(json_array_get(json_object_get(adv, "cases"), 0), "stored_account").p,
+           d.account_len);
+    d.prekeys_uploaded = uploaded;
+    ck_assert_int_eq(wa_device_save(&d, &mem.host), 0);
+}
+
+static void open_session(void)
+{
+    struct err err = {0};
+    mem.script =
+        testing_hex(json_object_get(json_object_get(noise, "keys"), "client_ephemeral"), "private");
+    /* The IQ prefix is drawn first; the ephemeral key must get the scripted bytes. */
+    static uint8_t script[36];
+    memset(script, 7, 4);
+    memcpy(script + 4, mem.script.p, mem.script.n);
+    mem.script = BYTES_ARRAY(script);
+    ck_assert_msg(wa_session_open(&session, &config, &mem.host, &err) == 0, "%s", err.text);
+}
+
+static bool next_event(struct wa_event *ev)
+{
+    return wa_session_next(session, ev) == 1;
+}
+
+static struct wa_event expect(enum wa_event_type type)
+{
+    struct wa_event ev;
+    ck_assert_msg(next_event(&ev), "no event; wanted %d", type);
+    ck_assert_msg(ev.type == type, "event %d; wanted %d (%s)", ev.type, type,
+                  ev.type == WA_EVENT_CLOSED ? ev.u.closed.err.text : "");
+    return ev;
+}
+
+static void expect_close(enum wa_close why)
+{
+    struct wa_event ev = expect(WA_EVENT_CLOSED);
+    ck_assert_str_eq(wa_close_code(ev.u.closed.why), wa_close_code(why));
+    ck_assert_int_gt((int)strlen(ev.u.closed.err.text), 0);
+    ck_assert(!next_event(&ev));
+}
+
+static void expect_nothing(void)
+{
+    struct wa_event ev;
+    ck_assert(!next_event(&ev));
+}
+
+static void do_handshake(void)
+{
+    json_t *xx = json_object_get(noise, "xx"), *transport = json_object_get(xx, "transport");
+    wa_session_feed(session, testing_hex(xx, "server_hello_on_wire"));
+    expect_nothing();
+    memcpy(to_client.key, testing_hex(transport, "server_to_client_key").p, 32);
+    memcpy(from_client.key, testing_hex(transport, "client_to_server_key").p, 32);
+    to_client.counter = from_client.counter = 0;
+    /* drop prologue + hello + finish */
+    struct buf *out = wa_session_output(session);
+    buf_drop_front(out, WA_NOISE_PROLOGUE_LEN);
+    for (int i = 0; i < 2; i++) {
+        struct bytes payload;
+        size_t used;
+        ck_assert_int_eq(wa_frame_next(buf_bytes(out), WA_FRAME_MAX, &payload, &used), 1);
+        buf_drop_front(out, used);
+    }
+    ck_assert_uint_eq(out->n, 0);
+}
+
+static void say_plain(struct bytes stanza)
+{
+    struct buf sealed = {.max = 1 << 20}, frame = {.max = 1 << 20};
+    ck_assert_int_eq(wa_cipher_seal(&to_client, stanza, &sealed), 0);
+    ck_assert_int_eq(wa_frame_append(&frame, buf_bytes(&sealed)), 0);
+    wa_session_feed(session, buf_bytes(&frame));
+    buf_deinit(&sealed);
+    buf_deinit(&frame);
+}
+
+static void say(const struct wa_node *node)
+{
+    struct buf stanza = {.max = 1 << 20};
+    ck_assert_int_eq(wa_node_encode(node, &stanza), 0);
+    say_plain(buf_bytes(&stanza));
+    buf_deinit(&stanza);
+}
+
+/* The next stanza that the client sent, or NULL. */
+static struct wa_node *hear(void)
+{
+    struct buf *out = wa_session_output(session), plain = {.max = 1 << 20};
+    struct bytes payload;
+    size_t used;
+    struct wa_node *node;
+    if (wa_frame_next(buf_bytes(out), WA_FRAME_MAX, &payload, &used) != 1)
+        return NULL;
+    ck_assert_int_eq(wa_cipher_open(&from_client, payload, &plain), 0);
+    ck_assert_int_eq(wa_node_decode(&heard_arena, buf_bytes(&plain), &node), 0);
+    buf_drop_front(out, used);
+    buf_deinit(&plain);
+    return node;
+}
+
+static struct wa_node *hear_tag(const char *tag)
+{
+    struct wa_node *node = hear();
+    ck_assert_msg(node && wa_node_is(node, tag), "wanted <%s>, heard <%.*s>", tag,
+                  node ? (int)node->tag.n : 4, node ? (const char *)node->tag.p : "none");
+    return node;
+}
+
+static void forget_output(void)
+{
+    while (hear())
+        continue;
+}
+
+static struct wa_node *stanza(const char *tag)
+{
+    return wa_node_new(&heard_arena, tag);
+}
+
+static struct wa_node *server_iq(const char *type, const char *xmlns)
+{
+    struct wa_node *iq = stanza("iq");
+    wa_node_set_jid(iq, "from", &(struct wa_jid){.server = WA_SERVER_PN});
+    wa_node_set(iq, "id", "srv-1");
+    wa_node_set(iq, "type", type);
+    if (xmlns)
+        wa_node_set(iq, "xmlns", xmlns);
+    return iq;
+}
+
+static struct wa_node *answer_to(const struct wa_node *request)
+{
+    struct wa_node *iq = server_iq("result", NULL);
+    wa_node_copy_attr(iq, request, "id");
+    return iq;
+}
+
+static void go_online(bool uploaded)
+{
+    mark_paired(uploaded);
+    open_session();
+    do_handshake();
+    struct wa_node *success = stanza("success");
+    wa_node_set(success, "t", "1780000000");
+    say(success);
+    expect(WA_EVENT_CONNECTED);
+}
+
+/* ---- handshake ---------------------------------------------------------------------------------
+ */
+
+START_TEST(test_open_vector_keys_hello_on_wire)
+{
+    open_session();
+    testing_assert_bytes(buf_bytes(wa_session_output(session)),
+                         testing_hex(json_object_get(noise, "xx"), "client_hello_on_wire"),
+                         "hello");
+}
+END_TEST
+
+START_TEST(test_handshake_vector_hello_sends_the_vectors_static)
+{
+    open_session();
+    wa_session_feed(session, testing_hex(json_object_get(noise, "xx"), "server_hello_on_wire"));
+    expect_nothing();
+    /* frame 3, HandshakeMessage field 4, ClientFinish field 1 */
+    struct buf *out = wa_session_output(session);
+    struct bytes want = testing_hex(json_object_get(noise, "xx"), "client_static_ciphertext");
+    ck_assert(memmem(out->p, out->n, want.p, want.n) != NULL);
+}
+END_TEST
+
+START_TEST(test_handshake_any_flipped_byte_closes)
+{
+    struct bytes good = testing_hex(json_object_get(noise, "xx"), "server_hello_on_wire");
+    uint8_t *bad = err_malloc(good.n);
+    for (size_t i = 3; i < good.n; i += 7) {
+        memcpy(bad, good.p, good.n);
+        bad[i] ^= 1;
+        open_session();
+        size_t before = wa_session_output(session)->n;
+        wa_session_feed(session, BYTES(bad, good.n));
+        expect_close(WA_CLOSE_HANDSHAKE);
+        ck_assert_uint_eq(wa_session_output(session)->n, before);
+        wa_session_close(session);
+        session = NULL;
+    }
+    free(bad);
+}
+END_TEST
+
+START_TEST(test_handshake_wrong_root_closes)
+{
+    config.noise_root[3] ^= 1;
+    open_session();
+    wa_session_feed(session, testing_hex(json_object_get(noise, "xx"), "server_hello_on_wire"));
+    expect_close(WA_CLOSE_HANDSHAKE);
+}
+END_TEST
+
+START_TEST(test_handshake_byte_by_byte_same_result)
+{
+    mark_paired(true);
+    open_session();
+    struct bytes hello = testing_hex(json_object_get(noise, "xx"), "server_hello_on_wire");
+    for (size_t i = 0; i + 1 < hello.n; i++) {
+        wa_session_feed(session, BYTES(hello.p + i, 1));
+        expect_nothing();
+    }
+    size_t before = wa_session_output(session)->n;
+    wa_session_feed(session, BYTES(hello.p + hello.n - 1, 1));
+    expect_nothing();
+    ck_assert_uint_gt(wa_session_output(session)->n, before);
+}
+END_TEST
+
+START_TEST(test_handshake_silent_server_times_out)
+{
+    open_session();
+    expect_nothing();
+    ck_assert_int_eq(wa_session_deadline(session), mem.mono + 20000);
+    mem.mono += 20000;
+    expect_close(WA_CLOSE_TIMEOUT);
+}
+END_TEST
+
+/* ---- pairing -----------------------------------------------------------------------------------
+ */
+
+static void say_refs(size_t count)
+{
+    struct wa_node *iq = server_iq("set", "md"), *pair = wa_node_child(iq, "pair-device");
+    for (size_t i = 0; i < count; i++)
+        wa_node_child_data(
+            pair, "ref",
+            bytes_text(i == 0 ? testing_text(json_object_get(adv, "qr"), "ref") : "2@next"));
+    say(iq);
+}
+
+static void start_pairing(size_t refs)
+{
+    open_session();
+    do_handshake();
+    say_refs(refs);
+}
+
+START_TEST(test_pairing_first_ref_gives_the_vectors_qr)
+{
+    start_pairing(6);
+    struct wa_event ev = expect(WA_EVENT_QR);
+    const char *want = testing_text(json_object_get(adv, "qr"), "with_deep_link_prefix");
+    testing_assert_bytes(ev.u.qr.payload, bytes_text(want), "qr");
+    ck_assert_int_eq(ev.u.qr.ttl_ms, 60000);
+    struct wa_node *answer = hear_tag("iq");
+    ck_assert(wa_node_attr_is(answer, "type", "result") && wa_node_attr_is(answer, "id", "srv-1"));
+}
+END_TEST
+
+START_TEST(test_pairing_refs_rotate_then_time_out)
+{
+    start_pairing(3);
+    expect(WA_EVENT_QR);
+    mem.mono += 59999;
+    expect_nothing();
+    for (unsigned i = 1; i < 3; i++) {
+        mem.mono += i == 1 ? 1 : 20000;
+        struct wa_event ev = expect(WA_EVENT_QR);
+        ck_assert_uint_eq(ev.u.qr.index, i);
+        ck_assert_int_eq(ev.u.qr.ttl_ms, 20000);
+    }
+    mem.mono += 20000;
+    expect_close(WA_CLOSE_PAIRING_TIMEOUT);
+}
+END_TEST
+
+START_TEST(test_pairing_vector_success_answers_as_the_vector)
+{
+    json_t *c = json_array_get(json_object_get(adv, "cases"), 0);
+    start_pairing(6);
+    expect(WA_EVENT_QR);
+    forget_output();
+    mem.script = testing_hex(c, "device_signature_random_64");
+    say_plain(testing_hex(c, "pair_success_stanza"));
+    struct wa_event ev = expect(WA_EVENT_PAIRED);
+    char text[WA_JID_TEXT_SIZE];
+    ck_assert_str_eq(wa_jid_text(&ev.u.account.pn, text), "5511987654321:12@s.whatsapp.net");
+    ck_assert_str_eq(wa_jid_text(&ev.u.account.lid, text), "123456789012345:12@lid");
+    struct wa_node *answer = hear_tag("iq");
+    struct wa_node *identity =
+        wa_node_find(wa_node_find(answer, "pair-device-sign"), "device-identity");
+    testing_assert_bytes(wa_node_data(identity), testing_hex(c, "reply_device_identity"), "answer");
+    ck_assert(wa_node_attr_is(identity, "key-index", "7"));
+    struct wa_device d;
+    ck_assert_int_eq(wa_device_load(&d, &mem.host), 1);
+    ck_assert(wa_device_is_paired(&d));
+    testing_assert_bytes(BYTES(d.account, d.account_len), testing_hex(c, "stored_account"),
+                         "account");
+    struct wa_node *restart = stanza("stream:error");
+    wa_node_set(restart, "code", "515");
+    say(restart);
+    expect_close(WA_CLOSE_RESTART);
+}
+END_TEST
+
+START_TEST(test_pairing_vector_negatives_refused_and_unpaired)
+{
+    json_t *negatives = json_object_get(adv, "negative");
+    for (size_t i = 0; i < json_array_size(negatives); i++) {
+        json_t *c = json_array_get(negatives, i);
+        start_pairing(6);
+        expect(WA_EVENT_QR);
+        forget_output();
+        struct wa_node *iq = server_iq("set", "md"), *success = wa_node_child(iq, "pair-success");
+        struct wa_jid pn = wa_jid_make(WA_SERVER_PN, "5511987654321", 12);
+        wa_node_set_jid(wa_node_child(success, "device"), "jid", &pn);
+        wa_node_child_data(success, "device-identity",
+                           testing_hex(c, "pair_success_device_identity"));
+        say(iq);
+        expect_close(WA_CLOSE_PAIRING_REFUSED);
+        struct wa_node *answer = hear_tag("iq");
+        ck_assert(wa_node_attr_is(answer, "type", "error"));
+        ck_assert(wa_node_attr_is(wa_node_find(answer, "error"), "code", "401"));
+        struct wa_device d;
+        ck_assert_int_eq(wa_device_load(&d, &mem.host), 1);
+        ck_assert(!wa_device_is_paired(&d));
+        wa_session_close(session);
+        session = NULL;
+    }
+}
+END_TEST
+
+START_TEST(test_pairing_store_fails_sends_nothing)
+{
+    json_t *c = json_array_get(json_object_get(adv, "cases"), 0);
+    start_pairing(6);
+    expect(WA_EVENT_QR);
+    forget_output();
+    mem.put_fails = true;
+    say_plain(testing_hex(c, "pair_success_stanza"));
+    expect_close(WA_CLOSE_STORE);
+    ck_assert(hear() == NULL);
+}
+END_TEST
+
+START_TEST(test_pairing_reg_refresh_shows_a_new_secret)
+{
+    start_pairing(6);
+    struct wa_event ev = expect(WA_EVENT_QR);
+    char *before = bytes_strdup(ev.u.qr.payload);
+    struct wa_node *n = stanza("notification");
+    wa_node_set(n, "id", "n1");
+    wa_node_set(n, "type", "companion_reg_refresh");
+    wa_node_set_jid(n, "from", &(struct wa_jid){.server = WA_SERVER_PN});
+    forget_output();
+    say(n);
+    ev = expect(WA_EVENT_QR);
+    ck_assert(!bytes_is(ev.u.qr.payload, before));
+    ck_assert(wa_node_attr_is(hear_tag("ack"), "class", "notification"));
+    free(before);
+}
+END_TEST
+
+/* ---- login and ends ----------------------------------------------------------------------------
+ */
+
+START_TEST(test_login_first_time_uploads_812_prekeys_and_goes_active)
+{
+    go_online(false);
+    struct wa_node *upload = hear_tag("iq");
+    size_t count = 0;
+    const struct wa_node *key = wa_node_find(wa_node_find(upload, "list"), "key");
+    for (; key; key = wa_node_next(key, "key"))
+        count++;
+    ck_assert_uint_eq(count, 812);
+    ck_assert_uint_eq(mem_count(&mem, WA_TABLE_PREKEY), 812);
+    ck_assert(wa_node_find(hear_tag("iq"), "active") != NULL);
+    say(answer_to(upload));
+    expect_nothing();
+    struct wa_device d;
+    ck_assert_int_eq(wa_device_load(&d, &mem.host), 1);
+    ck_assert(d.prekeys_uploaded);
+    ck_assert_uint_eq(d.login_count, 1);
+}
+END_TEST
+
+START_TEST(test_login_low_count_refills_enough_does_not)
+{
+    static const struct {
+        const char *value;
+        bool refill;
+    } cases[] = {{"4", true}, {"5", false}, {"800", false}};
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        go_online(true);
+        struct wa_node *query = hear_tag("iq");
+        ck_assert(wa_node_find(query, "count") != NULL);
+        forget_output();
+        struct wa_node *answer = answer_to(query);
+        wa_node_set(wa_node_child(answer, "count"), "value", cases[i].value);
+        say(answer);
+        expect_nothing();
+        struct wa_node *upload = hear();
+        ck_assert_int_eq(upload != NULL, cases[i].refill);
+        wa_session_close(session);
+        session = NULL;
+    }
+}
+END_TEST
+
+START_TEST(test_failure_each_reason_closes_as_documented)
+{
+    static const struct {
+        const char *reason;
+        enum wa_close why;
+    } cases[] = {{"400", WA_CLOSE_REFUSED}, {"401", WA_CLOSE_LOGGED_OUT},
+                 {"402", WA_CLOSE_BANNED},  {"403", WA_CLOSE_LOCKED},
+                 {"405", WA_CLOSE_VERSION}, {"406", WA_CLOSE_LOGGED_OUT},
+                 {"409", WA_CLOSE_REFUSED}, {"500", WA_CLOSE_SERVER},
+                 {"503", WA_CLOSE_SERVER},  {"999", WA_CLOSE_REFUSED}};
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        mark_paired(true);
+        open_session();
+        do_handshake();
+        struct wa_node *failure = stanza("failure");
+        wa_node_set(failure, "reason", cases[i].reason);
+        wa_node_set(failure, "expire", "3600");
+        say(failure);
+        struct wa_event ev = expect(WA_EVENT_CLOSED);
+        ck_assert_str_eq(wa_close_code(ev.u.closed.why), wa_close_code(cases[i].why));
+        ck_assert_int_eq(ev.u.closed.retry_after_s, 3600);
+        ck_assert(strstr(ev.u.closed.err.text, cases[i].reason) != NULL);
+        wa_session_close(session);
+        session = NULL;
+    }
+}
+END_TEST
+
+START_TEST(test_stream_error_each_kind_closes_as_documented)
+{
+    static const struct {
+        const char *code, *conflict, *child;
+        enum wa_close why;
+    } cases[] = {{"515", NULL, NULL, WA_CLOSE_RESTART},
+                 {"516", NULL, NULL, WA_CLOSE_LOGGED_OUT},
+                 {"401", "device_removed", NULL, WA_CLOSE_LOGGED_OUT},
+                 {NULL, "replaced", NULL, WA_CLOSE_REPLACED},
+                 {"503", NULL, NULL, WA_CLOSE_SERVER},
+                 {"429", NULL, NULL, WA_CLOSE_RATE},
+                 {NULL, NULL, "xml-not-well-formed", WA_CLOSE_STREAM_END},
+                 {NULL, NULL, "ack", WA_CLOSE_STREAM_END},
+                 {NULL, NULL, NULL, WA_CLOSE_STREAM_END}};
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        go_online(true);
+        struct wa_node *error = stanza("stream:error");
+        if (cases[i].code)
+            wa_node_set(error, "code", cases[i].code);
+        if (cases[i].conflict)
+            wa_node_set(wa_node_child(error, "conflict"), "type", cases[i].conflict);
+        if (cases[i].child)
+            wa_node_child(error, cases[i].child);
+        say(error);
+        expect_close(cases[i].why);
+        wa_session_close(session);
+        session = NULL;
+    }
+}
+END_TEST
+
+/* ---- a lying server ----------------------------------------------------------------------------
+ */
+
+START_TEST(test_feed_flipped_mac_closes)
+{
+    go_online(true);
+    struct buf sealed = {.max = 1024}, frame = {.max = 1024};
+    ck_assert_int_eq(wa_cipher_seal(&to_client, testing_unhex("00f8011f"), &sealed), 0);
+    sealed.p[sealed.n - 1] ^= 1;
+    ck_assert_int_eq(wa_frame_append(&frame, buf_bytes(&sealed)), 0);
+    wa_session_feed(session, buf_bytes(&frame));
+    expect_close(WA_CLOSE_PROTOCOL);
+    buf_deinit(&sealed);
+    buf_deinit(&frame);
+}
+END_TEST
+
+START_TEST(test_feed_malformed_vectors_close_or_are_ignored)
+{
+    json_t *nodes = testing_vectors("nodes.json"), *list = json_object_get(nodes, "malformed");
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        go_online(true);
+        say_plain(testing_hex(json_array_get(list, i), "hex"));
+        struct wa_event ev;
+        bool closed = next_event(&ev);
+        ck_assert_msg(!closed ||
+                          (ev.type == WA_EVENT_CLOSED && (ev.u.closed.why == WA_CLOSE_PROTOCOL ||
+                                                          ev.u.closed.why == WA_CLOSE_STREAM_END)),
+                      "case %zu", i);
+        wa_session_close(session);
+        session = NULL;
+    }
+    json_decref(nodes);
+}
+END_TEST
+
+/* ---- keepalive, backlog, notifications ---------------------------------------------------------
+ */
+
+START_TEST(test_keepalive_two_unanswered_pings_close)
+{
+    go_online(true);
+    mem.mono += 2000;
+    expect(WA_EVENT_OFFLINE_DONE);
+    forget_output();
+    int pings = 0;
+    struct wa_event ev = {0};
+    for (int i = 0; i < 20 && ev.type != WA_EVENT_CLOSED; i++) {
+        mem.mono = wa_session_deadline(session);
+        next_event(&ev);
+        struct wa_node *node;
+        while ((node = hear()))
+            pings += wa_node_attr_is(node, "xmlns", "w:p");
+    }
+    ck_assert_int_eq(ev.type, WA_EVENT_CLOSED);
+    ck_assert_int_eq((int)ev.u.closed.why, WA_CLOSE_TIMEOUT);
+    ck_assert_int_ge(pings, 2);
+    ck_assert_int_le(mem.mono, 1000 + 2 * 60000);
+}
+END_TEST
+
+START_TEST(test_iq_server_ping_is_answered)
+{
+    go_online(true);
+    forget_output();
+    say(server_iq("get", "urn:xmpp:ping"));
+    expect_nothing();
+    struct wa_node *pong = hear_tag("iq");
+    ck_assert(wa_node_attr_is(pong, "type", "result") && wa_node_attr_is(pong, "id", "srv-1"));
+}
+END_TEST
+
+START_TEST(test_backlog_preview_asks_and_marker_ends_it)
+{
+    go_online(true);
+    forget_output();
+    struct wa_node *ib = stanza("ib");
+    wa_node_set(wa_node_child(ib, "offline_preview"), "count", "3");
+    say(ib);
+    expect_nothing();
+    ck_assert(wa_node_attr_is(wa_node_find(hear_tag("ib"), "offline_batch"), "count", "200"));
+    mem.mono += 5000;
+    expect_nothing();
+    ib = stanza("ib");
+    wa_node_set(wa_node_child(ib, "offline"), "count", "3");
+    say(ib);
+    expect(WA_EVENT_OFFLINE_DONE);
+}
+END_TEST
+
+START_TEST(test_notification_any_type_is_acked)
+{
+    static const char *const types[] = {"encrypt", "devices", "w:gp2",
+                                        "picture", "mex",     "unheard-of"};
+    go_online(true);
+    for (size_t i = 0; i < ARRAY_LEN(types); i++) {
+        forget_output();
+        struct wa_node *n = stanza("notification");
+        struct wa_jid from = wa_jid_make(WA_SERVER_PN, "49151", 0);
+        wa_node_set(n, "id", "n7");
+        wa_node_set(n, "type", types[i]);
+        wa_node_set_jid(n, "from", &from);
+        say(n);
+        expect_nothing();
+        struct wa_node *ack = hear_tag("ack");
+        ck_assert(wa_node_attr_is(ack, "class", "notification") &&
+                  wa_node_attr_is(ack, "id", "n7") && wa_node_attr_is(ack, "type", types[i]));
+    }
+}
+END_TEST
+
+/* ---- messages ----------------------------------------------------------------------------------
+ */
+
+/* A contact with a Signal identity of its own. */
+static struct memory peer_mem;
+static struct wa_device peer;
+static struct wa_signal *peer_signal;
+static struct wa_jid peer_lid, peer_pn, our_address;
+
+static void meet_peer(void)
+{
+    go_online(false);
+    struct wa_node *upload = hear_tag("iq");
+    forget_output();
+    say(answer_to(upload));
+    expect_nothing();
+    mem_init(&peer_mem, 77);
+    wa_device_generate(&peer, &peer_mem.host);
+    peer_signal = wa_signal_open(&peer, &peer_mem.host);
+    peer_lid = wa_jid_make(WA_SERVER_LID, "222222222222222", 0);
+    peer_pn = wa_jid_make(WA_SERVER_PN, "4915112345678", 0);
+    our_address = wa_jid_make(WA_SERVER_LID, "123456789012345", 12);
+    struct wa_bundle b = {0};
+    const struct wa_node *key = wa_node_find(wa_node_find(upload, "list"), "key");
+    const struct wa_node *skey = wa_node_find(upload, "skey");
+    wa_node_child_be_value(upload, "registration", 4, &b.registration_id);
+    memcpy(b.identity, wa_node_child_bytes(upload, "identity").p, 32);
+    b.has_prekey = true;
+    wa_node_child_be_value(key, "id", 3, &b.prekey_id);
+    memcpy(b.prekey, wa_node_child_bytes(key, "value").p, 32);
+    wa_node_child_be_value(skey, "id", 3, &b.signed_prekey_id);
+    memcpy(b.signed_prekey, wa_node_child_bytes(skey, "value").p, 32);
+    memcpy(b.signed_prekey_signature, wa_node_child_bytes(skey, "signature").p, 64);
+    ck_assert_int_eq(wa_signal_process_bundle(peer_signal, &our_address, &b), 0);
+}
+
+static void part_from_peer(void)
+{
+    wa_signal_close(peer_signal);
+    mem_deinit(&peer_mem);
+}
+
+static struct wa_node *peer_message(const char *id, const char *text, int flip)
+{
+    struct buf message = {.max = 4096}, padded = {.max = 4096}, sealed = {.max = 8192};
+    enum wa_enc_type type;
+    struct wa_text t = {.text = bytes_text(text)};
+    ck_assert_int_eq(wa_message_build_text(&message, &t), 0);
+    ck_assert_int_eq(wa_padding_add(&padded, buf_bytes(&message), 5), 0);
+    ck_assert_int_eq(
+        wa_signal_encrypt(peer_signal, &our_address, buf_bytes(&padded), &type, &sealed), 0);
+    if (flip)
+        sealed.p[sealed.n - 8] ^= 1; /* inside the MAC of the message, in a pkmsg too */
+    struct wa_node *node = stanza("message");
+    wa_node_set_jid(node, "from", &peer_lid);
+    wa_node_set_jid(node, "sender_pn", &peer_pn);
+    wa_node_set(node, "id", id);
+    wa_node_set(node, "t", "1780000001");
+    wa_node_set(node, "type", "text");
+    wa_node_set(node, "notify", "Ann");
+    struct wa_node *enc = wa_node_child_data(node, "enc", buf_bytes(&sealed));
+    wa_node_set(enc, "v", "2");
+    wa_node_set(enc, "type", wa_enc_text(type));
+    buf_deinit(&message);
+    buf_deinit(&padded);
+    buf_deinit(&sealed);
+    return node;
+}
+
+START_TEST(test_message_pkmsg_event_receipt_and_prekey_gone)
+{
+    meet_peer();
+    say(peer_message("3A01", "good morning", 0));
+    struct wa_event ev = expect(WA_EVENT_MESSAGE);
+    testing_assert_bytes(ev.u.message.content->text, bytes_text("good morning"), "text");
+    ck_assert(wa_jid_equal(&ev.u.message.chat, &peer_lid));
+    ck_assert(wa_jid_equal(&ev.u.message.chat_pn, &peer_pn));
+    ck_assert(!ev.u.message.from_me && !ev.u.message.offline);
+    ck_assert(bytes_is(ev.u.message.push_name, "Ann"));
+    struct wa_node *receipt = hear_tag("receipt");
+    ck_assert(wa_node_attr_is(receipt, "id", "3A01") &&
+              wa_node_attr_is(receipt, "to", "222222222222222@lid"));
+    ck_assert(hear() == NULL);
+    ck_assert_uint_eq(mem_count(&mem, WA_TABLE_PREKEY), 811);
+    ck_assert_uint_eq(mem_count(&mem, WA_TABLE_SESSION), 1);
+    part_from_peer();
+}
+END_TEST
+
+START_TEST(test_message_same_stanza_twice_receipt_without_event)
+{
+    meet_peer();
+    struct wa_node *node = peer_message("3A02", "once", 0);
+    say(node);
+    expect(WA_EVENT_MESSAGE);
+    forget_output();
+    say(node);
+    expect_nothing();
+    ck_assert(wa_node_attr_is(hear_tag("receipt"), "id", "3A02"));
+    part_from_peer();
+}
+END_TEST
+
+START_TEST(test_message_undecryptable_asks_five_times_then_gives_up)
+{
+    meet_peer();
+    for (unsigned i = 1; i <= 6; i++) {
+        say(peer_message("3A03", "broken", 1));
+        struct wa_event ev = expect(WA_EVENT_MESSAGE);
+        ck_assert_int_eq((int)ev.u.message.content->kind, WA_KIND_UNDECRYPTABLE);
+        ck_assert_uint_eq(ev.u.message.retry, i <= 5 ? i : 0);
+        ck_assert_ptr_nonnull(ev.u.message.fault);
+        if (i <= 5) {
+            struct wa_node *receipt = hear_tag("receipt");
+            uint64_t count = 0;
+            ck_assert(wa_node_attr_is(receipt, "type", "retry"));
+            ck_assert(wa_node_attr_u64(wa_node_find(receipt, "retry"), "count", &count) &&
+                      count == i);
+            ck_assert_int_eq(wa_node_find(receipt, "keys") != NULL, i >= 2);
+        }
+        struct wa_node *ack = hear_tag("ack");
+        ck_assert(wa_node_attr_is(ack, "class", "message") && !wa_node_attr(ack, "error").p);
+        ck_assert(hear() == NULL);
+    }
+    ck_assert_uint_eq(mem_count(&mem, WA_TABLE_SESSION), 0);
+    part_from_peer();
+}
+END_TEST
+
+START_TEST(test_message_store_fails_answers_nothing)
+{
+    meet_peer();
+    struct wa_node *node = peer_message("3A04", "lost?", 0);
+    mem.put_fails = true;
+    say(node);
+    expect_close(WA_CLOSE_STORE);
+    ck_assert(hear() == NULL);
+    part_from_peer();
+}
+END_TEST
+
+START_TEST(test_message_malformed_or_empty_is_nacked)
+{
+    go_online(true);
+    forget_output();
+    struct wa_node *node = stanza("message");
+    struct wa_jid from = wa_jid_make(WA_SERVER_PN, "49151", 0);
+    wa_node_set_jid(node, "from", &from);
+    wa_node_set(node, "id", "X1");
+    say(node);
+    expect_nothing();
+    ck_assert(wa_node_attr_is(hear_tag("ack"), "error", "487"));
+    wa_node_set(node, "t", "1");
+    say(node);
+    expect_nothing();
+    ck_assert(wa_node_attr_is(hear_tag("ack"), "error", "488"));
+    wa_node_child(node, "unavailable");
+    say(node);
+    expect_nothing();
+    ck_assert(!wa_node_attr(hear_tag("ack"), "error").p);
+}
+END_TEST
+
+/* ---- sending -----------------------------------------------------------------------------------
+ */
+
+static void say_devices(const struct wa_node *query)
+{
+    struct wa_node *iq = answer_to(query),
+                   *list = wa_node_child(wa_node_child(iq, "usync"), "list");
+    const struct wa_node *asked =
+        wa_node_find(wa_node_find(wa_node_find(query, "usync"), "list"), "user");
+    for (; asked; asked = wa_node_next(asked, "user")) {
+        struct wa_node *user = wa_node_child(list, "user");
+        wa_node_copy_attr(user, asked, "jid");
+        struct wa_node *devices = wa_node_child(wa_node_child(user, "devices"), "device-list");
+        wa_node_set(wa_node_child(devices, "device"), "id", "0");
+        if (wa_node_attr_is(asked, "jid", "123456789012345@lid")) {
+            struct wa_node *self = wa_node_child(devices, "device");
+            wa_node_set(self, "id", "12");
+            wa_node_set(self, "key-index", "7");
+        }
+    }
+    say(iq);
+}
+
+static struct wa_outgoing outgoing(const char *id)
+{
+    return (struct wa_outgoing){
+        .id = id, .to = peer_lid, .text = {.text = bytes_text("hello back")}};
+}
+
+START_TEST(test_send_known_session_fans_out_and_is_acked)
+{
+    meet_peer();
+    say(peer_message("3A05", "hi", 0));
+    expect(WA_EVENT_MESSAGE);
+    forget_output();
+    struct wa_outgoing m = outgoing("3EB0AA");
+    ck_assert_int_eq(wa_session_send(session, &m), 0);
+    struct wa_node *usync = hear_tag("iq");
+    ck_assert(wa_node_attr_is(usync, "xmlns", "usync"));
+    say_devices(usync);
+    expect_nothing();
+    /* our own phone has no session yet: its bundle is asked for, and refused here */
+    struct wa_node *bundles = hear_tag("iq");
+    const struct wa_node *asked = wa_node_find(wa_node_find(bundles, "key"), "user");
+    ck_assert(wa_node_attr_is(asked, "jid", "123456789012345@lid"));
+    ck_assert(wa_node_next(asked, "user") == NULL);
+    struct wa_node *answer = answer_to(bundles),
+                   *user = wa_node_child(wa_node_child(answer, "list"), "user");
+    wa_node_copy_attr(user, asked, "jid");
+    wa_node_set(wa_node_child(user, "error"), "code", "406");
+    say(answer);
+    expect_nothing();
+    struct wa_node *message = hear_tag("message");
+    ck_assert(wa_node_attr_is(message, "to", "222222222222222@lid"));
+    const struct wa_node *to = wa_node_find(wa_node_find(message, "participants"), "to");
+    ck_assert(wa_node_attr_is(to, "jid", "222222222222222@lid") && !wa_node_next(to, "to"));
+    struct buf plain = {.max = 4096};
+    enum wa_signal_fault fault;
+    const struct wa_node *enc = wa_node_find(to, "enc");
+    ck_assert(wa_node_attr_is(enc, "type", "msg"));
+    ck_assert_int_eq(
+        wa_signal_decrypt(peer_signal, &our_address, WA_ENC_MSG, wa_node_data(enc), &plain, &fault),
+        0);
+    struct bytes padded = buf_bytes(&plain);
+    struct wa_content content;
+    ck_assert_int_eq(wa_padding_remove(&padded), 0);
+    ck_assert_int_eq(wa_message_parse(padded, &heard_arena, &content), 0);
+    testing_assert_bytes(content.text, bytes_text("hello back"), "reply");
+    buf_deinit(&plain);
+    struct wa_node *ack = stanza("ack");
+    wa_node_set(ack, "class", "message");
+    wa_node_set(ack, "id", "3EB0AA");
+    wa_node_set(ack, "t", "1780000005");
+    say(ack);
+    struct wa_event ev = expect(WA_EVENT_ACKED);
+    ck_assert(bytes_is(ev.u.ack.id, "3EB0AA"));
+    ck_assert_uint_eq(ev.u.ack.error, 0);
+    ck_assert_int_eq(ev.u.ack.timestamp_s, 1780000005);
+    part_from_peer();
+}
+END_TEST
+
+START_TEST(test_send_no_session_to_be_had_fails)
+{
+    meet_peer();
+    struct wa_outgoing m = outgoing("3EB0AB");
+    ck_assert_int_eq(wa_session_send(session, &m), 0);
+    say_devices(hear_tag("iq"));
+    expect_nothing();
+    say(answer_to(hear_tag("iq")));
+    struct wa_event ev = expect(WA_EVENT_SEND_FAILED);
+    ck_assert(bytes_is(ev.u.ack.id, "3EB0AB"));
+    ck_assert(hear() == NULL);
+    part_from_peer();
+}
+END_TEST
+
+START_TEST(test_send_bad_input_refused)
+{
+    meet_peer();
+    struct wa_outgoing m = outgoing("3EB0AC");
+    m.to = wa_jid_make(WA_SERVER_GROUP, "120363", 0);
+    ck_assert_int_eq(wa_session_send(session, &m), ERR_UNSUPPORTED);
+    m = outgoing("");
+    ck_assert_int_eq(wa_session_send(session, &m), ERR_INVALID);
+    m = outgoing("3EB0AD");
+    m.text.text = bytes_text("\xff");
+    ck_assert_int_eq(wa_session_send(session, &m), ERR_INVALID);
+    m = outgoing("3EB0AE");
+    for (int i = 0; i < WA_SENDS_MAX; i++)
+        ck_assert_int_eq(wa_session_send(session, &m), 0);
+    ck_assert_int_eq(wa_session_send(session, &m), ERR_LIMIT);
+    part_from_peer();
+}
+END_TEST
+
+START_TEST(test_receipt_each_type_event_and_ack)
+{
+    static const struct {
+        const char *type;
+        int want; /* receipt type, -1 none */
+    } cases[] = {{NULL, WA_RECEIPT_DELIVERED},
+                 {"inactive", WA_RECEIPT_DELIVERED},
+                 {"read", WA_RECEIPT_READ},
+                 {"played", WA_RECEIPT_PLAYED},
+                 {"sender", -1},
+                 {"server-error", -1}};
+    go_online(true);
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        forget_output();
+        struct wa_node *receipt = stanza("receipt");
+        struct wa_jid from = wa_jid_make(WA_SERVER_PN, "49151", 3);
+        wa_node_set(receipt, "id", "3EB0BB");
+        wa_node_set(receipt, "t", "1780000009");
+        wa_node_set_jid(receipt, "from", &from);
+        if (cases[i].type)
+            wa_node_set(receipt, "type", cases[i].type);
+        wa_node_set(wa_node_child(wa_node_child(receipt, "list"), "item"), "id", "3EB0BC");
+        say(receipt);
+        if (cases[i].want >= 0) {
+            struct wa_event ev = expect(WA_EVENT_RECEIPT);
+            ck_assert_int_eq((int)ev.u.receipt.type, cases[i].want);
+            ck_assert_uint_eq(ev.u.receipt.count, 2);
+            ck_assert(bytes_is(ev.u.receipt.ids[1], "3EB0BC"));
+        } else {
+            expect_nothing();
+        }
+        struct wa_node *ack = hear_tag("ack");
+        ck_assert(wa_node_attr_is(ack, "class", "receipt") &&
+                  wa_node_attr_is(ack, "to", "49151:3@s.whatsapp.net"));
+    }
+}
+END_TEST
+
+START_TEST(test_logout_asks_server_then_closes)
+{
+    go_online(true);
+    forget_output();
+    ck_assert_int_eq(wa_session_logout(session), 0);
+    struct wa_node *iq = hear_tag("iq");
+    ck_assert(wa_node_attr_is(wa_node_find(iq, "remove-companion-device"), "jid",
+                              "5511987654321:12@s.whatsapp.net"));
+    say(answer_to(iq));
+    expect_close(WA_CLOSE_LOGGED_OUT);
+}
+END_TEST
+
+static void add(Suite *suite, const char *name, const TTest *const *tests, size_t count)
+{
+    TCase *tc = tcase_create(name);
+    tcase_add_checked_fixture(tc, setup, teardown);
+    tcase_set_timeout(tc, 60);
+    for (size_t i = 0; i < count; i++)
+        tcase_add_test(tc, tests[i]);
+    suite_add_tcase(suite, tc);
+}
+
+int main(void)
+{
+    static const TTest *tests[16];
+    Suite *suite = suite_create("wa session");
+#define GROUP(name, ...)                                                                           \
+    do {                                                                                           \
+        const TTest *list[] = {__VA_ARGS__};                                                       \
+        memcpy(tests, list, sizeof(list));                                                         \
+        add(suite, name, tests, ARRAY_LEN(list));                                                  \
+    } while (0)
+    GROUP("handshake", test_open_vector_keys_hello_on_wire,
+          test_handshake_vector_hello_sends_the_vectors_static,
+          test_handshake_any_flipped_byte_closes, test_handshake_wrong_root_closes,
+          test_handshake_byte_by_byte_same_result, test_handshake_silent_server_times_out);
+    GROUP("pairing", test_pairing_first_ref_gives_the_vectors_qr,
+          test_pairing_refs_rotate_then_time_out, test_pairing_vector_success_answers_as_the_vector,
+          test_pairing_vector_negatives_refused_and_unpaired,
+          test_pairing_store_fails_sends_nothing, test_pairing_reg_refresh_shows_a_new_secret);
+    GROUP("login and ends", test_login_first_time_uploads_812_prekeys_and_goes_active,
+          test_login_low_count_refills_enough_does_not,
+          test_failure_each_reason_closes_as_documented,
+          test_stream_error_each_kind_closes_as_documented, test_feed_flipped_mac_closes,
+          test_feed_malformed_vectors_close_or_are_ignored);
+    GROUP("online", test_keepalive_two_unanswered_pings_close, test_iq_server_ping_is_answered,
+          test_backlog_preview_asks_and_marker_ends_it, test_notification_any_type_is_acked);
+    GROUP("messages", test_message_pkmsg_event_receipt_and_prekey_gone,
+          test_message_same_stanza_twice_receipt_without_event,
+          test_message_undecryptable_asks_five_times_then_gives_up,
+          test_message_store_fails_answers_nothing, test_message_malformed_or_empty_is_nacked,
+          test_receipt_each_type_event_and_ack);
+    GROUP("sending", test_send_known_session_fans_out_and_is_acked,
+          test_send_no_session_to_be_had_fails, test_send_bad_input_refused,
+          test_logout_asks_server_then_closes);
+    return testing_run(suite);
+}
