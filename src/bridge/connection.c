@@ -2,6 +2,8 @@
 /* Link and session: from the dial to the end, and the one settling step in between. */
 #include "bridge/bridge_internal.h"
 
+#include <stdio.h>
+
 #include "base/clock.h"
 #include "base/log.h"
 #include "bridge/policy.h"
@@ -100,6 +102,13 @@ static void session_ended(struct bridge *b)
         bridge_status_error(b, wa_close_code(why), "%s. %s", err.text, wa_close_advice(why));
     bridge_apply(b, event);
     bridge_commands_session_ended(b, event);
+}
+
+static void not_reached(struct bridge *b, const char *why)
+{
+    char text[700];
+    snprintf(text, sizeof(text), "%s was not reached: %s", b->config.endpoint, why);
+    lost(b, "not_reached", text, "", 0);
 }
 
 /* ---- settle ------------------------------------------------------------------------------------ */
@@ -229,7 +238,7 @@ static void on_closed(void *ctx, const char *why)
     if (b->session)
         lost(b, "connection_lost", why, "", 0);
     else if (b->dial_until != CLOCK_NEVER)
-        lost(b, "not_reached", why, "", 0);
+        not_reached(b, why);
     bridge_touch(b);
 }
 
@@ -247,14 +256,14 @@ void bridge_dial(struct bridge *b)
     b->dial_until = clock_mono_ms() + DIAL_TIMEOUT_MS;
     b->link = bridge_link_dial(b->loop, b->config.endpoint, &events, &err);
     if (!b->link)
-        lost(b, "not_reached", err.text, "", 0);
+        not_reached(b, err.text);
 }
 
 void bridge_dial_timeout(struct bridge *b)
 {
     bridge_link_abort(b->link);
     b->link = NULL;
-    lost(b, "not_reached", "the server did not answer in time", "", 0);
+    not_reached(b, "no answer in time");
 }
 
 void bridge_hang_up(struct bridge *b)

@@ -159,7 +159,7 @@ int bridge_link_callback(struct lws *wsi, enum lws_callback_reasons reason, void
         on_peer_close(link, in, len);
         return 0;
     case LWS_CALLBACK_CLIENT_CONNECTION_ERROR:
-        say_why(link, "not reached: %.*s", in ? (int)len : 7, in ? (const char *)in : "unknown");
+        say_why(link, "%.*s", in ? (int)len : 9, in ? (const char *)in : "no reason");
         return 0;
     case LWS_CALLBACK_WSI_DESTROY:
         on_destroyed(link);

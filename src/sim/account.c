@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "sim/account.h"
 
+#include <stdio.h>
+
 #include "sim/notify.h"
 #include "sim/phone.h"
 

@@ -46,3 +46,11 @@ void sim_faults_merge(struct sim_faults *set, const struct sim_faults *more)
     if (more->left[SIM_FAULT_FAILURE])
         memcpy(set->reason, more->reason, sizeof set->reason);
 }
+
+void sim_faults_take_over(struct sim_faults *connection, struct sim_faults *device)
+{
+    uint32_t no_prekeys = device->left[SIM_FAULT_NO_PREKEYS];
+
+    sim_faults_merge(connection, device);
+    *device = (struct sim_faults){.left = {[SIM_FAULT_NO_PREKEYS] = no_prekeys}};
+}

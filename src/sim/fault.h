@@ -56,5 +56,7 @@ int sim_fault_parse(const char *text, enum sim_fault *out);
 bool sim_fault_take(struct sim_faults *set, enum sim_fault f);
 /* Adds what more holds. */
 void sim_faults_merge(struct sim_faults *set, const struct sim_faults *more);
+/* Moves what a device has been given to its connection; what is about its keys stays. */
+void sim_faults_take_over(struct sim_faults *connection, struct sim_faults *device);
 
 #endif

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "sim/login.h"
 
+#include <stdio.h>
+
 #include "base/clock.h"
 #include "base/text.h"
 #include "sim/notify.h"
@@ -92,6 +94,7 @@ static void offer_refs(struct sim_client *c, struct bytes pairing)
     for (size_t i = 0; i < SIM_REFS; i++)
         wa_node_child_data(pair, "ref", c->registration->refs[i]);
     sim_client_send(c, iq);
+    sim_client_faults(c);
 }
 
 void sim_registration_free(struct sim_client *c)
@@ -161,7 +164,7 @@ static void attach(struct sim_client *c, struct sim_device *d)
     d->client = c;
     c->device = d;
     c->phase = SIM_PHASE_LINKED;
-    sim_faults_merge(&c->faults, &d->faults);
+    sim_faults_take_over(&c->faults, &d->faults);
     sim_queue_rewind(&d->queue);
     c->backlog.left = c->backlog.total = d->queue.count;
 }
@@ -184,7 +187,6 @@ static void log_in(struct sim_client *c, struct bytes payload)
     }
     attach(c, d);
     if (sim_fault_take(&c->faults, SIM_FAULT_FAILURE)) {
-        d->faults.left[SIM_FAULT_FAILURE] = 0;
         sim_login_failure(c, c->faults.reason);
         return;
     }

@@ -27,6 +27,7 @@ struct sim_phone {
 struct sim_sent {
     char id[SIM_ID_MAX + 1];
     struct sim_account *to;
+    bool peer; /* protocol data for an own companion, never wrapped */
     size_t n;
     uint8_t message[]; /* the protobuf */
 };

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <stdio.h>
+
 #include "base/clock.h"
 #include "sim/load.h"
 #include "sim/phone_internal.h"

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <stdio.h>
+
 #include "base/clock.h"
 #include "base/log.h"
 #include "sim/deflate.h"
@@ -217,8 +219,11 @@ static void send_again(struct sim_phone *p, const struct sim_sent *sent, struct 
     wa_node_set(message, "id", sent->id);
     wa_node_set_jid(message, "to", &to);
     wa_node_set(message, "type", "text");
-    wa_node_set(message, "device_fanout", "false");
-    if (d->account == p->device->account) {
+    if (sent->peer)
+        wa_node_set(message, "category", "peer");
+    else
+        wa_node_set(message, "device_fanout", "false");
+    if (d->account == p->device->account && !sent->peer) {
         wa_node_set_jid(message, "recipient", &chat);
         if (wrap_own_copy(sent, &chat, &copy) != 0)
             return;
@@ -263,7 +268,7 @@ static void send_peer(struct sim_phone *p, struct sim_device *d, struct bytes me
 
     arena_init(&arena);
     make_id(p, id);
-    remember(p, id, p->device->account, message);
+    remember(p, id, p->device->account, message)->peer = true;
     node = wa_node_new(&arena, "message");
     wa_node_set(node, "id", id);
     wa_node_set_jid(node, "to", &to);

@@ -194,7 +194,7 @@ int sim_scan_begin(struct sim_account *a, struct bytes text, struct sim_scan **o
         return rc;
     if (a->last_device_id >= SIM_DEVICE_ID_MAX)
         return err_set(err, ERR_LIMIT, "no device number is left; make another account");
-    sim_faults_merge(&c->faults, &a->devices->faults);
+    sim_faults_take_over(&c->faults, &a->devices->faults);
     scan = err_calloc(1, sizeof *scan);
     scan->account = a;
     scan->client = c;

@@ -9,6 +9,7 @@
 #include "sim/store.h"
 #include "sim/table.h"
 #include "sim/timer.h"
+#include "wa/jid.h"
 
 #define SIM_REF_SECONDS 60 /* life of the first pairing ref; each next has a third (protocol/03 2.1) */
 

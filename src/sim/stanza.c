@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "sim/stanza.h"
 
+#include <stdio.h>
+
 #include "base/log.h"
 #include "sim/iq.h"
 #include "sim/notify.h"

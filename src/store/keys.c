@@ -6,13 +6,12 @@
 #define APPLICATION_ID 0x77624b59u /* "wbKY" */
 #define SQL_MAX 256
 
-/* X(name, before the table, after it): one of each per table. An equal value is not written again.
- */
+/* X(name, before the table, after it): one of each per table. SQLite itself writes no
+ * page when the value is equal. */
 #define STATEMENTS(X)                                                                              \
     X(GET, "SELECT value FROM ", " WHERE key = ?1")                                                \
     X(PUT, "INSERT INTO ",                                                                         \
-      "(key, value) VALUES(?1, ?2) ON CONFLICT(key) DO UPDATE SET value = excluded.value"          \
-      " WHERE value IS NOT excluded.value")                                                        \
+      "(key, value) VALUES(?1, ?2) ON CONFLICT(key) DO UPDATE SET value = excluded.value")         \
     X(DELETE, "DELETE FROM ", " WHERE key = ?1")                                                   \
     X(DELETE_RANGE, "DELETE FROM ", " WHERE key >= ?1 AND key < ?2")
 

@@ -37,9 +37,10 @@
 
 /*
  * Not IN_CREATE: `echo … > control/stop` would be claimed before its content was written. What
- * appears without being closed or renamed (a hard link) is found by the next scan.
+ * appears without being closed or renamed (a hard link) is found by the next scan, and so is the
+ * removal of the directory, of which the kernel says nothing while we hold it open.
  */
-#define CONTROL_EVENTS (IN_CLOSE_WRITE | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF | IN_ATTRIB)
+#define CONTROL_EVENTS (IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVE_SELF)
 #define PARENT_EVENTS (IN_CREATE | IN_MOVED_TO)
 
 struct volume_control {

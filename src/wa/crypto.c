@@ -45,7 +45,7 @@ void wa_md5(uint8_t out[16], struct bytes data)
     digest_parts(EVP_md5(), out, &data, 1);
 }
 
-/* ---- incremental HMAC and SHA-512 -------------------------------------------------------------- */
+/* ---- incremental HMAC and SHA-512 ----------------------------------------------------------- */
 
 /* One of the two is set. */
 struct wa_digest {
@@ -83,8 +83,8 @@ void wa_digest_update(struct wa_digest *d, struct bytes data)
 {
     if (data.n == 0)
         return;
-    int ok = d->mac ? EVP_MAC_update(d->mac, data.p, data.n)
-                    : EVP_DigestUpdate(d->md, data.p, data.n);
+    int ok =
+        d->mac ? EVP_MAC_update(d->mac, data.p, data.n) : EVP_DigestUpdate(d->md, data.p, data.n);
     must(ok == 1, "digest update");
 }
 
@@ -141,10 +141,11 @@ void wa_hkdf_sha256(uint8_t *out, size_t n, struct bytes ikm, struct bytes salt,
     buf_wipe(block, sizeof(block));
 }
 
-/* ---- AES-256-GCM ------------------------------------------------------------------------------- */
+/* ---- AES-256-GCM ---------------------------------------------------------------------------- */
 
-/* A cipher context ready for the plaintext or ciphertext; *direction 1 seals, 0 opens. */
-static EVP_CIPHER_CTX *gcm_begin(const uint8_t *key, const uint8_t *nonce, struct bytes aad, int seal)
+/* A context that stands behind the associated data; seal is 1, or 0 to open. */
+static EVP_CIPHER_CTX *gcm_begin(const uint8_t *key, const uint8_t *nonce, struct bytes aad,
+                                 int seal)
 {
     int n;
     EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
@@ -201,7 +202,7 @@ int wa_gcm_open(struct buf *out, const uint8_t key[32], const uint8_t nonce[12],
     return 0;
 }
 
-/* ---- AES-CBC ----------------------------------------------------------------------------------- */
+/* ---- AES-CBC -------------------------------------------------------------------------------- */
 
 static const EVP_CIPHER *cbc_cipher(struct bytes key, struct bytes iv)
 {

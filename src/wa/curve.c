@@ -7,7 +7,8 @@
 #include "base/err.h"
 
 #define KEY_TYPE 0x05 /* first byte of a public key in the library's form */
-/* What a reduced scalar cannot have set in its last byte (protocol/01 section 5.1, verify step 2). */
+/* What a reduced scalar cannot have set in its last byte (protocol/01 section 5.1, verify step 2).
+ */
 #define UNREDUCED_BITS 0x60
 
 static ec_public_key *public_open(const uint8_t *pub)

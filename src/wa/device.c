@@ -9,7 +9,7 @@
 #define PREKEY_ID_MAX 0xfffffe
 #define KEY_TYPE 0x05
 
-/* ---- fresh credentials --------------------------------------------------------------------------- */
+/* ---- fresh credentials ---------------------------------------------------------------------- */
 
 /* What the signature of a signed prekey covers. */
 struct typed_key {
@@ -40,7 +40,7 @@ void wa_device_generate(struct wa_device *d, const struct wa_host *host)
     d->next_prekey_id = 1;
 }
 
-/* ---- records ------------------------------------------------------------------------------------- */
+/* ---- records -------------------------------------------------------------------------------- */
 
 enum field_type {
     FIELD_BYTES, /* exactly size bytes */
@@ -161,8 +161,7 @@ static int read_field(struct wa_device *d, const struct field *f, struct bytes v
     return ERR_INTERNAL;
 }
 
-static int save_field(const struct wa_device *d, const struct field *f,
-                      const struct wa_host *host)
+static int save_field(const struct wa_device *d, const struct field *f, const struct wa_host *host)
 {
     AUTO_BUF struct buf value;
     buf_init_secret(&value, WA_ACCOUNT_MAX);
@@ -187,7 +186,7 @@ int wa_device_save_field(const struct wa_device *d, const char *name, const stru
     return ERR_NOT_FOUND;
 }
 
-/* ---- loading ------------------------------------------------------------------------------------- */
+/* ---- loading -------------------------------------------------------------------------------- */
 
 static bool pair_belongs(const struct wa_keypair *pair)
 {
@@ -249,7 +248,7 @@ int wa_device_load(struct wa_device *d, const struct wa_host *host)
     return rc;
 }
 
-/* ---- questions ----------------------------------------------------------------------------------- */
+/* ---- questions ------------------------------------------------------------------------------ */
 
 bool wa_device_is_paired(const struct wa_device *d)
 {

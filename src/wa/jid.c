@@ -48,7 +48,8 @@ static bool split_last(struct bytes text, char mark, struct bytes *head, struct 
     return false;
 }
 
-/* A user becomes part of record keys and log lines: no control bytes and none of their separators. */
+/* A user becomes part of record keys and log lines: no control bytes and none of their separators.
+ */
 static bool user_is_clean(struct bytes user)
 {
     for (size_t i = 0; i < user.n; i++) {

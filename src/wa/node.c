@@ -6,7 +6,7 @@
 
 #include "base/text.h"
 
-/* ---- building ---------------------------------------------------------------------------------- */
+/* ---- building ------------------------------------------------------------------------------- */
 
 static struct wa_node *new_node(struct arena *arena, struct bytes tag)
 {
@@ -112,7 +112,7 @@ struct wa_node *wa_node_child_be(struct wa_node *parent, const char *tag, size_t
     return wa_node_child_data(parent, tag, BYTES(data, width));
 }
 
-/* ---- reading ----------------------------------------------------------------------------------- */
+/* ---- reading -------------------------------------------------------------------------------- */
 
 bool wa_node_is(const struct wa_node *node, const char *tag)
 {
@@ -174,7 +174,7 @@ bool wa_node_child_be_value(const struct wa_node *node, const char *tag, size_t 
     return width >= 1 && width <= 4 && reader_left(&r) == width && reader_be(&r, width, out) == 0;
 }
 
-/* ---- printing ---------------------------------------------------------------------------------- */
+/* ---- printing ------------------------------------------------------------------------------- */
 
 static void print_text(struct bytes text, struct buf *out)
 {

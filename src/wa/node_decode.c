@@ -12,7 +12,8 @@
 #include "wa/tokens.h"
 
 struct decoder {
-    struct arena *arena; /* also holds the bytes that in reads, so that strings may point into them */
+    struct arena
+        *arena; /* also holds the bytes that in reads, so that strings may point into them */
     struct reader in;
     size_t items_left; /* of WA_NODE_ITEMS_MAX */
 };
@@ -26,7 +27,7 @@ static int spend_item(struct decoder *d)
     return 0;
 }
 
-/* ---- strings ----------------------------------------------------------------------------------- */
+/* ---- strings -------------------------------------------------------------------------------- */
 
 static int read_raw(struct decoder *d, size_t width, struct bytes *out)
 {
@@ -106,7 +107,7 @@ static int read_name(struct decoder *d, struct bytes *out)
     return rc == 0 && (out->n == 0 || !text_utf8_valid(*out)) ? ERR_INVALID : rc;
 }
 
-/* ---- JIDs -------------------------------------------------------------------------------------- */
+/* ---- JIDs ----------------------------------------------------------------------------------- */
 
 /* prefix user [":" device] "@" server */
 static struct bytes jid_text(struct decoder *d, const char *prefix, struct bytes user,
@@ -204,7 +205,7 @@ static int read_value_as(struct decoder *d, uint8_t form, struct bytes *out, boo
     }
 }
 
-/* ---- nodes ------------------------------------------------------------------------------------- */
+/* ---- nodes ---------------------------------------------------------------------------------- */
 
 /* The size behind a list form byte; each item takes at least one byte. */
 static int read_list_size(struct decoder *d, uint8_t form, uint32_t *size)
@@ -285,7 +286,7 @@ static int read_node(struct decoder *d, unsigned depth, struct wa_node **out)
     return rc == 0 && size % 2 == 0 ? read_content(d, depth, node) : rc;
 }
 
-/* ---- the envelope ------------------------------------------------------------------------------ */
+/* ---- the envelope --------------------------------------------------------------------------- */
 
 static int inflate_all(z_stream *z, struct buf *out)
 {

@@ -7,7 +7,7 @@
 
 #define LIST_MAX 0xffff
 
-/* ---- strings ----------------------------------------------------------------------------------- */
+/* ---- strings -------------------------------------------------------------------------------- */
 
 static void put_raw(struct buf *out, struct bytes data)
 {
@@ -66,7 +66,7 @@ static void put_string(struct buf *out, struct bytes text)
         put_raw(out, text);
 }
 
-/* ---- JIDs -------------------------------------------------------------------------------------- */
+/* ---- JIDs ----------------------------------------------------------------------------------- */
 
 static void put_jid_pair(struct buf *out, struct bytes user, struct bytes server)
 {
@@ -138,7 +138,7 @@ static int put_jid(struct buf *out, struct bytes text)
     return put_jid_text(out, text);
 }
 
-/* ---- nodes ------------------------------------------------------------------------------------- */
+/* ---- nodes ---------------------------------------------------------------------------------- */
 
 static int put_list(struct buf *out, size_t size)
 {

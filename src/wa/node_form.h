@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Private to node_decode.c and node_encode.c: bytes of the binary form (protocol/02 sections 2, 3, 5). */
+/* Private to node_decode.c and node_encode.c: bytes of the binary form (protocol/02 sections 2, 3,
+ * 5). */
 #ifndef WA_NODE_FORM_H
 #define WA_NODE_FORM_H
 

@@ -12,7 +12,7 @@ static void nonce_of(uint32_t counter, uint8_t nonce[WA_GCM_NONCE_LEN])
         nonce[WA_GCM_NONCE_LEN - 1 - i] = (uint8_t)(counter >> (8 * i));
 }
 
-/* ---- symmetric state ---------------------------------------------------------------------------- */
+/* ---- symmetric state ------------------------------------------------------------------------ */
 
 void wa_noise_init(struct wa_noise *s, const char *protocol_name)
 {
@@ -93,7 +93,7 @@ void wa_noise_split(struct wa_noise *s, struct wa_cipher *client_to_server,
     buf_wipe(s, sizeof(*s));
 }
 
-/* ---- transport ---------------------------------------------------------------------------------- */
+/* ---- transport ------------------------------------------------------------------------------ */
 
 int wa_cipher_seal(struct wa_cipher *c, struct bytes plain, struct buf *out)
 {

@@ -19,7 +19,7 @@ enum purpose {
 #define PURPOSE_LEN 2
 #define PURPOSE(kind) ((const uint8_t[PURPOSE_LEN]){0x06, (kind)})
 
-/* ---- QR ----------------------------------------------------------------------------------------- */
+/* ---- QR ------------------------------------------------------------------------------------- */
 
 int wa_pairing_qr(struct buf *out, struct bytes ref, const struct wa_device *d)
 {
@@ -35,7 +35,7 @@ int wa_pairing_qr(struct buf *out, struct bytes ref, const struct wa_device *d)
     return out->full ? ERR_LIMIT : 0;
 }
 
-/* ---- signatures over an identity ----------------------------------------------------------------- */
+/* ---- signatures over an identity ------------------------------------------------------------ */
 
 /* A device identity as received: the inner details, and the key that they are about. */
 struct claim {
@@ -67,7 +67,7 @@ static bool is_signed_identity(const Wa__ADVSignedDeviceIdentity *s)
            s->account_signature.len == WA_SIGNATURE_LEN;
 }
 
-/* ---- pair-success -------------------------------------------------------------------------------- */
+/* ---- pair-success --------------------------------------------------------------------------- */
 
 static int refuse(struct wa_pair_result *result, const char *code, const char *text,
                   struct err *err, int rc, const char *sentence)
@@ -182,7 +182,7 @@ int wa_pairing_accept(struct wa_device *d, struct bytes device_identity_hmac,
     return accept_identity(d, wa_pb_bytes(outer->details), host, result, err);
 }
 
-/* ---- companions of others ------------------------------------------------------------------------ */
+/* ---- companions of others ------------------------------------------------------------------- */
 
 static bool both_signatures_hold(const Wa__ADVSignedDeviceIdentity *s, const struct claim *c,
                                  enum purpose account, enum purpose device)

@@ -15,7 +15,7 @@
 /* An optional scalar or bytes field that is to be written, also when it is 0. */
 #define SET(message, field, value) ((message)->has_##field = 1, (message)->field = (value))
 
-/* ---- version ------------------------------------------------------------------------------------ */
+/* ---- version -------------------------------------------------------------------------------- */
 
 /* Takes decimal digits up to a dot or the end. */
 static bool take_number(struct bytes *text, uint32_t *out)
@@ -55,7 +55,7 @@ const char *wa_version_text(const struct wa_version *v, char out[40])
     return out;
 }
 
-/* ---- what both payloads say (sections 7.1 and 7.4) ----------------------------------------------- */
+/* ---- what both payloads say (sections 7.1 and 7.4) ------------------------------------------ */
 
 struct common {
     Wa__ClientPayload__UserAgent agent;
@@ -89,15 +89,14 @@ static void fill_common(Wa__ClientPayload *payload, struct common *parts,
     SET(&parts->version, secondary, v->secondary);
     SET(&parts->version, tertiary, v->tertiary);
     parts->agent.app_version = &parts->version;
-    SET(&parts->web, web_sub_platform,
-        WA__CLIENT_PAYLOAD__WEB_INFO__WEB_SUB_PLATFORM__WEB_BROWSER);
+    SET(&parts->web, web_sub_platform, WA__CLIENT_PAYLOAD__WEB_INFO__WEB_SUB_PLATFORM__WEB_BROWSER);
     payload->user_agent = &parts->agent;
     payload->web_info = &parts->web;
     SET(payload, connect_type, WA__CLIENT_PAYLOAD__CONNECT_TYPE__WIFI_UNKNOWN);
     SET(payload, connect_reason, WA__CLIENT_PAYLOAD__CONNECT_REASON__USER_ACTIVATED);
 }
 
-/* ---- registration (sections 7.2 and 7.5) --------------------------------------------------------- */
+/* ---- registration (sections 7.2 and 7.5) ---------------------------------------------------- */
 
 /* What three of the four sources of section 7.5 agree on; the sizes are whatsmeow's. */
 static void fill_history(Wa__DeviceProps__HistorySyncConfig *h)
@@ -183,7 +182,7 @@ int wa_payload_registration(struct buf *out, const struct wa_device *d, const st
     return wa_pb_append(out, &payload.base);
 }
 
-/* ---- login (section 7.3) ------------------------------------------------------------------------- */
+/* ---- login (section 7.3) -------------------------------------------------------------------- */
 
 int wa_payload_login(struct buf *out, const struct wa_device *d, const struct wa_version *v)
 {

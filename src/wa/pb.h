@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Private to the files that read or write protobufs: between our bytes and protobuf-c's. Its structs
- * have no const, but packing only reads them.
+ * Private to the files that read or write protobufs: between our bytes and protobuf-c's. Its
+ * structs have no const, but packing only reads them.
  */
 #ifndef WA_PB_H
 #define WA_PB_H
@@ -29,7 +29,8 @@ static inline struct bytes wa_pb_bytes(ProtobufCBinaryData d)
     return BYTES(d.data, d.len);
 }
 
-/* Owned, NULL when the bytes are no such message; release with wa_pb_free, or hold it as AUTO_PB. */
+/* Owned, NULL when the bytes are no such message; release with wa_pb_free, or hold it as AUTO_PB.
+ */
 static inline void *wa_pb_unpack(const ProtobufCMessageDescriptor *type, struct bytes b)
 {
     return protobuf_c_message_unpack(type, NULL, b.n, b.p);

@@ -157,8 +157,6 @@ static int64_t queue(struct store_messages *m, const char *chat, const char *wa_
     return id;
 }
 
-static const char *status_of(struct store_messages *m, int64_t id);
-
 static int keep_status(void *ctx, const struct store_row *r)
 {
     snprintf(ctx, 32, "%s", r->status);
@@ -481,11 +479,14 @@ END_TEST
 START_TEST(test_keys_commit_without_change_costs_no_sync)
 {
     struct store_keys *k = keys_at(path_of(testing_dir(), "keys.db"));
+    static char large[9000];
     put(k, DEVICE, "a", "same");
+    store_keys_put(k, SESSION, "a", BYTES_ARRAY(large));
     ck_assert_int_eq(store_keys_commit(k, NULL), 0);
     store_vfs_clear();
     ck_assert_int_eq(store_keys_commit(k, NULL), 0);
     put(k, DEVICE, "a", "same");
+    store_keys_put(k, SESSION, "a", BYTES_ARRAY(large));
     store_keys_del(k, DEVICE, "absent");
     store_keys_del_prefix(k, SESSION, "absent");
     ck_assert_int_eq(store_keys_commit(k, NULL), 0);
@@ -1310,6 +1311,7 @@ static const char *const invariants[] = {
 static void random_step(struct store_messages *m, unsigned *seed, int step)
 {
     static const char *const chats[] = {"a@lid", "b@lid", "c@lid", "d@lid"};
+    static char left[16][16]; /* ids of some rows that were sent */
     char wa_id[16];
     snprintf(wa_id, sizeof(wa_id), "M%d", rand_r(seed) % (step / 2 + 1));
     struct store_inbound in = {.wa_id = bytes_text(wa_id),
@@ -1331,9 +1333,11 @@ static void random_step(struct store_messages *m, unsigned *seed, int step)
     } else if (kind < 5) {
         ck_assert_int_ne(store_messages_intend(m, &out, 0, &id), ERR_STORE);
     } else if (kind < 8 && store_messages_next_queued(m, 0, &q) == 1) {
+        snprintf(left[rand_r(seed) % 16], sizeof(left[0]), "%s", q.wa_id);
         ck_assert(move(m, q.id, bytes_text(q.wa_id), TO_SENDING));
     } else {
-        move(m, 1 + rand_r(seed) % (step + 1), bytes_text(wa_id), 1 + rand_r(seed) % (MOVES - 1));
+        move(m, 1 + rand_r(seed) % (step + 1), bytes_text(left[rand_r(seed) % 16]),
+             1 + rand_r(seed) % (MOVES - 1));
     }
     int end = rand_r(seed) % 20;
     if (end == 0)
@@ -1463,13 +1467,13 @@ START_TEST(test_hot_path_long_log_no_statement_scans_it)
     for (sqlite3_stmt *s = sqlite3_next_stmt(db, NULL); s; s = sqlite3_next_stmt(db, s)) {
         statements++;
         ck_assert_msg(!plan_scans_messages(db, sqlite3_sql(s)), "scans: %s", sqlite3_sql(s));
+        if (strstr(sqlite3_sql(s), "messages_turn SET")) /* all heads, once a connection */
+            continue;
         int scanned = sqlite3_stmt_status(s, SQLITE_STMTSTATUS_FULLSCAN_STEP, 0);
-        ck_assert_msg(scanned < 10, "%d steps: %s", scanned, sqlite3_sql(s));
         int runs = sqlite3_stmt_status(s, SQLITE_STMTSTATUS_RUN, 0);
         int steps = sqlite3_stmt_status(s, SQLITE_STMTSTATUS_VM_STEP, 0);
-        if (!strstr(sqlite3_sql(s), "SET status = 'queued', sent_at = NULL WHERE turn"))
-            ck_assert_msg(steps / runs < 400, "%d steps in %d runs: %s", steps, runs,
-                          sqlite3_sql(s));
+        ck_assert_msg(scanned < 10, "%d rows scanned: %s", scanned, sqlite3_sql(s));
+        ck_assert_msg(steps < 400 * runs, "%d steps in %d runs: %s", steps, runs, sqlite3_sql(s));
     }
     ck_assert_int_ge(statements, 20);
     store_messages_close(m);
@@ -1692,7 +1696,10 @@ START_TEST(test_open_readonly_other_user_on_read_only_mount_follows)
     record(m, "1@lid", "C");
     commit(m);
     ck_assert_int_eq(portal_ask(&p, 'n'), 104);
-    store_messages_close(m);
+    ck_assert_int_eq(portal_ask(&p, 'c'), 0);
+    store_messages_close(m); /* stopped while nobody read */
+    ck_assert_int_eq(portal_ask(&p, 'o'), 0);
+    ck_assert_int_eq(portal_ask(&p, 'n'), 104);
     portal_stop(&p);
 }
 END_TEST

@@ -305,15 +305,20 @@ START_TEST(test_open_unwritable_names_owner_and_chown)
     mkdir(shared, 0755);
     chmod(shared, 0755);
     mkdir(under(base, "p"), 0700);
-    if (geteuid() == 0) {
-        ck_assert_int_eq(chown(under(base, "p"), NOBODY, NOBODY), 0);
-        ck_assert_int_eq(as_nobody(open_says_chown), 0);
+    if (geteuid() != 0)
         return;
-    }
+    ck_assert_int_eq(chown(under(base, "p"), NOBODY, NOBODY), 0);
+    ck_assert_int_eq(as_nobody(open_says_chown), 0);
+}
+END_TEST
+
+START_TEST(test_open_own_directory_without_write_bit_gets_it)
+{
+    mkdir(shared, 0755);
     chmod(shared, 0555);
-    ck_assert_int_eq(volume_open(&v, shared, secret, &err), ERR_SYSTEM);
-    ck_assert_ptr_nonnull(strstr(err.text, "chmod u+rwx"));
-    chmod(shared, 0755);
+    ck_assert_int_eq(volume_open(&v, shared, secret, &err), 0);
+    ck_assert_uint_eq(mode_of(shared), 02755);
+    volume_close(&v);
 }
 END_TEST
 
@@ -329,7 +334,7 @@ START_TEST(test_open_foreign_but_writable_directories_are_accepted)
     mkdir(under(shared, "control"), 0777);
     chmod(under(shared, "control"), 0777);
     mkdir(under(base, "p"), 0700);
-    if (chown(under(base, "p"), NOBODY, NOBODY) != 0)
+    if (geteuid() != 0 || chown(under(base, "p"), NOBODY, NOBODY) != 0)
         return;
     ck_assert_int_eq(as_nobody(open_succeeds), 0);
     ck_assert_uint_eq(mode_of(under(shared, "control")), 0777);
@@ -1439,6 +1444,7 @@ START_TEST(test_next_thousand_files_do_not_delay_a_command)
         ck_assert_int_eq(volume_control_next(c, &r), 0);
         ck_assert_int_lt(++rounds, 40);
     }
+    ck_assert_int_gt(rounds, 10);
     ck_assert_int_eq(count_entries(control("ack"), "json"), 100);
 }
 END_TEST
@@ -1618,7 +1624,8 @@ START_TEST(test_next_file_we_may_not_read_is_a_bare_touch)
 {
     mkdir(shared, 0777);
     mkdir(under(base, "p"), 0700);
-    if (chown(under(base, "p"), NOBODY, NOBODY) != 0 || chown(shared, NOBODY, NOBODY) != 0)
+    if (geteuid() != 0 || chown(under(base, "p"), NOBODY, NOBODY) != 0 ||
+        chown(shared, NOBODY, NOBODY) != 0)
         return;
     mkdir(under(shared, "control"), 0777);
     ck_assert_int_eq(chown(under(shared, "control"), NOBODY, NOBODY), 0);
@@ -1653,7 +1660,8 @@ START_TEST(test_open_control_without_inotify_instances_works_by_scans)
 {
     mkdir(under(base, "p"), 0700);
     mkdir(shared, 0777);
-    if (chown(under(base, "p"), NOBODY, NOBODY) != 0 || chown(shared, NOBODY, NOBODY) != 0)
+    if (geteuid() != 0 || chown(under(base, "p"), NOBODY, NOBODY) != 0 ||
+        chown(shared, NOBODY, NOBODY) != 0)
         return;
     ck_assert_int_eq(as_nobody(work_without_inotify), 0);
 }
@@ -1694,6 +1702,12 @@ START_TEST(test_send_answered_gives_ack_text)
 }
 END_TEST
 
+static int64_t cpu_ms(const struct rusage *u)
+{
+    return (u->ru_utime.tv_sec + u->ru_stime.tv_sec) * 1000 +
+           (u->ru_utime.tv_usec + u->ru_stime.tv_usec) / 1000;
+}
+
 START_TEST(test_send_unanswered_times_out_and_withdraws)
 {
     AUTO_BUF struct buf out;
@@ -1706,7 +1720,8 @@ START_TEST(test_send_unanswered_times_out_and_withdraws)
     getrusage(RUSAGE_SELF, &after);
     ck_assert_int_ge(took, 700);
     ck_assert_int_lt(took, 2500);
-    ck_assert_int_lt(after.ru_nvcsw - before.ru_nvcsw, 50);
+    /* It slept. */
+    ck_assert_int_lt(cpu_ms(&after) - cpu_ms(&before), 200);
     ck_assert_ptr_nonnull(strstr(err.text, "withdrawn"));
     ck_assert_int_eq(leftovers(), 0);
 }
@@ -1747,6 +1762,7 @@ static void add_open(Suite *s)
     tcase_add_test(t, test_open_missing_parent_names_mkdir);
     tcase_add_test(t, test_open_control_is_link_is_refused);
     tcase_add_test(t, test_open_unwritable_names_owner_and_chown);
+    tcase_add_test(t, test_open_own_directory_without_write_bit_gets_it);
     tcase_add_test(t, test_open_foreign_but_writable_directories_are_accepted);
     tcase_add_test(t, test_open_sweeps_stale_temporaries_only);
     tcase_add_test(t, test_open_lock_is_fifo_is_refused_without_blocking);

@@ -15,7 +15,7 @@
 #include "wa/node.h"
 #include "wa/tokens.h"
 
-/* ---- hashes, key derivation, ciphers ------------------------------------------------------------- */
+/* ---- hashes, key derivation, ciphers -------------------------------------------------------- */
 
 static void assert_hex(struct bytes got, const char *hex)
 {
@@ -55,7 +55,8 @@ START_TEST(test_hmac_sha256_with_empty_key_matches)
 {
     uint8_t out[32];
     wa_hmac_sha256(out, BYTES_NONE, NULL, 0);
-    assert_hex(BYTES_ARRAY(out), "b613679a0814d9ec772f95d778c35fc5ff1697c493715653c6c712144292c5ad");
+    assert_hex(BYTES_ARRAY(out),
+               "b613679a0814d9ec772f95d778c35fc5ff1697c493715653c6c712144292c5ad");
 }
 END_TEST
 
@@ -170,7 +171,7 @@ START_TEST(test_cbc_of_nist_block_matches_and_bad_padding_is_refused)
 }
 END_TEST
 
-/* ---- Curve25519 ---------------------------------------------------------------------------------- */
+/* ---- Curve25519 ----------------------------------------------------------------------------- */
 
 /* Randomness from a script; drawing more than there is fails the test. */
 static void scripted_random(void *ctx, uint8_t *out, size_t n)
@@ -185,7 +186,8 @@ START_TEST(test_curve_sign_with_vector_randomness_reproduces_signatures)
 {
     json_t *all = json_object_get(testing_vectors("xeddsa.json"), "valid"), *v;
     size_t i;
-    json_array_foreach (all, i, v) {
+    json_array_foreach(all, i, v)
+    {
         struct bytes script = testing_hex(v, "random_64"), message = testing_hex(v, "message");
         struct wa_host host = {.ctx = &script, .random = scripted_random};
         uint8_t signature[64], pub[32];
@@ -194,8 +196,7 @@ START_TEST(test_curve_sign_with_vector_randomness_reproduces_signatures)
         wa_curve_sign(signature, testing_hex(v, "private").p, message, &host);
         testing_assert_bytes(BYTES_ARRAY(signature), testing_hex(v, "signature"), "signature");
         ck_assert_uint_eq(script.n, 0);
-        ck_assert_int_eq(
-            wa_curve_verify(BYTES_ARRAY(pub), message, BYTES_ARRAY(signature)), 0);
+        ck_assert_int_eq(wa_curve_verify(BYTES_ARRAY(pub), message, BYTES_ARRAY(signature)), 0);
     }
     ck_assert_uint_eq(i, 6);
 }
@@ -205,7 +206,7 @@ START_TEST(test_curve_verify_of_invalid_vectors_is_refused)
 {
     json_t *all = json_object_get(testing_vectors("xeddsa.json"), "invalid"), *v;
     size_t i;
-    json_array_foreach (all, i, v)
+    json_array_foreach(all, i, v)
         ck_assert_msg(wa_curve_verify(testing_hex(v, "public"), testing_hex(v, "message"),
                                       testing_hex(v, "signature")) == ERR_AUTH,
                       "accepted: %s", testing_text(v, "name"));
@@ -255,12 +256,13 @@ START_TEST(test_curve_agree_matches_rfc7748_and_refuses_a_zero_result)
     const uint8_t *pub =
         testing_unhex("e6db6867583030db3594c1a424b15f7c726624ec26b3353b10a903a6d0ab1c4c").p;
     ck_assert_int_eq(wa_curve_agree(out, priv, pub), 0);
-    assert_hex(BYTES_ARRAY(out), "c3da55379de9c6908e94ea4df28d084f32eccf03491c71f754b4075577a28552");
+    assert_hex(BYTES_ARRAY(out),
+               "c3da55379de9c6908e94ea4df28d084f32eccf03491c71f754b4075577a28552");
     ck_assert_int_eq(wa_curve_agree(out, priv, zero), ERR_AUTH);
 }
 END_TEST
 
-/* ---- JIDs ---------------------------------------------------------------------------------------- */
+/* ---- JIDs ----------------------------------------------------------------------------------- */
 
 static const struct {
     const char *in, *out;
@@ -307,9 +309,26 @@ END_TEST
 START_TEST(test_jid_parse_of_malformed_text_is_refused_and_zeroes)
 {
     static const char *const bad[] = {
-        "", "@", "@s.whatsapp.net", ":5@s.whatsapp.net", "123@", "123@nowhere", "123", "nowhere",
-        "123:@lid", "123:x@lid", "123:65536@lid", "123:-1@lid", "1:2:3@lid", "a@b@lid", "a/b@lid",
-        "a b@lid", "a\nb@lid", "123.1:2@s.whatsapp.net", "12.3@s.whatsapp.net", "\xff@lid",
+        "",
+        "@",
+        "@s.whatsapp.net",
+        ":5@s.whatsapp.net",
+        "123@",
+        "123@nowhere",
+        "123",
+        "nowhere",
+        "123:@lid",
+        "123:x@lid",
+        "123:65536@lid",
+        "123:-1@lid",
+        "1:2:3@lid",
+        "a@b@lid",
+        "a/b@lid",
+        "a b@lid",
+        "a\nb@lid",
+        "123.1:2@s.whatsapp.net",
+        "12.3@s.whatsapp.net",
+        "\xff@lid",
         "1234567890123456789012345678901234567890123456789012345678901234@lid"};
     struct wa_jid none = {0};
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
@@ -365,9 +384,9 @@ START_TEST(test_jid_signal_names_differ_between_servers)
     static const struct {
         enum wa_server server;
         const char *name;
-    } want[] = {{WA_SERVER_PN, "1"},           {WA_SERVER_LID, "1_1"},
-                {WA_SERVER_HOSTED, "1_128"},   {WA_SERVER_HOSTED_LID, "1_129"},
-                {WA_SERVER_MSGR, "1@msgr"},    {WA_SERVER_BOT, "1@bot"}};
+    } want[] = {{WA_SERVER_PN, "1"},         {WA_SERVER_LID, "1_1"},
+                {WA_SERVER_HOSTED, "1_128"}, {WA_SERVER_HOSTED_LID, "1_129"},
+                {WA_SERVER_MSGR, "1@msgr"},  {WA_SERVER_BOT, "1@bot"}};
     for (size_t i = 0; i < ARRAY_LEN(want); i++) {
         char name[WA_JID_NAME_SIZE];
         struct wa_jid jid = wa_jid_make(want[i].server, "1", 7);
@@ -386,7 +405,7 @@ START_TEST(test_jid_make_with_overlong_user_is_none)
 }
 END_TEST
 
-/* ---- tokens -------------------------------------------------------------------------------------- */
+/* ---- tokens --------------------------------------------------------------------------------- */
 
 /* SHA-256 of the published word lists, one token a line (protocol/02). */
 static const char *const dictionary_sha256[] = {
@@ -444,7 +463,7 @@ START_TEST(test_token_find_of_other_text_finds_nothing)
 }
 END_TEST
 
-/* ---- stanzas: vectors ----------------------------------------------------------------------------- */
+/* ---- stanzas: vectors ----------------------------------------------------------------------- */
 
 static struct arena arena;
 
@@ -464,7 +483,8 @@ static struct wa_node *node_of_json(const json_t *v)
     const json_t *content = json_object_get(v, "content"), *children;
     json_t *item;
     size_t i;
-    json_array_foreach (json_object_get(v, "attrs"), i, item) {
+    json_array_foreach(json_object_get(v, "attrs"), i, item)
+    {
         const char *key = json_string_value(json_array_get(item, 0));
         const char *value = json_string_value(json_array_get(item, 1));
         struct wa_jid jid;
@@ -477,8 +497,7 @@ static struct wa_node *node_of_json(const json_t *v)
         wa_node_set_data(node, testing_hex(content, "bytes"));
     if ((children = json_object_get(content, "nodes")) != NULL) {
         node->content = WA_CONTENT_NODES;
-        json_array_foreach (children, i, item)
-            wa_node_append(node, node_of_json(item));
+        json_array_foreach(children, i, item) wa_node_append(node, node_of_json(item));
     }
     return node;
 }
@@ -497,7 +516,8 @@ START_TEST(test_node_encode_of_vectors_gives_their_bytes)
 {
     json_t *all = json_object_get(testing_vectors("nodes.json"), "encode"), *v;
     size_t i;
-    json_array_foreach (all, i, v) {
+    json_array_foreach(all, i, v)
+    {
         AUTO_BUF struct buf out;
         buf_init(&out, 65536);
         ck_assert_int_eq(wa_node_encode(node_of_json(json_object_get(v, "node")), &out), 0);
@@ -511,7 +531,8 @@ START_TEST(test_node_decode_of_encode_vectors_gives_their_nodes)
 {
     json_t *all = json_object_get(testing_vectors("nodes.json"), "encode"), *v;
     size_t i;
-    json_array_foreach (all, i, v) {
+    json_array_foreach(all, i, v)
+    {
         const char *second = testing_text(v, "second_encoder");
         struct wa_node *want = node_of_json(json_object_get(v, "node")), *node;
         ck_assert_int_eq(wa_node_decode(&arena, testing_hex(v, "hex"), &node), 0);
@@ -528,7 +549,8 @@ START_TEST(test_node_decode_of_decode_vectors_gives_their_nodes)
 {
     json_t *all = json_object_get(testing_vectors("nodes.json"), "decode"), *v;
     size_t i;
-    json_array_foreach (all, i, v) {
+    json_array_foreach(all, i, v)
+    {
         struct wa_node *node;
         int rc = wa_node_decode(&arena, testing_hex(v, "hex"), &node);
         ck_assert_msg(rc == 0, "%s: %d", testing_text(v, "name"), rc);
@@ -542,7 +564,8 @@ START_TEST(test_node_decode_of_malformed_vectors_is_refused)
 {
     json_t *all = json_object_get(testing_vectors("nodes.json"), "malformed"), *v;
     size_t i;
-    json_array_foreach (all, i, v) {
+    json_array_foreach(all, i, v)
+    {
         struct wa_node *node;
         int rc = wa_node_decode(&arena, testing_hex(v, "hex"), &node);
         ck_assert_msg(rc == ERR_INVALID, "%s: %d", testing_text(v, "name"), rc);
@@ -569,8 +592,7 @@ static void for_each_stanza(void (*visit)(struct bytes stanza))
     for (size_t list = 0; list < ARRAY_LEN(lists); list++) {
         json_t *all = json_object_get(testing_vectors("nodes.json"), lists[list]), *v;
         size_t i;
-        json_array_foreach (all, i, v)
-            visit(testing_hex(v, "hex"));
+        json_array_foreach(all, i, v) visit(testing_hex(v, "hex"));
     }
 }
 
@@ -629,7 +651,7 @@ START_TEST(test_node_decode_of_changed_bytes_is_refused_or_survives_encoding)
 }
 END_TEST
 
-/* ---- stanzas: sizes ------------------------------------------------------------------------------- */
+/* ---- stanzas: sizes ------------------------------------------------------------------------- */
 
 static struct wa_node *children(const char *parent, const char *tag, size_t count)
 {
@@ -751,7 +773,7 @@ START_TEST(test_node_decode_of_too_many_tiny_nodes_is_refused)
 }
 END_TEST
 
-/* ---- stanzas: deflated ----------------------------------------------------------------------------- */
+/* ---- stanzas: deflated ---------------------------------------------------------------------- */
 
 static struct bytes deflated(struct bytes nodes)
 {
@@ -800,7 +822,7 @@ START_TEST(test_node_decode_of_stream_end_forms_gives_its_tag)
 }
 END_TEST
 
-/* ---- stanzas: tree --------------------------------------------------------------------------------- */
+/* ---- stanzas: tree -------------------------------------------------------------------------- */
 
 START_TEST(test_node_set_twice_replaces_and_keeps_order)
 {
@@ -868,9 +890,8 @@ END_TEST
 
 START_TEST(test_node_encode_of_foreign_jids_gives_their_forms)
 {
-    static const char *const stanzas[] = {
-        "00f8030706f6fc0f3130303031323334353637383930310005cc",
-        "00f8030706f5fc0661626331323300020007fc07696e7465726f70"};
+    static const char *const stanzas[] = {"00f8030706f6fc0f3130303031323334353637383930310005cc",
+                                          "00f8030706f5fc0661626331323300020007fc07696e7465726f70"};
     for (size_t i = 0; i < ARRAY_LEN(stanzas); i++) {
         AUTO_BUF struct buf out;
         struct wa_node *node, *again;
@@ -908,7 +929,7 @@ START_TEST(test_node_print_of_hostile_text_stays_on_one_line)
 }
 END_TEST
 
-/* ---- frames ---------------------------------------------------------------------------------------- */
+/* ---- frames --------------------------------------------------------------------------------- */
 
 START_TEST(test_frame_next_of_growing_input_waits_then_cuts)
 {

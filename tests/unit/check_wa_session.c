@@ -6,10 +6,11 @@
 #define _GNU_SOURCE /* memmem */
 #include "testing.h"
 
+#include "fake_host.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/clock.h"
 #include "base/err.h"
 #include "wa/crypto.h"
 #include "wa/frame.h"
@@ -19,131 +20,10 @@
 #include "wa/session.h"
 #include "wa/signal.h"
 
-/* ---- a host in memory --------------------------------------------------------------------------
- */
-
-struct record {
-    struct record *next;
-    enum wa_table table;
-    char key[WA_KEY_MAX];
-    uint8_t *value;
-    size_t n;
-};
-
-struct memory {
-    struct record *records;
-    struct bytes script; /* random bytes to hand out first */
-    uint64_t seed;
-    int64_t mono, wall;
-    bool put_fails;
-    struct wa_host host;
-};
-
-static void mem_random(void *ctx, uint8_t *out, size_t n)
-{
-    struct memory *m = ctx;
-    for (size_t i = 0; i < n; i++) {
-        if (m->script.n) {
-            out[i] = *m->script.p++;
-            m->script.n--;
-            continue;
-        }
-        m->seed = m->seed * 6364136223846793005u + 1442695040888963407u;
-        out[i] = (uint8_t)(m->seed >> 56);
-    }
-}
-
-static int64_t mem_wall(void *ctx)
-{
-    return ((struct memory *)ctx)->wall;
-}
-
-static int64_t mem_mono(void *ctx)
-{
-    return ((struct memory *)ctx)->mono;
-}
-
-static struct record **mem_find(struct memory *m, enum wa_table table, const char *key)
-{
-    struct record **at = &m->records;
-    while (*at && ((*at)->table != table || strcmp((*at)->key, key) != 0))
-        at = &(*at)->next;
-    return at;
-}
-
-static int mem_get(void *ctx, enum wa_table table, const char *key, struct buf *out)
-{
-    struct record *r = *mem_find(ctx, table, key);
-    if (!r)
-        return 0;
-    return buf_append(out, BYTES(r->value, r->n)) < 0 ? ERR_LIMIT : 1;
-}
-
-static int mem_del(void *ctx, enum wa_table table, const char *key)
-{
-    struct record **at = mem_find(ctx, table, key), *r = *at;
-    if (r) {
-        *at = r->next;
-        free(r->value);
-        free(r);
-    }
-    return 0;
-}
-
-static int mem_put(void *ctx, enum wa_table table, const char *key, struct bytes value)
-{
-    struct memory *m = ctx;
-    if (m->put_fails)
-        return ERR_STORE;
-    mem_del(ctx, table, key);
-    struct record *r = err_calloc(1, sizeof(*r));
-    r->table = table;
-    bytes_copy_text(bytes_text(key), r->key, sizeof(r->key));
-    r->value = err_malloc(value.n);
-    if (value.n)
-        memcpy(r->value, value.p, value.n);
-    r->n = value.n;
-    r->next = m->records;
-    m->records = r;
-    return 0;
-}
-
-static int mem_del_prefix(void *ctx, enum wa_table table, const char *prefix)
-{
-    struct memory *m = ctx;
-    for (struct record *r = m->records, *next; r; r = next) {
-        next = r->next;
-        if (r->table == table && strncmp(r->key, prefix, strlen(prefix)) == 0)
-            mem_del(ctx, table, r->key);
-    }
-    return 0;
-}
-
-static size_t mem_count(struct memory *m, enum wa_table table)
-{
-    size_t n = 0;
-    for (struct record *r = m->records; r; r = r->next)
-        n += r->table == table;
-    return n;
-}
-
-static void mem_init(struct memory *m, uint64_t seed)
-{
-    *m = (struct memory){.seed = seed, .mono = 1000, .wall = 1780000000000};
-    m->host = (struct wa_host){m,       mem_random, mem_wall, mem_mono,
-                               mem_get, mem_put,    mem_del,  mem_del_prefix};
-}
-
-static void mem_deinit(struct memory *m)
-{
-    for (int t = 0; t < WA_TABLE_COUNT; t++)
-        mem_del_prefix(m, (enum wa_table)t, "");
-}
-
 /* ---- the other end of the line ------------------------------------------------------------------
  */
 
-static struct memory mem;
+static struct fake_host mem;
 static struct wa_session *session;
 static struct wa_session_config config;
 static struct wa_cipher to_client, from_client;
@@ -159,7 +39,8 @@ static void load_keypair(struct wa_keypair *out, json_t *keys, const char *name)
 
 static void setup(void)
 {
-    mem_init(&mem, 42);
+    fake_host_init(&mem);
+    mem.now_ms = 1780000000000; /* within the validity of the vectors' certificates */
     noise = testing_vectors("noise-xx.json");
     adv = testing_vectors("adv-pairing.json");
     json_t *keys = json_object_get(noise, "keys");
@@ -183,9 +64,7 @@ static void teardown(void)
     wa_session_close(session);
     session = NULL;
     arena_deinit(&heard_arena);
-    mem_deinit(&mem);
-    json_decref(noise);
-    json_decref(adv);
+    fake_host_deinit(&mem);
 }
 
 static void mark_paired(bool uploaded)
@@ -206,13 +85,9 @@ static void mark_paired(bool uploaded)
 static void open_session(void)
 {
     struct err err = {0};
-    mem.script =
-        testing_hex(json_object_get(json_object_get(noise, "keys"), "client_ephemeral"), "private");
-    /* The IQ prefix is drawn first; the ephemeral key must get the scripted bytes. */
-    static uint8_t script[36];
-    memset(script, 7, 4);
-    memcpy(script + 4, mem.script.p, mem.script.n);
-    mem.script = BYTES_ARRAY(script);
+    fake_host_script(
+        &mem, testing_hex(json_object_get(json_object_get(noise, "keys"), "client_ephemeral"),
+                          "private"));
     ck_assert_msg(wa_session_open(&session, &config, &mem.host, &err) == 0, "%s", err.text);
 }
 
@@ -418,8 +293,8 @@ START_TEST(test_handshake_silent_server_times_out)
 {
     open_session();
     expect_nothing();
-    ck_assert_int_eq(wa_session_deadline(session), mem.mono + 20000);
-    mem.mono += 20000;
+    ck_assert_int_eq(wa_session_deadline(session), mem.now_ms + 20000);
+    mem.now_ms += 20000;
     expect_close(WA_CLOSE_TIMEOUT);
 }
 END_TEST
@@ -460,15 +335,15 @@ START_TEST(test_pairing_refs_rotate_then_time_out)
 {
     start_pairing(3);
     expect(WA_EVENT_QR);
-    mem.mono += 59999;
+    mem.now_ms += 59999;
     expect_nothing();
     for (unsigned i = 1; i < 3; i++) {
-        mem.mono += i == 1 ? 1 : 20000;
+        mem.now_ms += i == 1 ? 1 : 20000;
         struct wa_event ev = expect(WA_EVENT_QR);
         ck_assert_uint_eq(ev.u.qr.index, i);
         ck_assert_int_eq(ev.u.qr.ttl_ms, 20000);
     }
-    mem.mono += 20000;
+    mem.now_ms += 20000;
     expect_close(WA_CLOSE_PAIRING_TIMEOUT);
 }
 END_TEST
@@ -479,7 +354,7 @@ START_TEST(test_pairing_vector_success_answers_as_the_vector)
     start_pairing(6);
     expect(WA_EVENT_QR);
     forget_output();
-    mem.script = testing_hex(c, "device_signature_random_64");
+    fake_host_script(&mem, testing_hex(c, "device_signature_random_64"));
     say_plain(testing_hex(c, "pair_success_stanza"));
     struct wa_event ev = expect(WA_EVENT_PAIRED);
     char text[WA_JID_TEXT_SIZE];
@@ -535,7 +410,7 @@ START_TEST(test_pairing_store_fails_sends_nothing)
     start_pairing(6);
     expect(WA_EVENT_QR);
     forget_output();
-    mem.put_fails = true;
+    mem.fail_put = 1;
     say_plain(testing_hex(c, "pair_success_stanza"));
     expect_close(WA_CLOSE_STORE);
     ck_assert(hear() == NULL);
@@ -572,7 +447,7 @@ START_TEST(test_login_first_time_uploads_812_prekeys_and_goes_active)
     for (; key; key = wa_node_next(key, "key"))
         count++;
     ck_assert_uint_eq(count, 812);
-    ck_assert_uint_eq(mem_count(&mem, WA_TABLE_PREKEY), 812);
+    ck_assert_uint_eq(fake_host_count(&mem, WA_TABLE_PREKEY), 812);
     ck_assert(wa_node_find(hear_tag("iq"), "active") != NULL);
     say(answer_to(upload));
     expect_nothing();
@@ -697,7 +572,6 @@ START_TEST(test_feed_malformed_vectors_close_or_are_ignored)
         wa_session_close(session);
         session = NULL;
     }
-    json_decref(nodes);
 }
 END_TEST
 
@@ -707,13 +581,13 @@ END_TEST
 START_TEST(test_keepalive_two_unanswered_pings_close)
 {
     go_online(true);
-    mem.mono += 2000;
+    mem.now_ms += 2000;
     expect(WA_EVENT_OFFLINE_DONE);
     forget_output();
     int pings = 0;
     struct wa_event ev = {0};
     for (int i = 0; i < 20 && ev.type != WA_EVENT_CLOSED; i++) {
-        mem.mono = wa_session_deadline(session);
+        mem.now_ms = wa_session_deadline(session);
         next_event(&ev);
         struct wa_node *node;
         while ((node = hear()))
@@ -722,7 +596,7 @@ START_TEST(test_keepalive_two_unanswered_pings_close)
     ck_assert_int_eq(ev.type, WA_EVENT_CLOSED);
     ck_assert_int_eq((int)ev.u.closed.why, WA_CLOSE_TIMEOUT);
     ck_assert_int_ge(pings, 2);
-    ck_assert_int_le(mem.mono, 1000 + 2 * 60000);
+    ck_assert_int_le(mem.now_ms, 1780000000000 + 2 * 60000);
 }
 END_TEST
 
@@ -746,7 +620,7 @@ START_TEST(test_backlog_preview_asks_and_marker_ends_it)
     say(ib);
     expect_nothing();
     ck_assert(wa_node_attr_is(wa_node_find(hear_tag("ib"), "offline_batch"), "count", "200"));
-    mem.mono += 5000;
+    mem.now_ms += 5000;
     expect_nothing();
     ib = stanza("ib");
     wa_node_set(wa_node_child(ib, "offline"), "count", "3");
@@ -780,7 +654,7 @@ END_TEST
  */
 
 /* A contact with a Signal identity of its own. */
-static struct memory peer_mem;
+static struct fake_host peer_mem;
 static struct wa_device peer;
 static struct wa_signal *peer_signal;
 static struct wa_jid peer_lid, peer_pn, our_address;
@@ -792,7 +666,8 @@ static void meet_peer(void)
     forget_output();
     say(answer_to(upload));
     expect_nothing();
-    mem_init(&peer_mem, 77);
+    fake_host_init(&peer_mem);
+    peer_mem.counter = 77;
     wa_device_generate(&peer, &peer_mem.host);
     peer_signal = wa_signal_open(&peer, &peer_mem.host);
     peer_lid = wa_jid_make(WA_SERVER_LID, "222222222222222", 0);
@@ -815,7 +690,7 @@ static void meet_peer(void)
 static void part_from_peer(void)
 {
     wa_signal_close(peer_signal);
-    mem_deinit(&peer_mem);
+    fake_host_deinit(&peer_mem);
 }
 
 static struct wa_node *peer_message(const char *id, const char *text, int flip)
@@ -859,8 +734,8 @@ START_TEST(test_message_pkmsg_event_receipt_and_prekey_gone)
     ck_assert(wa_node_attr_is(receipt, "id", "3A01") &&
               wa_node_attr_is(receipt, "to", "222222222222222@lid"));
     ck_assert(hear() == NULL);
-    ck_assert_uint_eq(mem_count(&mem, WA_TABLE_PREKEY), 811);
-    ck_assert_uint_eq(mem_count(&mem, WA_TABLE_SESSION), 1);
+    ck_assert_uint_eq(fake_host_count(&mem, WA_TABLE_PREKEY), 811);
+    ck_assert_uint_eq(fake_host_count(&mem, WA_TABLE_SESSION), 1);
     part_from_peer();
 }
 END_TEST
@@ -900,7 +775,7 @@ START_TEST(test_message_undecryptable_asks_five_times_then_gives_up)
         ck_assert(wa_node_attr_is(ack, "class", "message") && !wa_node_attr(ack, "error").p);
         ck_assert(hear() == NULL);
     }
-    ck_assert_uint_eq(mem_count(&mem, WA_TABLE_SESSION), 0);
+    ck_assert_uint_eq(fake_host_count(&mem, WA_TABLE_SESSION), 0);
     part_from_peer();
 }
 END_TEST
@@ -909,7 +784,7 @@ START_TEST(test_message_store_fails_answers_nothing)
 {
     meet_peer();
     struct wa_node *node = peer_message("3A04", "lost?", 0);
-    mem.put_fails = true;
+    mem.fail_put = 1;
     say(node);
     expect_close(WA_CLOSE_STORE);
     ck_assert(hear() == NULL);

@@ -12,13 +12,24 @@
 
 json_t *testing_vectors(const char *name)
 {
+    /* Kept for the life of the process, so that tests may borrow from it. */
+    static struct {
+        char name[64];
+        json_t *json;
+    } loaded[16];
     const char *dir = getenv("VECTORS_DIR");
     char path[1024];
     json_error_t at;
+    size_t i = 0;
+    while (loaded[i].json && strcmp(loaded[i].name, name) != 0)
+        ck_assert_uint_lt(++i, ARRAY_LEN(loaded));
+    if (loaded[i].json)
+        return loaded[i].json;
     snprintf(path, sizeof(path), "%s/%s", dir ? dir : "tests/vectors", name);
-    json_t *j = json_load_file(path, 0, &at);
-    ck_assert_msg(j != NULL, "%s:%d: %s", path, at.line, at.text);
-    return j;
+    snprintf(loaded[i].name, sizeof(loaded[i].name), "%s", name);
+    loaded[i].json = json_load_file(path, 0, &at);
+    ck_assert_msg(loaded[i].json != NULL, "%s:%d: %s", path, at.line, at.text);
+    return loaded[i].json;
 }
 
 const char *testing_text(const json_t *object, const char *key)

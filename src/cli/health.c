@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "cli/cli.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "volume/state.h"
+
+#define EXIT_UNHEALTHY 1
+
+/* NULL when well, else what is wrong. */
+static const char *complaint(const struct volume_view *view, bool ready)
+{
+    const struct json_value *root = json_root(view->doc);
+    if (strcmp(json_text(root, "status", ""), "STOPPED") == 0)
+        return "stopped";
+    if (view->stale)
+        return "the heartbeat is stale";
+    if (ready && strcmp(json_text(root, "session.state", ""), "CONNECTED") != 0)
+        return "not connected";
+    return NULL;
+}
+
+int cli_health(int argc, char **argv)
+{
+    struct cli_options options;
+    struct volume_view view = {0};
+    struct err err;
+    char volume[512];
+    int code = cli_parse(argc, argv, "cdr", false, &options);
+    if (code >= 0)
+        return code;
+    cli_volume_path(&options, volume);
+    const char *wrong = err.text;
+    if (volume_view_open(&view, volume, clock_wall_ms(), &err) == 0)
+        wrong = complaint(&view, options.ready);
+    if (wrong)
+        fprintf(stderr, "wabridge health: %s\n", wrong);
+    else
+        printf("%s (%s)\n", json_text(json_root(view.doc), "status", "?"),
+               json_text(json_root(view.doc), "session.state", "?"));
+    volume_view_close(&view);
+    return wrong ? EXIT_UNHEALTHY : 0;
+}

@@ -1,0 +1,584 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "testing.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/json.h"
+#include "bridge/bridge.h"
+#include "bridge/lifecycle.h"
+#include "bridge/policy.h"
+#include "bridge/records.h"
+
+/* ---- lifecycle --------------------------------------------------------------------------------- */
+
+/*
+ * The table once more, by hand: one line per event, one letter per state in the order starting,
+ * connecting, pairing, online, retrying, logged_out, replaced, banned, refused, outdated, stopped. A
+ * letter is the next state (S C P O R L D B F V X), '.' nothing; below it the action (d dial, r retry,
+ * w wait, f forget, h halt).
+ */
+static const struct {
+    const char *event, *next, *action;
+} cells[] = {
+    {"start", "C..........", "d.........."},
+    {"qr", ".PP.P......", "..........."},
+    {"paired", "..C........", "..........."},
+    {"connected", ".O..O......", "..........."},
+    {"restart", ".CCCC......", ".dddd......"},
+    {"expired", "..C........", "..d........"},
+    {"lost", ".RRRR......", ".rrrr......"},
+    {"logged_out", ".LLLL......", ".hhhh......"},
+    {"replaced", ".DDDD......", ".hhhh......"},
+    {"banned", ".BBBB......", ".wwww......"},
+    {"refused", ".FFFF......", ".hhhh......"},
+    {"outdated", ".VVVV......", ".hhhh......"},
+    {"timer", "....R..C...", "....d..d..."},
+    {"reload", "....R.C.CC.", "....d.d.dd."},
+    {"pair", ".....CC.C..", ".....ff.f.."},
+    {"stop", "XXXXXXXXXX.", "..........."},
+};
+static const char letters[] = "SCPORLDBFVX";
+
+static char action_letter(enum bridge_action action)
+{
+    return action == BRIDGE_DO_NOTHING ? '.' : bridge_action_name(action)[0];
+}
+
+START_TEST(test_lifecycle_step_every_cell_as_written_down)
+{
+    ck_assert_uint_eq(ARRAY_LEN(cells), BRIDGE_EVENT_COUNT);
+    ck_assert_uint_eq(sizeof(letters) - 1, BRIDGE_STATE_COUNT);
+    for (int e = 0; e < BRIDGE_EVENT_COUNT; e++) {
+        ck_assert_str_eq(bridge_event_name((enum bridge_event)e), cells[e].event);
+        for (int s = 0; s < BRIDGE_STATE_COUNT; s++) {
+            struct bridge_transition t =
+                bridge_lifecycle_step((enum bridge_state)s, (enum bridge_event)e);
+            char next = t.listed ? letters[t.next] : '.';
+            ck_assert_msg(next == cells[e].next[s], "%s on %s leads to %c, not %c",
+                          bridge_state_name((enum bridge_state)s), cells[e].event, next,
+                          cells[e].next[s]);
+            ck_assert_msg(action_letter(t.action) == cells[e].action[s], "%s on %s does %s",
+                          bridge_state_name((enum bridge_state)s), cells[e].event,
+                          bridge_action_name(t.action));
+            if (!t.listed)
+                ck_assert_int_eq((int)t.next, s);
+        }
+    }
+}
+END_TEST
+
+START_TEST(test_lifecycle_step_from_start_reaches_every_state)
+{
+    bool reached[BRIDGE_STATE_COUNT] = {[BRIDGE_STARTING] = true};
+    for (int round = 0; round < BRIDGE_STATE_COUNT; round++)
+        for (int s = 0; s < BRIDGE_STATE_COUNT; s++)
+            for (int e = 0; reached[s] && e < BRIDGE_EVENT_COUNT; e++)
+                reached[bridge_lifecycle_step((enum bridge_state)s, (enum bridge_event)e).next] =
+                    true;
+    for (int s = 0; s < BRIDGE_STATE_COUNT; s++)
+        ck_assert_msg(reached[s], "%s is never reached", bridge_state_name((enum bridge_state)s));
+}
+END_TEST
+
+START_TEST(test_lifecycle_step_of_each_error_state_has_a_way_out)
+{
+    static const enum bridge_event ways[] = {BRIDGE_ON_TIMER, BRIDGE_ON_RELOAD, BRIDGE_ON_PAIR};
+    for (int s = 0; s < BRIDGE_STATE_COUNT; s++) {
+        if (strcmp(bridge_state_status((enum bridge_state)s), "ERROR") != 0)
+            continue;
+        bool out = false;
+        for (size_t w = 0; w < ARRAY_LEN(ways); w++)
+            out = out || bridge_lifecycle_step((enum bridge_state)s, ways[w]).listed;
+        ck_assert_msg(out, "%s cannot be left", bridge_state_name((enum bridge_state)s));
+    }
+}
+END_TEST
+
+START_TEST(test_lifecycle_of_close_each_reason_is_its_event)
+{
+    static const struct {
+        enum wa_close why;
+        int64_t banned_s;
+        enum bridge_event event;
+    } cases[] = {
+        {WA_CLOSE_RESTART, 0, BRIDGE_ON_RESTART},
+        {WA_CLOSE_STREAM_END, 0, BRIDGE_ON_LOST},
+        {WA_CLOSE_HANDSHAKE, 0, BRIDGE_ON_LOST},
+        {WA_CLOSE_PROTOCOL, 0, BRIDGE_ON_LOST},
+        {WA_CLOSE_TIMEOUT, 0, BRIDGE_ON_LOST},
+        {WA_CLOSE_PAIRING_TIMEOUT, 0, BRIDGE_ON_EXPIRED},
+        {WA_CLOSE_PAIRING_REFUSED, 0, BRIDGE_ON_LOST},
+        {WA_CLOSE_LOGGED_OUT, 0, BRIDGE_ON_LOGGED_OUT},
+        {WA_CLOSE_REPLACED, 0, BRIDGE_ON_REPLACED},
+        {WA_CLOSE_BANNED, 3600, BRIDGE_ON_BANNED},
+        {WA_CLOSE_BANNED, 0, BRIDGE_ON_REFUSED},
+        {WA_CLOSE_LOCKED, 0, BRIDGE_ON_REFUSED},
+        {WA_CLOSE_VERSION, 0, BRIDGE_ON_OUTDATED},
+        {WA_CLOSE_REFUSED, 0, BRIDGE_ON_REFUSED},
+        {WA_CLOSE_SERVER, 0, BRIDGE_ON_LOST},
+        {WA_CLOSE_RATE, 0, BRIDGE_ON_LOST},
+        {WA_CLOSE_STORE, 0, BRIDGE_ON_LOST},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+        ck_assert_int_eq(bridge_lifecycle_of_close(cases[i].why, cases[i].banned_s),
+                         cases[i].event);
+}
+END_TEST
+
+START_TEST(test_lifecycle_print_stands_in_the_documentation)
+{
+    const char *dir = getenv("DOCS_DIR");
+    char path[1024];
+    struct buf want = {.max = 1 << 20}, have = {.max = 1 << 20};
+    snprintf(path, sizeof(path), "%s/lifecycle.md", dir ? dir : "docs");
+    FILE *f = fopen(path, "r");
+    ck_assert_msg(f != NULL, "%s cannot be read", path);
+    have.n = fread(buf_reserve(&have, 1 << 16), 1, 1 << 16, f);
+    fclose(f);
+    bridge_lifecycle_print(&want);
+    ck_assert_msg(strstr(buf_text(&have), buf_text(&want)) != NULL,
+                  "%s does not hold this table:\n%s", path, buf_text(&want));
+    buf_deinit(&want);
+    buf_deinit(&have);
+}
+END_TEST
+
+/* ---- policy ------------------------------------------------------------------------------------ */
+
+START_TEST(test_backoff_ms_full_jitter_within_growing_bounds)
+{
+    static const struct {
+        int attempt;
+        int64_t initial, max, ceiling;
+    } cases[] = {
+        {1, 1000, 300000, 1000},   {2, 1000, 300000, 2000},   {3, 1000, 300000, 4000},
+        {9, 1000, 300000, 256000}, {10, 1000, 300000, 300000}, {1000000, 1000, 300000, 300000},
+        {1, 10, 10, 10},           {5, 10, 10, 10},            {40, 1, 86400000, 86400000},
+        {1, 5000, 1000, 1000},     {0, 1000, 300000, 1000},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        int64_t low = bridge_backoff_ms(cases[i].attempt, cases[i].initial, cases[i].max, 0);
+        int64_t middle =
+            bridge_backoff_ms(cases[i].attempt, cases[i].initial, cases[i].max, UINT32_C(1) << 31);
+        int64_t high =
+            bridge_backoff_ms(cases[i].attempt, cases[i].initial, cases[i].max, UINT32_MAX);
+        ck_assert_int_eq(low, 1);
+        ck_assert_int_eq(middle, cases[i].ceiling / 2 + 1);
+        ck_assert_int_eq(high, cases[i].ceiling);
+    }
+}
+END_TEST
+
+static struct config defaults(void)
+{
+    return (struct config){.replies_enabled = true,
+                           .max_reply_age_s = 600,
+                           .rate_limit_max_per_minute = 3,
+                           .rate_limit_warning = "Please wait."};
+}
+
+START_TEST(test_answer_decide_only_fresh_text_of_customers)
+{
+    static const struct {
+        struct bridge_asked asked;
+        enum bridge_answer want;
+    } cases[] = {
+        {{WA_KIND_TEXT, true, false, false, 0}, BRIDGE_ANSWER},
+        {{WA_KIND_TEXT, true, false, false, -30}, BRIDGE_ANSWER},
+        {{WA_KIND_TEXT, true, false, false, 600}, BRIDGE_ANSWER},
+        {{WA_KIND_TEXT, true, false, false, 601}, BRIDGE_SILENT_OLD},
+        {{WA_KIND_TEXT, false, false, false, 0}, BRIDGE_SILENT_EMPTY},
+        {{WA_KIND_TEXT, true, true, false, 0}, BRIDGE_SILENT_OWN},
+        {{WA_KIND_TEXT, true, false, true, 0}, BRIDGE_SILENT_GROUP},
+        {{WA_KIND_IMAGE, true, false, false, 0}, BRIDGE_ANSWER},
+        {{WA_KIND_IMAGE, false, false, false, 0}, BRIDGE_SILENT_EMPTY},
+        {{WA_KIND_BUTTON, true, false, false, 0}, BRIDGE_ANSWER},
+        {{WA_KIND_REACTION, true, false, false, 0}, BRIDGE_SILENT_KIND},
+        {{WA_KIND_EDIT, true, false, false, 0}, BRIDGE_SILENT_KIND},
+        {{WA_KIND_REVOKE, false, false, false, 0}, BRIDGE_SILENT_KIND},
+        {{WA_KIND_POLL, true, false, false, 0}, BRIDGE_SILENT_KIND},
+        {{WA_KIND_VOICE, false, false, false, 0}, BRIDGE_SILENT_KIND},
+        {{WA_KIND_PLACEHOLDER, false, false, false, 0}, BRIDGE_SILENT_KIND},
+        {{WA_KIND_UNDECRYPTABLE, false, false, false, 0}, BRIDGE_SILENT_KIND},
+        {{WA_KIND_OTHER, true, false, false, 0}, BRIDGE_SILENT_KIND},
+    };
+    struct config c = defaults();
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+        ck_assert_msg(bridge_answer_decide(&cases[i].asked, &c) == cases[i].want, "case %zu: %s", i,
+                      bridge_answer_name(bridge_answer_decide(&cases[i].asked, &c)));
+}
+END_TEST
+
+START_TEST(test_answer_decide_switches_are_obeyed)
+{
+    const struct bridge_asked user = {WA_KIND_TEXT, true, false, false, 0};
+    const struct bridge_asked group = {WA_KIND_TEXT, true, false, true, 0};
+    struct config c = defaults();
+    c.replies_groups = true;
+    ck_assert_int_eq(bridge_answer_decide(&group, &c), BRIDGE_ANSWER);
+    c.replies_enabled = false;
+    ck_assert_int_eq(bridge_answer_decide(&user, &c), BRIDGE_SILENT_OFF);
+}
+END_TEST
+
+START_TEST(test_rate_decide_one_warning_then_silence)
+{
+    struct config c = defaults();
+    ck_assert_int_eq(bridge_rate_decide(&c, 0, 0), BRIDGE_RATE_SEND);
+    ck_assert_int_eq(bridge_rate_decide(&c, 2, 1), BRIDGE_RATE_SEND);
+    ck_assert_int_eq(bridge_rate_decide(&c, 3, 0), BRIDGE_RATE_WARN);
+    ck_assert_int_eq(bridge_rate_decide(&c, 3, 1), BRIDGE_RATE_DROP);
+    ck_assert_int_eq(bridge_rate_decide(&c, 900, 1), BRIDGE_RATE_DROP);
+    c.rate_limit_warning[0] = '\0';
+    ck_assert_int_eq(bridge_rate_decide(&c, 3, 0), BRIDGE_RATE_DROP);
+    c.rate_limit_max_per_minute = 0;
+    ck_assert_int_eq(bridge_rate_decide(&c, 1000000, 9), BRIDGE_RATE_SEND);
+}
+END_TEST
+
+START_TEST(test_resend_after_only_temporary_errors_are_tried_again)
+{
+    static const unsigned final[] = {400, 403, 404, 406, 421, 463, 475, 479, 487};
+    bool account;
+    for (size_t i = 0; i < ARRAY_LEN(final); i++)
+        ck_assert_int_eq(bridge_resend_after(final[i], 1, &account), -1);
+    static const unsigned temporary[] = {0, 408, 500, 503};
+    for (size_t i = 0; i < ARRAY_LEN(temporary); i++) {
+        ck_assert_int_eq(bridge_resend_after(temporary[i], 1, &account), 5000);
+        ck_assert(!account);
+        ck_assert_int_eq(bridge_resend_after(temporary[i], 3, &account), 20000);
+        ck_assert_int_eq(bridge_resend_after(temporary[i], BRIDGE_SEND_ATTEMPTS_MAX, &account), -1);
+    }
+    ck_assert_int_ge(bridge_resend_after(429, 1, &account), 60000);
+    ck_assert(account);
+}
+END_TEST
+
+/* ---- records ----------------------------------------------------------------------------------- */
+
+static struct store_keys *open_records(const char *dir)
+{
+    struct store_keys *k = NULL;
+    struct err err = {0};
+    char path[1024];
+    snprintf(path, sizeof(path), "%s/keys.db", dir);
+    ck_assert_msg(bridge_records_open(&k, path, &err) == 0, "%s", err.text);
+    return k;
+}
+
+static int get(const struct wa_host *h, enum wa_table table, const char *key, char out[64])
+{
+    struct buf value = {.max = 63};
+    int rc = h->get(h->ctx, table, key, &value);
+    bytes_copy_text(buf_bytes(&value), out, 64);
+    buf_deinit(&value);
+    return rc;
+}
+
+START_TEST(test_records_host_keeps_tables_apart_and_survives_a_commit)
+{
+    const char *dir = testing_dir();
+    struct store_keys *k = open_records(dir);
+    struct wa_host h = bridge_records_host(k);
+    char value[64];
+    for (int t = 0; t < WA_TABLE_COUNT; t++) {
+        char text[32];
+        snprintf(text, sizeof(text), "value %d", t);
+        ck_assert_int_eq(h.put(h.ctx, (enum wa_table)t, "same", bytes_text(text)), 0);
+    }
+    ck_assert_int_eq(store_keys_commit(k, NULL), 0);
+    ck_assert_int_eq(h.put(h.ctx, WA_TABLE_SESSION, "same", bytes_text("lost")), 0);
+    store_keys_close(k);
+
+    k = open_records(dir);
+    h = bridge_records_host(k);
+    for (int t = 0; t < WA_TABLE_COUNT; t++) {
+        char text[32];
+        snprintf(text, sizeof(text), "value %d", t);
+        ck_assert_int_eq(get(&h, (enum wa_table)t, "same", value), 1);
+        ck_assert_str_eq(value, text);
+    }
+    store_keys_close(k);
+}
+END_TEST
+
+START_TEST(test_records_host_deletes_by_key_and_prefix)
+{
+    struct store_keys *k = open_records(testing_dir());
+    struct wa_host h = bridge_records_host(k);
+    char value[64];
+    ck_assert_int_eq(h.put(h.ctx, WA_TABLE_SESSION, "4915_1:0", bytes_text("a")), 0);
+    ck_assert_int_eq(h.put(h.ctx, WA_TABLE_SESSION, "4915_1:7", bytes_text("b")), 0);
+    ck_assert_int_eq(h.put(h.ctx, WA_TABLE_SESSION, "4915:0", bytes_text("c")), 0);
+    ck_assert_int_eq(h.del_prefix(h.ctx, WA_TABLE_SESSION, "4915_1:"), 0);
+    ck_assert_int_eq(get(&h, WA_TABLE_SESSION, "4915_1:0", value), 0);
+    ck_assert_int_eq(get(&h, WA_TABLE_SESSION, "4915_1:7", value), 0);
+    ck_assert_int_eq(get(&h, WA_TABLE_SESSION, "4915:0", value), 1);
+    ck_assert_int_eq(h.del(h.ctx, WA_TABLE_SESSION, "4915:0"), 0);
+    ck_assert_int_eq(h.del(h.ctx, WA_TABLE_SESSION, "4915:0"), 0);
+    ck_assert_int_eq(get(&h, WA_TABLE_SESSION, "4915:0", value), 0);
+    store_keys_close(k);
+}
+END_TEST
+
+START_TEST(test_records_same_user_knows_both_addresses_of_one_person)
+{
+    struct store_keys *k = open_records(testing_dir());
+    struct wa_host h = bridge_records_host(k);
+    struct wa_jid pn = wa_jid_make(WA_SERVER_PN, "4915112345678", 0);
+    struct wa_jid lid = wa_jid_make(WA_SERVER_LID, "98765", 0);
+    struct wa_jid other = wa_jid_make(WA_SERVER_LID, "98766", 0);
+    ck_assert(!bridge_records_same_user(&h, &pn, &lid));
+    ck_assert_int_eq(h.put(h.ctx, WA_TABLE_LID_OF_PN, pn.user, bytes_text(lid.user)), 0);
+    ck_assert(bridge_records_same_user(&h, &pn, &lid));
+    ck_assert(bridge_records_same_user(&h, &lid, &pn));
+    ck_assert(bridge_records_same_user(&h, &lid, &lid));
+    ck_assert(!bridge_records_same_user(&h, &pn, &other));
+    ck_assert(!bridge_records_same_user(&h, &other, &lid));
+    store_keys_close(k);
+}
+END_TEST
+
+/* ---- a whole process, without a server --------------------------------------------------------- */
+
+static const char *no_env(const char *name)
+{
+    (void)name;
+    return NULL;
+}
+
+static void write_file(const char *path, const char *text)
+{
+    FILE *f = fopen(path, "w");
+    ck_assert(f != NULL);
+    fputs(text, f);
+    fclose(f);
+}
+
+/* A configuration whose server is a port where nobody listens. */
+static struct config offline_config(const char *dir, const char *more)
+{
+    struct config c;
+    struct config_report report = {0};
+    char path[600], text[2048];
+    snprintf(path, sizeof(path), "%s/wabridge.yaml", dir);
+    snprintf(text, sizeof(text),
+             "tenant: {id: acme}\nvolume: {path: %s/volume}\nprivate: {path: %s/private}\n"
+             "whatsapp: {endpoint: 'ws://127.0.0.1:9/ws/chat'}\nheartbeat: {interval_ms: 100}\n%s",
+             dir, dir, more);
+    write_file(path, text);
+    ck_assert_msg(config_load(&c, path, no_env, &report) == 0, "%s", buf_text(&report.text));
+    config_report_deinit(&report);
+    return c;
+}
+
+static pid_t start(const struct config *c)
+{
+    pid_t pid = fork();
+    ck_assert_int_ge(pid, 0);
+    if (pid > 0)
+        return pid;
+    int null = open("/dev/null", O_WRONLY);
+    dup2(null, STDERR_FILENO);
+    _exit(bridge_run(c, no_env));
+}
+
+/* Text at a path of state.json, "" when there is none yet; borrowed until the next call. */
+static const char *state_text(const char *dir, const char *path)
+{
+    static char out[512];
+    char name[600], text[16384];
+    struct json_doc *doc;
+    out[0] = '\0';
+    snprintf(name, sizeof(name), "%s/volume/state.json", dir);
+    FILE *f = fopen(name, "r");
+    if (!f)
+        return out;
+    size_t n = fread(text, 1, sizeof(text), f);
+    fclose(f);
+    if (json_doc_open(&doc, BYTES(text, n), NULL) < 0)
+        return out;
+    snprintf(out, sizeof(out), "%s", json_text(json_root(doc), path, ""));
+    json_doc_close(doc);
+    return out;
+}
+
+static void wait_for_state(const char *dir, const char *path, const char *want)
+{
+    int64_t until = clock_mono_ms() + 5000;
+    while (strcmp(state_text(dir, path), want) != 0) {
+        ck_assert_msg(clock_mono_ms() < until, "%s did not become %s but %s", path, want,
+                      state_text(dir, path));
+        usleep(5000);
+    }
+}
+
+static int exit_code(pid_t pid)
+{
+    int status;
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    ck_assert_msg(WIFEXITED(status), "ended by signal %d", WTERMSIG(status));
+    return WEXITSTATUS(status);
+}
+
+static void touch(const char *dir, const char *name)
+{
+    char path[600];
+    snprintf(path, sizeof(path), "%s/volume/control/%s", dir, name);
+    write_file(path, "");
+}
+
+START_TEST(test_run_without_server_retries_and_stops_at_once_on_request)
+{
+    const char *dir = testing_dir();
+    struct config c = offline_config(dir, "");
+    pid_t pid = start(&c);
+    wait_for_state(dir, "last_error.code", "not_reached");
+    ck_assert_str_eq(state_text(dir, "status"), "ERROR");
+    ck_assert_str_eq(state_text(dir, "session.state"), "DISCONNECTED");
+    int64_t asked = clock_mono_ms();
+    touch(dir, "stop");
+    ck_assert_int_eq(exit_code(pid), BRIDGE_EXIT_STOPPED);
+    ck_assert_int_lt(clock_mono_ms() - asked, 1000);
+    ck_assert_str_eq(state_text(dir, "status"), "STOPPED");
+    ck_assert_str_eq(state_text(dir, "exit.reason"), "control/stop");
+    ck_assert_str_eq(state_text(dir, "last_command.result"), "done");
+}
+END_TEST
+
+START_TEST(test_run_sigterm_is_a_clean_stop)
+{
+    const char *dir = testing_dir();
+    struct config c = offline_config(dir, "");
+    pid_t pid = start(&c);
+    wait_for_state(dir, "status", "ERROR");
+    kill(pid, SIGTERM);
+    ck_assert_int_eq(exit_code(pid), BRIDGE_EXIT_STOPPED);
+    ck_assert_str_eq(state_text(dir, "exit.reason"), "SIGTERM");
+}
+END_TEST
+
+START_TEST(test_run_second_bridge_is_turned_away)
+{
+    const char *dir = testing_dir();
+    struct config c = offline_config(dir, "");
+    pid_t first = start(&c);
+    wait_for_state(dir, "status", "ERROR");
+    ck_assert_int_eq(exit_code(start(&c)), BRIDGE_EXIT_LOCKED);
+    ck_assert_str_eq(state_text(dir, "status"), "ERROR");
+    kill(first, SIGTERM);
+    ck_assert_int_eq(exit_code(first), BRIDGE_EXIT_STOPPED);
+}
+END_TEST
+
+START_TEST(test_run_unusable_volume_exits_69)
+{
+    const char *dir = testing_dir();
+    struct config c = offline_config(dir, "");
+    snprintf(c.volume_path, sizeof(c.volume_path), "%s/wabridge.yaml/below-a-file", dir);
+    ck_assert_int_eq(exit_code(start(&c)), BRIDGE_EXIT_VOLUME);
+}
+END_TEST
+
+START_TEST(test_run_damaged_keys_exit_69_and_say_so)
+{
+    const char *dir = testing_dir();
+    struct config c = offline_config(dir, "");
+    char path[600];
+    mkdir(c.private_path, 0700);
+    snprintf(path, sizeof(path), "%s/keys.db", c.private_path);
+    write_file(path, "this is not a database, and it is long enough to be looked at as one .....");
+    ck_assert_int_eq(exit_code(start(&c)), BRIDGE_EXIT_VOLUME);
+    ck_assert_str_eq(state_text(dir, "status"), "STOPPED");
+    ck_assert_str_eq(state_text(dir, "last_error.code"), "start_failed");
+}
+END_TEST
+
+START_TEST(test_run_missing_reply_file_exits_78)
+{
+    const char *dir = testing_dir();
+    struct config c = offline_config(dir, "");
+    snprintf(c.replies_file, sizeof(c.replies_file), "%s/none.yaml", dir);
+    ck_assert_int_eq(exit_code(start(&c)), BRIDGE_EXIT_CONFIG);
+}
+END_TEST
+
+START_TEST(test_run_reload_of_a_wrong_file_keeps_the_running_one)
+{
+    const char *dir = testing_dir();
+    struct config c = offline_config(dir, "");
+    pid_t pid = start(&c);
+    wait_for_state(dir, "status", "ERROR");
+    write_file(c.path, "tenant: {id: acme}\nheartbeat: {intervall_ms: 5}\n");
+    touch(dir, "reload");
+    wait_for_state(dir, "last_command.result", "failed");
+    ck_assert_str_eq(state_text(dir, "last_error.code"), "config_refused");
+    ck_assert_msg(strstr(state_text(dir, "last_error.message"), "wabridge.yaml:2:13: ") != NULL,
+                  "%s", state_text(dir, "last_error.message"));
+    offline_config(dir, "reconnect: {max_attempts: 7}\n");
+    touch(dir, "reload");
+    wait_for_state(dir, "last_command.result", "done");
+    kill(pid, SIGTERM);
+    ck_assert_int_eq(exit_code(pid), BRIDGE_EXIT_STOPPED);
+}
+END_TEST
+
+START_TEST(test_run_commands_that_make_no_sense_now_are_refused)
+{
+    const char *dir = testing_dir();
+    struct config c = offline_config(dir, "");
+    pid_t pid = start(&c);
+    wait_for_state(dir, "status", "ERROR");
+    touch(dir, "pair");
+    wait_for_state(dir, "last_command.name", "pair");
+    ck_assert_str_eq(state_text(dir, "last_command.result"), "refused");
+    touch(dir, "logout");
+    wait_for_state(dir, "last_command.name", "logout");
+    ck_assert_str_eq(state_text(dir, "last_command.result"), "refused");
+    kill(pid, SIGTERM);
+    ck_assert_int_eq(exit_code(pid), BRIDGE_EXIT_STOPPED);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("bridge");
+    TCase *tc = tcase_create("lifecycle");
+    tcase_add_test(tc, test_lifecycle_step_every_cell_as_written_down);
+    tcase_add_test(tc, test_lifecycle_step_from_start_reaches_every_state);
+    tcase_add_test(tc, test_lifecycle_step_of_each_error_state_has_a_way_out);
+    tcase_add_test(tc, test_lifecycle_of_close_each_reason_is_its_event);
+    tcase_add_test(tc, test_lifecycle_print_stands_in_the_documentation);
+    suite_add_tcase(suite, tc);
+    tc = tcase_create("policy");
+    tcase_add_test(tc, test_backoff_ms_full_jitter_within_growing_bounds);
+    tcase_add_test(tc, test_answer_decide_only_fresh_text_of_customers);
+    tcase_add_test(tc, test_answer_decide_switches_are_obeyed);
+    tcase_add_test(tc, test_rate_decide_one_warning_then_silence);
+    tcase_add_test(tc, test_resend_after_only_temporary_errors_are_tried_again);
+    suite_add_tcase(suite, tc);
+    tc = tcase_create("records");
+    tcase_add_test(tc, test_records_host_keeps_tables_apart_and_survives_a_commit);
+    tcase_add_test(tc, test_records_host_deletes_by_key_and_prefix);
+    tcase_add_test(tc, test_records_same_user_knows_both_addresses_of_one_person);
+    suite_add_tcase(suite, tc);
+    tc = tcase_create("run");
+    tcase_set_timeout(tc, 30);
+    tcase_add_test(tc, test_run_without_server_retries_and_stops_at_once_on_request);
+    tcase_add_test(tc, test_run_sigterm_is_a_clean_stop);
+    tcase_add_test(tc, test_run_second_bridge_is_turned_away);
+    tcase_add_test(tc, test_run_unusable_volume_exits_69);
+    tcase_add_test(tc, test_run_damaged_keys_exit_69_and_say_so);
+    tcase_add_test(tc, test_run_missing_reply_file_exits_78);
+    tcase_add_test(tc, test_run_reload_of_a_wrong_file_keeps_the_running_one);
+    tcase_add_test(tc, test_run_commands_that_make_no_sense_now_are_refused);
+    suite_add_tcase(suite, tc);
+    return testing_run(suite);
+}
