@@ -79,8 +79,6 @@ static void notify_one(const struct change *change, struct sim_device *to)
     struct wa_node *n, *kind, *child;
     char hash[WA_PHASH_SIZE];
 
-    if (sim_device_is_primary(to) || to == change->companion)
-        return;
     arena_init(&arena);
     device_hash(a, hash);
     n = sim_notification(a->sim, &arena, "devices", &a->pn);
@@ -99,10 +97,12 @@ static void notify_one(const struct change *change, struct sim_device *to)
 static void notify_account(void *ctx, struct bytes key, void *value)
 {
     const struct sim_account *a = value;
+    const struct change *change = ctx;
 
     (void)key;
-    for (struct sim_device *d = a->devices; d; d = d->next)
-        notify_one(ctx, d);
+    for (struct sim_device *d = a->devices->next; d; d = d->next)
+        if (d != change->companion)
+            notify_one(change, d);
 }
 
 void sim_notify_devices(struct sim_device *companion, bool added)

@@ -24,7 +24,7 @@ int wa_padding_remove(struct bytes *padded);
 
 /* X(symbol, name as written to messages.db) */
 #define WA_KINDS(X)                                                                                \
-    X(WA_KIND_NONE, "none")     /* nothing for a person: key distribution, unknown content */      \
+    X(WA_KIND_NONE, "none")     /* nothing for a person: key distribution, pin, album header */    \
     X(WA_KIND_TEXT, "text")                                                                        \
     X(WA_KIND_IMAGE, "image")                                                                      \
     X(WA_KIND_VIDEO, "video")                                                                      \
@@ -36,7 +36,7 @@ int wa_padding_remove(struct bytes *padded);
     X(WA_KIND_LOCATION, "location")                                                                \
     X(WA_KIND_BUTTON, "button")        /* a choice among buttons, lists, templates */              \
     X(WA_KIND_INTERACTIVE, "interactive") /* buttons, lists, templates shown to us */              \
-    X(WA_KIND_POLL, "poll")                                                                        \
+    X(WA_KIND_POLL, "poll")            /* a vote has no text but a target_id */                    \
     X(WA_KIND_EVENT, "event")                                                                      \
     X(WA_KIND_ORDER, "order")          /* product, order, invoice, payment */                      \
     X(WA_KIND_INVITE, "invite")                                                                    \
@@ -60,11 +60,11 @@ const char *wa_kind_text(enum wa_kind kind);
 /* What a Message says once unwrapped. Bytes live in the arena given to wa_message_parse. */
 struct wa_content {
     enum wa_kind kind;
-    struct bytes text;          /* valid UTF-8, may be empty */
+    struct bytes text;          /* valid UTF-8 without NUL, may be empty; lines joined by \n */
     struct bytes quoted_id;     /* contextInfo.stanzaId */
-    struct bytes target_id;     /* reaction, edit, revoke */
+    struct bytes target_id;     /* reaction, edit, revoke, vote */
     bool ephemeral, view_once, edited;
-    uint32_t expiration_s;      /* contextInfo.expiration: disappearing timer of the chat, 0 none */
+    uint32_t expiration_s;      /* disappearing timer of the chat as this message tells it, 0 none */
     bool device_sent;           /* a copy of what our account sent elsewhere … */
     struct bytes destination;   /* … to this JID text */
     struct bytes protocol;      /* WA_KIND_PROTOCOL: the serialised ProtocolMessage */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Reading a Message: unwrap, then take the first content field by a table (protocol/05 sections 9 to
- * 11). The sender is not trusted: unpacking is bounded in depth by the schema and in memory by
+ * Reading a Message: unwrap, then take the first content field by a table (protocol/05 sections 9
+ * to 11). The sender is not trusted: unpacking is bounded in depth by the schema and in memory by
  * an allowance, and text becomes valid UTF-8 here.
  */
 #include <math.h>
@@ -14,23 +14,24 @@
 #include "wa/pb.h"
 #include "wa/proto/message.pb-c.h"
 
-/* Unpacked fields live in the arena. A level needs little more than its own bytes, unless it is made
- * of countless tiny fields; then it is refused. */
+/* Unpacked fields live in the arena. A level needs little more than its own bytes, unless it is
+ * made of countless tiny fields; then it is refused. */
 #define ALLOWANCE_BASE 65536
 #define ALLOWANCE_PER_BYTE 12
-#define ID_MAX 255   /* bytes of a message id or JID; longer ones are dropped */
+#define ID_MAX 255    /* bytes of a message id or JID; longer ones are dropped */
 #define TEXT_GROWTH 3 /* a bad byte becomes U+FFFD, three bytes */
 
 struct parse {
     struct arena *arena;
     size_t allowance;
-    bool over;         /* the allowance was used up */
+    bool over; /* the allowance was used up */
     struct wa_content *out;
     struct bytes next; /* the Message to open next; none = done */
     bool decided;      /* kind stands; what is inside adds its text only */
 };
 
-/* ---- unpacking into the arena -------------------------------------------------------------------- */
+/* ---- unpacking into the arena
+ * -------------------------------------------------------------------- */
 
 static void *take_memory(void *ctx, size_t n)
 {
@@ -54,14 +55,16 @@ static int unpack(struct parse *p, const ProtobufCMessageDescriptor *type, struc
                   void **out)
 {
     static const uint8_t empty[1];
-    ProtobufCAllocator allocator = {.alloc = take_memory, .free = leave_memory, .allocator_data = p};
+    ProtobufCAllocator allocator = {
+        .alloc = take_memory, .free = leave_memory, .allocator_data = p};
     *out = protobuf_c_message_unpack(type, &allocator, data.n, data.n ? data.p : empty);
     if (*out)
         return 0;
     return p->over ? ERR_LIMIT : ERR_INVALID;
 }
 
-/* ---- text ---------------------------------------------------------------------------------------- */
+/* ---- text
+ * ---------------------------------------------------------------------------------------- */
 
 /* Bytes of the character at the front, 0 when it is none, or NUL. */
 static size_t character(struct bytes b)
@@ -107,7 +110,8 @@ static struct bytes clean_id(ProtobufCBinaryData id)
     return b.n > 0 && b.n <= ID_MAX && is_clean(b) ? b : BYTES_NONE;
 }
 
-/* ---- fields by name ------------------------------------------------------------------------------ */
+/* ---- fields by name
+ * ------------------------------------------------------------------------------ */
 
 static const void *member(const ProtobufCMessage *m, size_t offset)
 {
@@ -192,7 +196,8 @@ static void add_text(struct buf *lines, const ProtobufCMessage *m, const char *r
     }
 }
 
-/* ---- what some parts say beside their text ------------------------------------------------------- */
+/* ---- what some parts say beside their text
+ * ------------------------------------------------------- */
 
 static void set_target(struct parse *p, const Wa__MessageKey *key)
 {
@@ -286,7 +291,8 @@ static void read_payment_request(struct parse *p, const void *part, struct buf *
     read_note(p, m->has_note_message, m->note_message);
 }
 
-/* ---- content, by protocol/05 section 11 ---------------------------------------------------------- */
+/* ---- content, by protocol/05 section 11
+ * ---------------------------------------------------------- */
 
 #define INTERACTIVE_TEXT "header.title+body.text+footer.text"
 #define TEMPLATE_TEXT(at)                                                                          \
@@ -299,8 +305,14 @@ static void read_payment_request(struct parse *p, const void *part, struct buf *
        "interactive_message_template.body.text+" at "interactive_message_template.footer.text"
 
 /* PART: a sub-message; DATA: bytes whose presence is all that counts. */
-#define PART(field, kind, text, more) {offsetof(Wa__Message, field), false, kind, text, more}
-#define DATA(field, kind) {offsetof(Wa__Message, has_##field), true, kind, NULL, NULL}
+#define PART(field, kind, text, more)                                                              \
+    {                                                                                              \
+        offsetof(Wa__Message, field), false, kind, text, more                                      \
+    }
+#define DATA(field, kind)                                                                          \
+    {                                                                                              \
+        offsetof(Wa__Message, has_##field), true, kind, NULL, NULL                                 \
+    }
 
 static const struct content_row {
     size_t offset;
@@ -429,11 +441,15 @@ static void take_content(struct parse *p, const Wa__Message *m)
     set_kind(p, m->base.n_unknown_fields > 0 ? WA_KIND_OTHER : WA_KIND_NONE);
 }
 
-/* ---- wrappers, by protocol/05 section 10 --------------------------------------------------------- */
+/* ---- wrappers, by protocol/05 section 10
+ * --------------------------------------------------------- */
 
 enum wrap { WRAP_PLAIN, WRAP_EPHEMERAL, WRAP_VIEW_ONCE, WRAP_EDITED };
 
-#define WRAPPER(field, flag) {offsetof(Wa__Message, field), flag}
+#define WRAPPER(field, flag)                                                                       \
+    {                                                                                              \
+        offsetof(Wa__Message, field), flag                                                         \
+    }
 
 /* Each is a FutureProofMessage. */
 static const struct {
@@ -507,7 +523,8 @@ static bool unwrap(struct parse *p, const Wa__Message *m)
     return false;
 }
 
-/* ---- protocolMessage, by protocol/05 section 9.2 ------------------------------------------------- */
+/* ---- protocolMessage, by protocol/05 section 9.2
+ * ------------------------------------------------- */
 
 static int take_protocol(struct parse *p, struct bytes data)
 {
@@ -542,7 +559,8 @@ static int take_protocol(struct parse *p, struct bytes data)
     return 0;
 }
 
-/* ---- level by level ------------------------------------------------------------------------------ */
+/* ---- level by level
+ * ------------------------------------------------------------------------------ */
 
 static void take_distribution(struct wa_content *out, const Wa__SenderKeyDistributionMessage *d)
 {

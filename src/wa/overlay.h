@@ -30,7 +30,8 @@ int wa_overlay_put(struct wa_overlay *o, enum wa_table table, const char *key, s
 /* 0 or ERR_STORE. */
 int wa_overlay_del(struct wa_overlay *o, enum wa_table table, const char *key);
 /* Hands the changes to the host in the order in which their keys were first used: 0, or ERR_STORE
- * with the changes that were made already undone. Call wa_overlay_reset afterwards in either case. */
+ * with the changes that were made already undone. Call wa_overlay_reset afterwards in either case.
+ */
 int wa_overlay_commit(struct wa_overlay *o);
 /* Forgets everything that was read or changed, and both flags. */
 void wa_overlay_reset(struct wa_overlay *o);

@@ -11,7 +11,9 @@
 
 #define HANDSHAKE_TIMEOUT_MS 20000
 #define LOGIN_TIMEOUT_MS 30000
-#define INPUT_MAX (WA_FRAME_MAX + 3u + (1u << 16))
+/* The protocol allows 16 MiB; nothing that is for a text companion comes near this. */
+#define FRAME_ACCEPTED_MAX (4u << 20)
+#define INPUT_MAX (FRAME_ACCEPTED_MAX + (1u << 16))
 #define OUTPUT_MAX (32u << 20)
 #define BUFFER_KEPT (64u << 10) /* larger buffers are released when the work is done */
 
@@ -236,14 +238,15 @@ static bool next_frame(struct wa_session *s)
 {
     struct bytes payload, left = BYTES(s->in.p + s->in_used, s->in.n - s->in_used);
     size_t used;
-    int rc = left.n ? wa_frame_next(left, WA_FRAME_MAX, &payload, &used) : 0;
+    int rc = left.n ? wa_frame_next(left, FRAME_ACCEPTED_MAX, &payload, &used) : 0;
     if (rc == 1) {
         s->in_used += used;
         on_frame(s, payload);
         return true;
     }
     if (rc < 0) {
-        wa_session_end(s, WA_CLOSE_PROTOCOL, "a frame is longer than allowed");
+        wa_session_end(s, WA_CLOSE_PROTOCOL, "a frame is announced longer than %u bytes",
+                       FRAME_ACCEPTED_MAX);
         return true;
     }
     if (s->in_used) {

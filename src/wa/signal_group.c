@@ -8,7 +8,8 @@
 #include "base/err.h"
 #include "wa/signal_internal.h"
 
-/* Whose chain: group and sender with the memory that the library's form points into; do not copy. */
+/* Whose chain: group and sender with the memory that the library's form points into; do not copy.
+ */
 struct chain_name {
     char group[WA_JID_TEXT_SIZE];
     struct wa_signal_peer sender;
@@ -35,11 +36,12 @@ static bool mend(struct wa_signal *s, const struct chain_name *n, int rc)
     return wa_overlay_del(&s->overlay, WA_TABLE_SENDER_KEY, key) == 0;
 }
 
-/* ---- distribution -------------------------------------------------------------------------------- */
+/* ---- distribution
+ * -------------------------------------------------------------------------------- */
 
 /*
- * Some clients send the distribution with each message. Taking it again would lose the keys kept for
- * late messages and let old ones be opened twice.
+ * Some clients send the distribution with each message. Taking it again would lose the keys kept
+ * for late messages and let old ones be opened twice.
  */
 static int knows_distribution(struct wa_signal *s, const struct chain_name *n,
                               sender_key_distribution_message *message)
@@ -89,7 +91,8 @@ int wa_signal_process_skdm(struct wa_signal *s, const struct wa_jid *group,
     return wa_signal_finish(s, wa_signal_error(s, rc));
 }
 
-/* ---- decrypting ---------------------------------------------------------------------------------- */
+/* ---- decrypting
+ * ---------------------------------------------------------------------------------- */
 
 static int open_once(struct wa_signal *s, const struct chain_name *n, sender_key_message *message,
                      signal_buffer **opened)
@@ -112,8 +115,8 @@ static int explain(struct wa_signal *s, const struct chain_name *n, sender_key_m
     if (rc != SG_ERR_INVALID_MESSAGE && rc != SG_ERR_INVALID_PROTO_BUF)
         return rc;
     if (signal_protocol_sender_key_load_key(s->stores, &record, &n->at) < 0 ||
-        sender_key_record_get_sender_key_state_by_id(
-            record, &state, sender_key_message_get_key_id(message)) < 0)
+        sender_key_record_get_sender_key_state_by_id(record, &state,
+                                                     sender_key_message_get_key_id(message)) < 0)
         rc = SG_ERR_NO_SESSION;
     else if (sender_key_message_verify_signature(
                  message, sender_key_state_get_signing_key_public(state)) < 0)
@@ -122,7 +125,8 @@ static int explain(struct wa_signal *s, const struct chain_name *n, sender_key_m
     return rc;
 }
 
-/* The stanza with the key may have named another device of the sender (protocol/04 section 11.2). */
+/* The stanza with the key may have named another device of the sender (protocol/04 section 11.2).
+ */
 static int open_from_siblings(struct wa_signal *s, const struct wa_jid *group,
                               const struct wa_jid *sender, sender_key_message *message,
                               signal_buffer **opened)
@@ -166,7 +170,8 @@ int wa_signal_group_decrypt(struct wa_signal *s, const struct wa_jid *group,
     return wa_signal_deliver(s, rc, opened, plain, fault);
 }
 
-/* ---- encrypting ---------------------------------------------------------------------------------- */
+/* ---- encrypting
+ * ---------------------------------------------------------------------------------- */
 
 static int seal(struct wa_signal *s, const struct chain_name *n, struct bytes padded,
                 ciphertext_message **sealed)

@@ -9,7 +9,8 @@
 #define KEY_TYPE 0x05
 #define KEY_PAIR_LEN (2 * WA_KEY_LEN)
 
-/* ---- primitives (protocol/04 section 14.2) ------------------------------------------------------- */
+/* ---- primitives (protocol/04 section 14.2)
+ * ------------------------------------------------------- */
 
 static int give(signal_buffer **out, struct bytes data)
 {
@@ -92,7 +93,8 @@ static int decrypt_cbc(signal_buffer **out, int cipher, const uint8_t *key, size
                    BYTES(in, in_n));
 }
 
-/* ---- keys of records ----------------------------------------------------------------------------- */
+/* ---- keys of records
+ * ----------------------------------------------------------------------------- */
 
 void wa_signal_peer_init(struct wa_signal_peer *p, const struct wa_jid *jid)
 {
@@ -118,7 +120,8 @@ void wa_signal_typed_key(uint8_t out[1 + WA_KEY_LEN], const uint8_t key[WA_KEY_L
     memcpy(out + 1, key, WA_KEY_LEN);
 }
 
-/* ---- sessions ------------------------------------------------------------------------------------ */
+/* ---- sessions
+ * ------------------------------------------------------------------------------------ */
 
 /* The overlay remembers why it refused; to the library all refusals are one. */
 static int refused(int rc)
@@ -164,7 +167,8 @@ static int contains_session(const signal_protocol_address *at, void *ctx)
     return refused(wa_overlay_get(&s->overlay, WA_TABLE_SESSION, key, &value));
 }
 
-/* ---- prekeys ------------------------------------------------------------------------------------- */
+/* ---- prekeys
+ * ------------------------------------------------------------------------------------- */
 
 static int open_key_pair(const struct wa_signal *s, const uint8_t priv[WA_KEY_LEN],
                          const uint8_t pub[WA_KEY_LEN], ec_key_pair **out)
@@ -238,7 +242,8 @@ static int load_signed_prekey(signal_buffer **record, uint32_t id, void *ctx)
     return rc;
 }
 
-/* ---- identities ---------------------------------------------------------------------------------- */
+/* ---- identities
+ * ---------------------------------------------------------------------------------- */
 
 static int own_identity(signal_buffer **public_data, signal_buffer **private_data, void *ctx)
 {
@@ -280,7 +285,8 @@ static int is_trusted(const signal_protocol_address *at, uint8_t *data, size_t n
     return rc == 0 || bytes_equal(known, BYTES(data, n));
 }
 
-/* ---- sender keys --------------------------------------------------------------------------------- */
+/* ---- sender keys
+ * --------------------------------------------------------------------------------- */
 
 static int store_sender_key(const signal_protocol_sender_key_name *name, uint8_t *record, size_t n,
                             uint8_t *extra, size_t extra_n, void *ctx)
@@ -302,7 +308,8 @@ static int load_sender_key(signal_buffer **record, signal_buffer **extra,
     return load(ctx, WA_TABLE_SENDER_KEY, key, record);
 }
 
-/* ---- attaching ----------------------------------------------------------------------------------- */
+/* ---- attaching
+ * ----------------------------------------------------------------------------------- */
 
 static int attach_stores(struct wa_signal *s)
 {
@@ -315,12 +322,12 @@ static int attach_stores(struct wa_signal *s)
         .load_pre_key = load_prekey, .remove_pre_key = remove_prekey, .user_data = s};
     const signal_protocol_signed_pre_key_store signed_prekeys = {
         .load_signed_pre_key = load_signed_prekey, .user_data = s};
-    const signal_protocol_identity_key_store identities = {
-        .get_identity_key_pair = own_identity,
-        .get_local_registration_id = own_registration_id,
-        .save_identity = save_identity,
-        .is_trusted_identity = is_trusted,
-        .user_data = s};
+    const signal_protocol_identity_key_store identities = {.get_identity_key_pair = own_identity,
+                                                           .get_local_registration_id =
+                                                               own_registration_id,
+                                                           .save_identity = save_identity,
+                                                           .is_trusted_identity = is_trusted,
+                                                           .user_data = s};
     const signal_protocol_sender_key_store sender_keys = {
         .store_sender_key = store_sender_key, .load_sender_key = load_sender_key, .user_data = s};
     int rc = signal_protocol_store_context_create(&s->stores, s->context);

@@ -17,13 +17,13 @@ die() {
 }
 
 # ---- the table -------------------------------------------------------------------------------------
-row() { printf '| %-47s | %12s | %-9s | %-24s |\n' "$@"; } # WHAT VALUE UNIT NOTE
+row() { printf '| %-48s | %11s | %-7s | %-29s |\n' "$@"; } # WHAT VALUE UNIT NOTE
 
 heading() {
     echo
     row "$1" value unit "budget, range"
-    printf '|%s|%s:|%s|%s|\n' "$(printf '%049d' 0)" "$(printf '%013d' 0)" "$(printf '%011d' 0)" \
-        "$(printf '%026d' 0)" | tr 0 -
+    printf '|%s|%s:|%s|%s|\n' "$(printf '%050d' 0)" "$(printf '%012d' 0)" "$(printf '%09d' 0)" \
+        "$(printf '%031d' 0)" | tr 0 -
 }
 
 fraction() { awk "BEGIN { printf \"%.${2:-2}f\", $1 }"; } # EXPRESSION [DIGITS]
@@ -135,19 +135,20 @@ idle() {
 }
 
 # ---- 5: messages -------------------------------------------------------------------------------------
-measure_load() { # WHAT CONTACTS MESSAGES
+measure_load() { # WHAT CONTACTS MESSAGES [PAIRED]
     local cpu bytes ms
     cpu=$(cpu_ms) bytes=$(written)
-    ms=$(load_of "$2" "$3") || die "$1: $(get /load)"
+    ms=$(load_of "$2" "$3" "${4:-false}") || die "$1: $(get /load)"
     row "$1" "$(fraction "$3 * 1000 / $ms" 0)" "1/s" "$3 messages in $ms ms"
     row "  CPU of the bridge" "$(fraction "($(cpu_ms) - $cpu) / $3" 3)" "ms/msg" ""
     row "  written to the volumes" "$(fraction "($(written) - $bytes) / $3 / 1024" 1)" "KiB/msg" ""
 }
 
 messages() {
-    local half=$((MESSAGES * 2 / 5)) before_last dirty
-    heading "received, recorded, answered (the answer at the contact)"
-    measure_load "1 contact" 1 $((MESSAGES - 2 * half))
+    local few=$((MESSAGES / 10)) half=$((MESSAGES * 2 / 5)) before_last dirty
+    heading "messages received, recorded and answered"
+    measure_load "1 contact, each waits for its answer" 1 "$few" true
+    measure_load "1 contact" 1 $((MESSAGES - few - 2 * half))
     measure_load "$CONTACTS contacts" "$CONTACTS" "$half"
     before_last=$(memory Private_Dirty)
     measure_load "$CONTACTS contacts again" "$CONTACTS" "$half"
@@ -161,36 +162,26 @@ messages() {
     row "rows: messages in, answers out" "$(rows "select sum(direction='IN') || ' ' || sum(direction='OUT') from messages")" "" "$MESSAGES $MESSAGES"
 }
 
-# ---- fsyncs, in a run of their own -----------------------------------------------------------------------
-# straced WHAT CONTACTS PAIRED: a linked bridge under strace, which counts from its start to its end.
+# ---- fsyncs: counted by strace, which slows the bridge, so after all else ------------------------------
+# straced WHAT CONTACTS PAIRED
 straced() {
-    local syncs start
-    start_bridge
-    wait_for 15 connected || die "not connected under strace"
-    sleep 3
-    stop_bridge || true
-    start=$(synced)
-    start_bridge
-    wait_for 15 connected || die "not connected under strace"
-    sleep 3
-    load_of "$2" $STRACED "$3" >/dev/null || die "$1 under strace: $(get /load)"
-    sleep 1
-    stop_bridge || true
-    syncs=$(($(synced) - start))
-    row "$1" "$(fraction "$syncs / $STRACED")" "1/msg" "of $STRACED messages"
+    local tracer ms
+    strace -q -f -c -o "$WORK/strace" -e trace=fsync,fdatasync -p "$BRIDGE_PID" &
+    tracer=$!
+    wait_for 5 grep -q "^TracerPid:.*[1-9]" "/proc/$BRIDGE_PID/status" || return 1
+    ms=$(load_of "$2" $STRACED "$3") || die "$1 under strace: $(get /load)"
+    sleep 1 # the receipts for the last answers
+    kill -INT "$tracer"
+    wait "$tracer"
+    row "$1" "$(awk '$NF ~ /^f(data)?sync$/ { n += $4 } END { print n / '$STRACED' }' "$WORK/strace")" "1/msg" \
+        "$STRACED messages in $ms ms"
 }
-synced() { awk '$NF ~ /^f(data)?sync$/ { n += $4 } END { print n + 0 }' "$WORK/strace"; }
 
 fsyncs() {
-    heading "fsyncs, each a group of commits or one published file"
-    if ! strace -o /dev/null true 2>/dev/null; then
-        row "needs strace" - "" ""
-        return
-    fi
-    WRAP=(strace -D -f -c -o "$WORK/strace" -e trace=fsync,fdatasync)
-    straced "1 contact, each waits for its answer" 1 true
-    straced "$CONTACTS contacts at once" "$CONTACTS" false
-    WRAP=(env)
+    heading "fsyncs (strace)"
+    straced "1 contact, each waits for its answer" 1 true &&
+        straced "$CONTACTS contacts at once" "$CONTACTS" false ||
+        row "strace could not attach" - "" ""
 }
 
 # ---- all -----------------------------------------------------------------------------------------------
@@ -205,6 +196,6 @@ wait_for 15 connected || die "not connected"
 backlog_is_through
 idle
 messages
-stop_bridge || die "the bridge did not stop"
 fsyncs
+stop_bridge || die "the bridge did not stop"
 echo

@@ -112,10 +112,11 @@ whatsapp:
   noise_root: $NOISE_ROOT
 replies:
   file: $WORK/replies.yaml
+  queue_per_chat: ${QUEUE_PER_CHAT:-20}
 rate_limit:
   max_per_minute: 0
 heartbeat:
-  interval_ms: 500
+  interval_ms: ${HEARTBEAT_MS:-500}
 reconnect:
   initial_ms: 50
   max_ms: 1000
@@ -137,7 +138,7 @@ ack_of() { jq -r "$2" "$VOLUME/control/ack/$1.json" 2>/dev/null; }
 # Lets the phone of $PHONE scan the published picture.
 scan() {
     wait_for 10 test -s "$VOLUME/qr.png" || return 1
-    post "/accounts/$PHONE/scan" "$(jq -cn --arg qr "$(zbarimg --raw -q "$VOLUME/qr.png")" '{qr:$qr}')" >"$WORK/scan.json"
+    post "/accounts/$PHONE/scan" "$(jq -cn --arg qr "$(zbarimg --nodbus --raw -q "$VOLUME/qr.png")" '{qr:$qr}')" >"$WORK/scan.json"
 }
 
 stop_bridge() {

@@ -557,6 +557,18 @@ START_TEST(test_feed_flipped_mac_closes)
 }
 END_TEST
 
+START_TEST(test_feed_overlong_announcement_closes_at_once)
+{
+    go_online(true);
+    wa_session_feed(session, testing_unhex("ffffff"));
+    expect_close(WA_CLOSE_PROTOCOL);
+    wa_session_close(session);
+    open_session();
+    wa_session_feed(session, testing_unhex("ffffff"));
+    expect_close(WA_CLOSE_PROTOCOL);
+}
+END_TEST
+
 START_TEST(test_feed_malformed_vectors_close_or_are_ignored)
 {
     json_t *nodes = testing_vectors("nodes.json"), *list = json_object_get(nodes, "malformed");
@@ -1013,6 +1025,7 @@ int main(void)
           test_login_low_count_refills_enough_does_not,
           test_failure_each_reason_closes_as_documented,
           test_stream_error_each_kind_closes_as_documented, test_feed_flipped_mac_closes,
+          test_feed_overlong_announcement_closes_at_once,
           test_feed_malformed_vectors_close_or_are_ignored);
     GROUP("online", test_keepalive_two_unanswered_pings_close, test_iq_server_ping_is_answered,
           test_backlog_preview_asks_and_marker_ends_it, test_notification_any_type_is_acked);

@@ -13,7 +13,8 @@
 #include "wa/prekeys.h"
 #include "wa/signal.h"
 
-/* ---- parties of the vectors ---------------------------------------------------------------------- */
+/* ---- parties of the vectors
+ * ---------------------------------------------------------------------- */
 
 struct party {
     struct fake_host fake;
@@ -109,7 +110,8 @@ static struct wa_bundle bundle_from(const json_t *b)
     return out;
 }
 
-/* ---- replaying signal-1to1.json ------------------------------------------------------------------ */
+/* ---- replaying signal-1to1.json
+ * ------------------------------------------------------------------ */
 
 struct replay {
     struct party alice, bob;
@@ -153,9 +155,9 @@ static void do_encrypt(struct party *p, const struct wa_jid *peer, const json_t 
     enum wa_enc_type type;
     struct buf sealed;
     buf_init(&sealed, WA_ENC_MAX);
-    ck_assert_int_eq(wa_signal_encrypt(p->signal, peer, testing_hex(event, "padded_plaintext"),
-                                       &type, &sealed),
-                     0);
+    ck_assert_int_eq(
+        wa_signal_encrypt(p->signal, peer, testing_hex(event, "padded_plaintext"), &type, &sealed),
+        0);
     ck_assert_str_eq(wa_enc_text(type), testing_text(event, "enc_type"));
     testing_assert_bytes(buf_bytes(&sealed), testing_hex(event, "ciphertext"), "ciphertext");
     buf_deinit(&sealed);
@@ -267,7 +269,8 @@ static void do_event(struct party *p, const struct wa_jid *peer, const json_t *e
     fake_host_script_done(&p->fake, op);
 }
 
-/* Our policy accepts a changed identity at once: later steps of that scenario are then different. */
+/* Our policy accepts a changed identity at once: later steps of that scenario are then different.
+ */
 static bool is_ours(const json_t *events, size_t at)
 {
     for (size_t i = 0; i < at; i++) {
@@ -301,7 +304,6 @@ static void replay_all(const char *who)
         replay_events(&r, who, json_array_size(r.events));
         replay_deinit(&r);
     }
-    json_decref(vectors);
 }
 
 START_TEST(test_signal_vectors_both_parties_match)
@@ -322,7 +324,8 @@ START_TEST(test_signal_vectors_alice_alone_matches)
 }
 END_TEST
 
-/* ---- all or nothing ------------------------------------------------------------------------------ */
+/* ---- all or nothing
+ * ------------------------------------------------------------------------------ */
 
 static size_t event_index(const struct replay *r, const char *op, const char *id)
 {
@@ -359,7 +362,8 @@ static const json_t *decrypt_event(struct replay *r, const char *id)
 
 START_TEST(test_decrypt_host_failure_at_each_call_changes_nothing)
 {
-    /* The first pkmsg touches all: identity, session, prekey; fail each of its host calls in turn. */
+    /* The first pkmsg touches all: identity, session, prekey; fail each of its host calls in turn.
+     */
     for (int kind = 0; kind < 3; kind++) {
         for (int at = 1;; at++) {
             struct replay r;
@@ -378,8 +382,8 @@ START_TEST(test_decrypt_host_failure_at_each_call_changes_nothing)
                 fake_host_dump(&r.bob.fake, &after);
                 testing_assert_bytes(buf_bytes(&after), buf_bytes(&before), "records");
                 buf_deinit(&after);
-                ck_assert_int_eq(
-                    try_decrypt(&r.bob, &r.alice.jid, WA_ENC_PKMSG, sealed, &fault), 0);
+                ck_assert_int_eq(try_decrypt(&r.bob, &r.alice.jid, WA_ENC_PKMSG, sealed, &fault),
+                                 0);
             }
             buf_deinit(&before);
             replay_deinit(&r);
@@ -451,9 +455,12 @@ START_TEST(test_encrypt_without_session_is_not_found)
 }
 END_TEST
 
+/* Borrowed until the next call. */
 static struct bytes changed(struct bytes b, size_t at, uint8_t flip)
 {
-    uint8_t *copy = (uint8_t *)bytes_strdup(b);
+    static uint8_t copy[4096];
+    ck_assert_uint_le(b.n, sizeof(copy));
+    memcpy(copy, b.p, b.n);
     copy[at] ^= flip;
     return BYTES(copy, b.n);
 }
@@ -482,43 +489,60 @@ START_TEST(test_decrypt_forged_pkmsg_changes_nothing)
 }
 END_TEST
 
-START_TEST(test_decrypt_every_truncation_and_flip_is_refused)
+/* Tries a damaged message on bob; if it is opened all the same, sets the stage anew. */
+static bool opens_damaged(struct replay *r, const char *id, enum wa_enc_type type,
+                          struct bytes damaged)
+{
+    enum wa_signal_fault fault;
+    /* An exact copy, so that a sanitizer sees reads behind the end. */
+    uint8_t *exact = err_malloc(damaged.n ? damaged.n : 1);
+    memcpy(exact, damaged.p, damaged.n);
+    int rc = try_decrypt(&r->bob, &r->alice.jid, type, BYTES(exact, damaged.n), &fault);
+    free(exact);
+    ck_assert(rc == 0 || rc == ERR_AUTH);
+    if (rc == 0) {
+        replay_deinit(r);
+        replay_until(r, "basic", "decrypt", id);
+    }
+    return rc == 0;
+}
+
+static void check_damaged(const char *id, enum wa_enc_type type)
 {
     struct replay r;
-    enum wa_signal_fault fault;
     struct buf before, after;
-    const struct {
-        const char *id;
-        enum wa_enc_type type;
-    } cases[] = {{"a1", WA_ENC_PKMSG}, {"a9", WA_ENC_MSG}};
-    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        replay_until(&r, "basic", "decrypt", cases[i].id);
-        struct bytes sealed = testing_hex(decrypt_event(&r, cases[i].id), "ciphertext");
-        fake_host_dump(&r.bob.fake, &before);
-        for (size_t n = 0; n < sealed.n; n++) {
-            /* An exact copy, so that a sanitizer sees reads behind the end. */
-            uint8_t *cut = err_malloc(n + 1);
-            memcpy(cut, sealed.p, n);
-            cut = err_realloc(cut, n ? n : 1);
-            int rc = try_decrypt(&r.bob, &r.alice.jid, cases[i].type, BYTES(cut, n), &fault);
-            /* The registration and signed prekey ids at the end of a pkmsg are not authenticated. */
-            ck_assert(rc == ERR_AUTH || (cases[i].type == WA_ENC_PKMSG && n >= sealed.n - 6));
-            free(cut);
-            if (rc != 0)
-                continue;
-            replay_deinit(&r);
-            replay_until(&r, "basic", "decrypt", cases[i].id);
-        }
-        for (size_t at = 0; at + 8 < sealed.n; at++) {
-            struct bytes bad = changed(sealed, at, 0x80);
-            try_decrypt(&r.bob, &r.alice.jid, cases[i].type, bad, &fault);
-        }
-        fake_host_dump(&r.bob.fake, &after);
-        testing_assert_bytes(buf_bytes(&after), buf_bytes(&before), cases[i].id);
-        buf_deinit(&before);
-        buf_deinit(&after);
-        replay_deinit(&r);
+    replay_until(&r, "basic", "decrypt", id);
+    struct bytes sealed = testing_hex(decrypt_event(&r, id), "ciphertext");
+    fake_host_dump(&r.bob.fake, &before);
+    for (size_t n = 0; n < sealed.n; n++) {
+        /* The two ids at the end of a pkmsg may be missing: they are not authenticated. */
+        bool opened = opens_damaged(&r, id, type, BYTES(sealed.p, n));
+        ck_assert(!opened || (type == WA_ENC_PKMSG && n >= sealed.n - 6));
     }
+    for (size_t at = 0; at < sealed.n; at++) {
+        struct bytes bad = changed(sealed, at, 0x01);
+        /* Nor are the newest version that the sender knows (first byte) and the registration id. */
+        bool opened = opens_damaged(&r, id, type, bad);
+        ck_assert_msg(!opened || (type == WA_ENC_PKMSG && (at == 0 || at >= sealed.n - 6)),
+                      "byte %zu", at);
+        opens_damaged(&r, id, type, changed(sealed, at, 0x80));
+    }
+    fake_host_dump(&r.bob.fake, &after);
+    testing_assert_bytes(buf_bytes(&after), buf_bytes(&before), id);
+    buf_deinit(&before);
+    buf_deinit(&after);
+    replay_deinit(&r);
+}
+
+START_TEST(test_decrypt_every_truncation_and_flip_of_pkmsg_changes_nothing)
+{
+    check_damaged("a1", WA_ENC_PKMSG);
+}
+END_TEST
+
+START_TEST(test_decrypt_every_truncation_and_flip_of_msg_changes_nothing)
+{
+    check_damaged("a9", WA_ENC_MSG);
 }
 END_TEST
 
@@ -528,11 +552,11 @@ START_TEST(test_decrypt_other_type_or_size_is_refused)
     enum wa_signal_fault fault;
     static uint8_t large[WA_ENC_MAX + 1] = {0x33};
     replay_until(&r, "basic", "decrypt", "a1");
-    ck_assert_int_eq(
-        try_decrypt(&r.bob, &r.alice.jid, WA_ENC_PKMSG, BYTES_ARRAY(large), &fault), ERR_AUTH);
+    ck_assert_int_eq(try_decrypt(&r.bob, &r.alice.jid, WA_ENC_PKMSG, BYTES_ARRAY(large), &fault),
+                     ERR_AUTH);
     ck_assert_int_eq(fault, WA_FAULT_INVALID_MESSAGE);
-    ck_assert_int_eq(
-        try_decrypt(&r.bob, &r.alice.jid, WA_ENC_SKMSG, BYTES(large, 80), &fault), ERR_AUTH);
+    ck_assert_int_eq(try_decrypt(&r.bob, &r.alice.jid, WA_ENC_SKMSG, BYTES(large, 80), &fault),
+                     ERR_AUTH);
     ck_assert_int_eq(fault, WA_FAULT_INVALID_MESSAGE);
     replay_deinit(&r);
 }
@@ -568,7 +592,8 @@ START_TEST(test_decrypt_known_pkmsg_writes_session_only)
 }
 END_TEST
 
-/* ---- records that cannot be used ----------------------------------------------------------------- */
+/* ---- records that cannot be used
+ * ----------------------------------------------------------------- */
 
 START_TEST(test_decrypt_damaged_session_record_is_replaced_by_pkmsg)
 {
@@ -651,9 +676,9 @@ START_TEST(test_decrypt_record_over_limit_recovers_with_new_session)
     for (int turn = 0; turn < 4 && rc == 0; turn++) {
         for (int i = 0; i < 1900; i++) {
             buf_clear(&sealed);
-            ck_assert_int_eq(wa_signal_encrypt(r.alice.signal, &r.bob.jid, bytes_text("x\1"), &type,
-                                               &sealed),
-                             0);
+            ck_assert_int_eq(
+                wa_signal_encrypt(r.alice.signal, &r.bob.jid, bytes_text("x\1"), &type, &sealed),
+                0);
         }
         rc = try_decrypt(&r.bob, &r.alice.jid, type, buf_bytes(&sealed), &fault);
         if (rc != 0)
@@ -661,8 +686,7 @@ START_TEST(test_decrypt_record_over_limit_recovers_with_new_session)
         buf_clear(&sealed);
         ck_assert_int_eq(
             wa_signal_encrypt(r.bob.signal, &r.alice.jid, bytes_text("y\1"), &type, &sealed), 0);
-        ck_assert_int_eq(
-            try_decrypt(&r.alice, &r.bob.jid, type, buf_bytes(&sealed), &fault), 0);
+        ck_assert_int_eq(try_decrypt(&r.alice, &r.bob.jid, type, buf_bytes(&sealed), &fault), 0);
     }
     ck_assert_int_eq(rc, ERR_AUTH);
     size_t again = event_index(&r, "encrypt", "a3") - 1;
@@ -677,7 +701,8 @@ START_TEST(test_decrypt_record_over_limit_recovers_with_new_session)
 }
 END_TEST
 
-/* ---- identities ---------------------------------------------------------------------------------- */
+/* ---- identities
+ * ---------------------------------------------------------------------------------- */
 
 START_TEST(test_decrypt_changed_identity_keeps_old_session_readable)
 {
@@ -746,7 +771,8 @@ START_TEST(test_process_bundle_bad_signature_is_refused)
 }
 END_TEST
 
-/* ---- migration ----------------------------------------------------------------------------------- */
+/* ---- migration
+ * ----------------------------------------------------------------------------------- */
 
 START_TEST(test_migrate_moves_sessions_and_identities_to_lid)
 {
@@ -798,7 +824,8 @@ START_TEST(test_migrate_keeps_lid_rows_and_drops_pn_rows)
 }
 END_TEST
 
-/* ---- groups -------------------------------------------------------------------------------------- */
+/* ---- groups
+ * -------------------------------------------------------------------------------------- */
 
 static void member_init(struct party *p)
 {
@@ -851,7 +878,6 @@ START_TEST(test_group_vectors_receiver_matches)
             group_event(&p, &sender, json_array_get(events, j));
         party_deinit(&p);
     }
-    json_decref(vectors);
 }
 END_TEST
 
@@ -894,7 +920,6 @@ START_TEST(test_group_decrypt_without_key_is_no_session)
     p.fake.fail_get = 40;
     ck_assert_int_eq(group_open(&p, &sender, m0, &fault), ERR_STORE);
     party_deinit(&p);
-    json_decref(vectors);
 }
 END_TEST
 
@@ -912,7 +937,6 @@ START_TEST(test_group_decrypt_finds_key_of_sibling_device)
     ck_assert_int_eq(group_open(&p, &bare, m0, &fault), 0);
     ck_assert_int_eq(group_open(&p, &sender, m0, &fault), 1);
     party_deinit(&p);
-    json_decref(vectors);
 }
 END_TEST
 
@@ -937,7 +961,6 @@ START_TEST(test_process_skdm_repeated_keeps_the_chain)
     ck_assert_int_eq(group_open(&p, &sender, m0, &fault), 1);
     ck_assert_int_eq(group_open(&p, &sender, m2, &fault), 0);
     party_deinit(&p);
-    json_decref(vectors);
 }
 END_TEST
 
@@ -968,7 +991,6 @@ START_TEST(test_process_skdm_every_truncation_is_refused)
     }
     ck_assert_int_eq(group_open(&p, &sender, m0, &fault), 0);
     party_deinit(&p);
-    json_decref(vectors);
 }
 END_TEST
 
@@ -999,16 +1021,14 @@ START_TEST(test_group_encrypt_own_key_matches_vector)
         ck_assert_uint_eq(sealed.n, want.n);
         testing_assert_bytes(BYTES(sealed.p, sealed.n - 64), BYTES(want.p, want.n - 64), ids[i]);
         if (i == 0)
-            testing_assert_bytes(buf_bytes(&skdm),
-                                 testing_hex(group_event_named(vectors, "process_skdm", NULL),
-                                             "skdm"),
-                                 "skdm");
+            testing_assert_bytes(
+                buf_bytes(&skdm),
+                testing_hex(group_event_named(vectors, "process_skdm", NULL), "skdm"), "skdm");
         buf_deinit(&sealed);
         buf_deinit(&skdm);
     }
     fake_host_script_done(&p.fake, "sender key");
     party_deinit(&p);
-    json_decref(vectors);
 }
 END_TEST
 
@@ -1023,8 +1043,8 @@ START_TEST(test_group_encrypt_is_read_by_other_member)
     buf_init(&sealed, WA_ENC_MAX);
     buf_init(&skdm, 1024);
     sender.fake.fail_put = 1;
-    ck_assert_int_eq(wa_signal_group_encrypt(sender.signal, &group, &sender.jid,
-                                             bytes_text("hi\1"), &sealed, &skdm),
+    ck_assert_int_eq(wa_signal_group_encrypt(sender.signal, &group, &sender.jid, bytes_text("hi\1"),
+                                             &sealed, &skdm),
                      ERR_STORE);
     ck_assert(sealed.n == 0 && skdm.n == 0);
     ck_assert(!fake_host_count(&sender.fake, WA_TABLE_SENDER_KEY));
@@ -1036,8 +1056,8 @@ START_TEST(test_group_encrypt_is_read_by_other_member)
                          0);
     }
     /* The second distribution starts at the second message. */
-    ck_assert_int_eq(
-        wa_signal_process_skdm(reader.signal, &group, &sender.jid, buf_bytes(&skdm)), 0);
+    ck_assert_int_eq(wa_signal_process_skdm(reader.signal, &group, &sender.jid, buf_bytes(&skdm)),
+                     0);
     ck_assert_int_eq(group_open(&reader, &sender.jid, buf_bytes(&sealed), &fault), 0);
     buf_deinit(&sealed);
     buf_deinit(&skdm);
@@ -1046,7 +1066,8 @@ START_TEST(test_group_encrypt_is_read_by_other_member)
 }
 END_TEST
 
-/* ---- prekeys ------------------------------------------------------------------------------------- */
+/* ---- prekeys
+ * ------------------------------------------------------------------------------------- */
 
 /* A vector's node tree as a node. */
 static struct wa_node *node_from(struct arena *arena, const json_t *tree)
@@ -1055,7 +1076,7 @@ static struct wa_node *node_from(struct arena *arena, const json_t *tree)
     const json_t *children = json_object_get(tree, "children");
     const char *key;
     json_t *value;
-    json_object_foreach (json_object_get(tree, "attrs"), key, value)
+    json_object_foreach(json_object_get(tree, "attrs"), key, value)
         wa_node_set(node, key, json_string_value(value));
     for (size_t i = 0; i < json_array_size(children); i++)
         wa_node_append(node, node_from(arena, json_array_get(children, i)));
@@ -1100,7 +1121,6 @@ START_TEST(test_bundle_parse_vectors_give_expected_values)
     ck_assert_int_eq(wa_bundle_parse(retry, &b, &identity), 0);
     check_bundle(&b, want);
     arena_deinit(&arena);
-    json_decref(vectors);
 }
 END_TEST
 
@@ -1108,7 +1128,6 @@ static struct wa_node *vector_user(struct arena *arena)
 {
     json_t *vectors = testing_vectors("prekey-bundle.json");
     struct wa_node *iq = node_from(arena, json_object_get(vectors, "fetch_result"));
-    json_decref(vectors);
     return wa_node_find(wa_node_find(iq, "list"), "user");
 }
 
@@ -1222,7 +1241,6 @@ START_TEST(test_prekeys_build_upload_matches_vector)
     buf_deinit(&want_text);
     fake_host_deinit(&h);
     arena_deinit(&arena);
-    json_decref(vectors);
 }
 END_TEST
 
@@ -1238,7 +1256,8 @@ START_TEST(test_prekeys_build_upload_digest_matches_vector)
     struct wa_node *iq = wa_node_new(&arena, "iq");
     ck_assert_int_eq(wa_prekeys_build_upload(iq, &d, &h.host, 3), 0);
     const struct wa_node *skey = wa_node_find(iq, "skey"), *list = wa_node_find(iq, "list");
-    struct bytes parts[6] = {wa_node_child_bytes(iq, "identity"), wa_node_child_bytes(skey, "value"),
+    struct bytes parts[6] = {wa_node_child_bytes(iq, "identity"),
+                             wa_node_child_bytes(skey, "value"),
                              wa_node_child_bytes(skey, "signature")};
     size_t n = 3;
     for (const struct wa_node *k = wa_node_find(list, "key"); k; k = wa_node_next(k, "key"))
@@ -1247,7 +1266,6 @@ START_TEST(test_prekeys_build_upload_digest_matches_vector)
     testing_assert_bytes(BYTES_ARRAY(sum), testing_hex(vectors, "digest_sha1"), "digest");
     fake_host_deinit(&h);
     arena_deinit(&arena);
-    json_decref(vectors);
 }
 END_TEST
 
@@ -1274,7 +1292,6 @@ START_TEST(test_prekey_generate_wraps_before_last_resort)
     h.fail_put = 2;
     ck_assert_int_eq(wa_prekey_generate(&d, &h.host, &id, &key), ERR_STORE);
     fake_host_deinit(&h);
-    json_decref(vectors);
 }
 END_TEST
 
@@ -1302,7 +1319,6 @@ START_TEST(test_prekeys_build_retry_keys_is_a_bundle_with_fresh_key)
     ck_assert_uint_eq(d.next_prekey_id, 78);
     fake_host_deinit(&h);
     arena_deinit(&arena);
-    json_decref(vectors);
 }
 END_TEST
 
@@ -1331,7 +1347,8 @@ START_TEST(test_prekey_generate_key_opens_session_and_is_consumed)
 }
 END_TEST
 
-/* ---- device lists -------------------------------------------------------------------------------- */
+/* ---- device lists
+ * -------------------------------------------------------------------------------- */
 
 START_TEST(test_phash_vectors_match)
 {
@@ -1352,7 +1369,6 @@ START_TEST(test_phash_vectors_match)
     char none[WA_PHASH_SIZE];
     wa_phash(none, NULL, 0);
     ck_assert_str_eq(none, "2:47DEQpj8"); /* protocol/06 section 8.1 */
-    json_decref(vectors);
 }
 END_TEST
 
@@ -1363,7 +1379,6 @@ START_TEST(test_message_id_vector_matches)
     wa_message_id(id, json_integer_value(json_object_get(v, "unix_seconds")),
                   testing_text(v, "own_user"), testing_hex(v, "random").p);
     ck_assert_str_eq(id, testing_text(v, "message_id"));
-    json_decref(v);
 }
 END_TEST
 
@@ -1415,8 +1430,8 @@ static void add_device(struct wa_node *list, const char *id, const char *index, 
 
 START_TEST(test_usync_parse_filters_devices)
 {
-    /* ADVSignedKeyIndexList{1 details = ADVKeyIndexList{3 currentIndex = 5, 4 validIndexes = [0, 2]}},
-     * assembled by hand: packed, as WhatsApp writes it. */
+    /* ADVSignedKeyIndexList{1 details = ADVKeyIndexList{3 currentIndex = 5, 4 validIndexes = [0,
+     * 2]}}, assembled by hand: packed, as WhatsApp writes it. */
     static const uint8_t signed_list[] = {0x0a, 6, 0x18, 5, 0x22, 2, 0, 2};
     struct arena arena = {0};
     struct wa_usync_user *users;
@@ -1476,7 +1491,7 @@ START_TEST(test_usync_parse_bounds_devices_and_wants_list)
     struct wa_node *devices = wa_node_child(answer_user(list, "111@lid"), "devices");
     struct wa_node *inner = wa_node_child(devices, "device-list");
     for (int i = 1; i < 300; i++) {
-        char id[8];
+        char id[16];
         snprintf(id, sizeof(id), "%d", i);
         add_device(inner, id, "1", false);
     }
@@ -1558,7 +1573,8 @@ static TCase *session_cases(void)
     ADD(test_encrypt_output_full_keeps_ratchet);
     ADD(test_encrypt_without_session_is_not_found);
     ADD(test_decrypt_forged_pkmsg_changes_nothing);
-    ADD(test_decrypt_every_truncation_and_flip_is_refused);
+    ADD(test_decrypt_every_truncation_and_flip_of_pkmsg_changes_nothing);
+    ADD(test_decrypt_every_truncation_and_flip_of_msg_changes_nothing);
     ADD(test_decrypt_other_type_or_size_is_refused);
     ADD(test_decrypt_common_path_is_one_get_and_one_put);
     ADD(test_decrypt_known_pkmsg_writes_session_only);

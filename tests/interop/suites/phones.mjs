@@ -36,7 +36,7 @@ phones.check('the phone signed the device and the device the account', async w =
 phones.check('the keys that Baileys uploaded are counted', async w => {
     const device = await until('the device', () => w.ben.device(1));
     assert.ok(device.connected);
-    assert.ok(device.prekeys >= 812, `${device.prekeys} one-time keys`);
+    assert.ok(device.prekeys >= 800 && device.prekeys <= 812, `${device.prekeys} one-time keys`);
 });
 
 phones.check('a first message from a phone is a pkmsg that Baileys opens', async w => {
@@ -96,10 +96,11 @@ phones.check('a second Baileys device gets what the first one sends, and what ar
     assert.equal(w.b2.number, 2);
     const id = await w.ann.send(w.ben, 'for both devices');
     for (const device of [w.b1, w.b2]) await device.message('it', m => m.id === id && m.text);
-    await until('b1 to learn of b2', async () => {
-        const sent = await w.b1.send(w.ann.lid, 'with a copy for b2');
-        return until('the copy', () => w.b2.of(sent).some(m => m.fromMe && m.text), 3000).catch(() => 0);
-    }, 20000);
+    // By number: Baileys applies the news of an added device to its list of numbers alone, and keeps the
+    // list under the LID as it is for five minutes.
+    const copied = await w.b1.send(w.ann.pn, 'with a copy for b2');
+    const copy = await w.b2.message('the copy', m => m.id === copied && m.text);
+    assert.equal(copy.fromMe, true);
 });
 
 phones.check('twenty messages each way, interleaved, keep their order', async w => {
