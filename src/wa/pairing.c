@@ -6,7 +6,6 @@
 #include "wa/pb.h"
 #include "wa/proto/transport.pb-c.h"
 
-#define QR_PREFIX "https://wa.me/settings/linked_devices#"
 #define QR_PLATFORM "1" /* Chrome, as DeviceProps.platformType */
 
 /* What stands before the signed bytes says what the signature is for (protocol/03 section 2.5). */
@@ -23,7 +22,6 @@ enum purpose {
 
 int wa_pairing_qr(struct buf *out, struct bytes ref, const struct wa_device *d)
 {
-    buf_append_text(out, QR_PREFIX);
     buf_append(out, ref);
     buf_append_text(out, ",");
     text_base64_append(out, BYTES_ARRAY(d->noise.pub));

@@ -323,7 +323,7 @@ START_TEST(test_pairing_first_ref_gives_the_vectors_qr)
 {
     start_pairing(6);
     struct wa_event ev = expect(WA_EVENT_QR);
-    const char *want = testing_text(json_object_get(adv, "qr"), "with_deep_link_prefix");
+    const char *want = testing_text(json_object_get(adv, "qr"), "body");
     testing_assert_bytes(ev.u.qr.payload, bytes_text(want), "qr");
     ck_assert_int_eq(ev.u.qr.ttl_ms, 60000);
     struct wa_node *answer = hear_tag("iq");
