@@ -23,7 +23,7 @@ static size_t sequence(const uint8_t *p, const uint8_t *end)
 
 bool text_utf8_valid(struct bytes b)
 {
-    const uint8_t *p = b.p, *end = b.p + b.n;
+    const uint8_t *p = b.p, *end = b.n ? b.p + b.n : b.p;
     while (p < end) {
         size_t n = sequence(p, end);
         if (n == 0)

@@ -10,8 +10,7 @@
 
 #define DEVICE_HOSTED 99
 
-/* ---- query
- * --------------------------------------------------------------------------------------- */
+/* ---- query ----------------------------------------------------------------------------------- */
 
 void wa_usync_build(struct wa_node *iq, const char *sid, const struct wa_jid *users, size_t count)
 {
@@ -31,8 +30,7 @@ void wa_usync_build(struct wa_node *iq, const char *sid, const struct wa_jid *us
     }
 }
 
-/* ---- answer
- * -------------------------------------------------------------------------------------- */
+/* ---- answer ---------------------------------------------------------------------------------- */
 
 /* The signed list of key indexes; NULL when there is none. The bundles are checked against the
  * account key later, so its signature is not looked at. */
@@ -134,8 +132,7 @@ int wa_usync_parse(const struct wa_node *iq, struct wa_usync_user **out)
     return 0;
 }
 
-/* ---- cache
- * --------------------------------------------------------------------------------------- */
+/* ---- cache ----------------------------------------------------------------------------------- */
 
 struct entry {
     struct wa_jid user;
@@ -220,8 +217,7 @@ void wa_device_cache_drop(struct wa_device_cache *c, const struct wa_jid *user)
         drop_entry(c, i);
 }
 
-/* ---- participant hash (protocol/06 section 8.1)
- * -------------------------------------------------- */
+/* ---- participant hash (protocol/06 section 8.1) ---------------------------------------------- */
 
 #define PHASH_BYTES 6
 

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Which devices a user has: the usync query, its answer, the cache, the hash (protocol/06 section 3). */
+/* Which devices a user has: the usync query, its answer, the cache, the hash (protocol/06 section
+ * 3). */
 #ifndef WA_DEVICES_H
 #define WA_DEVICES_H
 
 #include "wa/node.h"
 
 #define WA_DEVICES_PER_USER_MAX 100
-#define WA_DEVICES_CACHE_USERS 512          /* oldest entries go first */
+#define WA_DEVICES_CACHE_USERS 512 /* oldest entries go first */
 #define WA_DEVICES_CACHE_TTL_MS 3600000
 
 /* Appends <usync><query><devices version="2"/><lid/></query><list>users</list></usync> to iq. */
@@ -14,11 +15,11 @@ void wa_usync_build(struct wa_node *iq, const char *sid, const struct wa_jid *us
 
 /* One user of the answer. */
 struct wa_usync_user {
-    struct wa_jid user;   /* as asked */
-    struct wa_jid lid;    /* none when not told */
+    struct wa_jid user;     /* as asked */
+    struct wa_jid lid;      /* none when not told */
     struct wa_jid *devices; /* in the namespace of user, filtered (section 3.3), device 0 first */
     size_t count;
-    bool failed;          /* the server gave an error for this user */
+    bool failed; /* the server gave an error for this user */
     struct wa_usync_user *next;
 };
 /* Everything lives in the node's arena. 0 or ERR_INVALID. */
@@ -27,8 +28,8 @@ int wa_usync_parse(const struct wa_node *iq, struct wa_usync_user **out);
 struct wa_device_cache;
 struct wa_device_cache *wa_device_cache_open(void);
 void wa_device_cache_close(struct wa_device_cache *c);
-void wa_device_cache_put(struct wa_device_cache *c, const struct wa_jid *user, const struct wa_jid *devices,
-                         size_t count, int64_t now_ms);
+void wa_device_cache_put(struct wa_device_cache *c, const struct wa_jid *user,
+                         const struct wa_jid *devices, size_t count, int64_t now_ms);
 /* Borrowed until the next call that changes the cache; NULL when unknown or older than the TTL. */
 const struct wa_jid *wa_device_cache_get(struct wa_device_cache *c, const struct wa_jid *user,
                                          size_t *count, int64_t now_ms);

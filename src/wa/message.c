@@ -50,8 +50,7 @@ const char *wa_kind_text(enum wa_kind kind)
     return texts[kind];
 }
 
-/* ---- building
- * ------------------------------------------------------------------------------------ */
+/* ---- building -------------------------------------------------------------------------------- */
 
 static int build_quote(Wa__ContextInfo *context, const struct wa_text *t, struct buf *quoted)
 {
@@ -136,8 +135,7 @@ int wa_message_build_skdm(struct buf *out, const char *group, struct bytes skdm)
     return wa_pb_append(out, &message.base);
 }
 
-/* ---- message id
- * ---------------------------------------------------------------------------------- */
+/* ---- message id ------------------------------------------------------------------------------ */
 
 #define ID_PREFIX "3EB0"
 #define ID_HASH_BYTES 9

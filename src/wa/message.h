@@ -24,7 +24,7 @@ int wa_padding_remove(struct bytes *padded);
 
 /* X(symbol, name as written to messages.db) */
 #define WA_KINDS(X)                                                                                \
-    X(WA_KIND_NONE, "none")     /* nothing for a person: key distribution, pin, album header */    \
+    X(WA_KIND_NONE, "none") /* nothing for a person: key distribution, pin, album header */        \
     X(WA_KIND_TEXT, "text")                                                                        \
     X(WA_KIND_IMAGE, "image")                                                                      \
     X(WA_KIND_VIDEO, "video")                                                                      \
@@ -34,19 +34,19 @@ int wa_padding_remove(struct bytes *padded);
     X(WA_KIND_STICKER, "sticker")                                                                  \
     X(WA_KIND_CONTACT, "contact")                                                                  \
     X(WA_KIND_LOCATION, "location")                                                                \
-    X(WA_KIND_BUTTON, "button")        /* a choice among buttons, lists, templates */              \
+    X(WA_KIND_BUTTON, "button")           /* a choice among buttons, lists, templates */           \
     X(WA_KIND_INTERACTIVE, "interactive") /* buttons, lists, templates shown to us */              \
-    X(WA_KIND_POLL, "poll")            /* a vote has no text but a target_id */                    \
+    X(WA_KIND_POLL, "poll")               /* a vote has no text but a target_id */                 \
     X(WA_KIND_EVENT, "event")                                                                      \
-    X(WA_KIND_ORDER, "order")          /* product, order, invoice, payment */                      \
+    X(WA_KIND_ORDER, "order") /* product, order, invoice, payment */                               \
     X(WA_KIND_INVITE, "invite")                                                                    \
     X(WA_KIND_CALL, "call")                                                                        \
-    X(WA_KIND_REACTION, "reaction")    /* text: the emoji, empty when removed; target_id */        \
-    X(WA_KIND_EDIT, "edit")            /* text: the new text; target_id */                         \
-    X(WA_KIND_REVOKE, "revoke")        /* target_id */                                             \
+    X(WA_KIND_REACTION, "reaction")       /* text: the emoji, empty when removed; target_id */     \
+    X(WA_KIND_EDIT, "edit")               /* text: the new text; target_id */                      \
+    X(WA_KIND_REVOKE, "revoke")           /* target_id */                                          \
     X(WA_KIND_PLACEHOLDER, "placeholder") /* masked for linked devices */                          \
-    X(WA_KIND_PROTOCOL, "protocol")    /* the rest of ProtocolMessage; protocol_type */            \
-    X(WA_KIND_OTHER, "other")          /* content that we do not know */                           \
+    X(WA_KIND_PROTOCOL, "protocol")       /* the rest of ProtocolMessage; protocol_type */         \
+    X(WA_KIND_OTHER, "other")             /* content that we do not know */                        \
     X(WA_KIND_UNDECRYPTABLE, "undecryptable")
 
 enum wa_kind {
@@ -60,24 +60,25 @@ const char *wa_kind_text(enum wa_kind kind);
 /* What a Message says once unwrapped. Bytes live in the arena given to wa_message_parse. */
 struct wa_content {
     enum wa_kind kind;
-    struct bytes text;          /* valid UTF-8 without NUL, may be empty; lines joined by \n */
-    struct bytes quoted_id;     /* contextInfo.stanzaId */
-    struct bytes target_id;     /* reaction, edit, revoke, vote */
+    struct bytes text;      /* valid UTF-8 without NUL, may be empty; lines joined by \n */
+    struct bytes quoted_id; /* contextInfo.stanzaId */
+    struct bytes target_id; /* reaction, edit, revoke, vote */
     bool ephemeral, view_once, edited;
-    uint32_t expiration_s;      /* disappearing timer of the chat as this message tells it, 0 none */
-    bool device_sent;           /* a copy of what our account sent elsewhere … */
-    struct bytes destination;   /* … to this JID text */
-    struct bytes protocol;      /* WA_KIND_PROTOCOL: the serialised ProtocolMessage */
+    uint32_t expiration_s;    /* disappearing timer of the chat as this message tells it, 0 none */
+    bool device_sent;         /* a copy of what our account sent elsewhere … */
+    struct bytes destination; /* … to this JID text */
+    struct bytes protocol;    /* WA_KIND_PROTOCOL: the serialised ProtocolMessage */
     struct bytes skdm_group, skdm; /* sender key distribution, present beside or without content */
-    int32_t protocol_type;      /* WA_KIND_PROTOCOL: protocolMessage.type; else -1 */
-    bool has_history_sync;      /* protocolMessage.historySyncNotification */
+    int32_t protocol_type;         /* WA_KIND_PROTOCOL: protocolMessage.type; else -1 */
+    bool has_history_sync;         /* protocolMessage.historySyncNotification */
 };
 
 /* 0; ERR_INVALID (not a Message), ERR_LIMIT (size, nesting). Reads the unpadded protobuf. */
 int wa_message_parse(struct bytes message, struct arena *arena, struct wa_content *out);
 
-/* Appends a Message that carries text (UTF-8): `conversation`, or extendedTextMessage when quoted_id is
- * given (quoted_author: bare JID text) or expiration_s is not 0. 0, ERR_INVALID, ERR_LIMIT. */
+/* Appends a Message that carries text (UTF-8): `conversation`, or extendedTextMessage when
+ * quoted_id is given (quoted_author: bare JID text) or expiration_s is not 0. 0, ERR_INVALID,
+ * ERR_LIMIT. */
 struct wa_text {
     struct bytes text;
     struct bytes quoted_id, quoted_author, quoted_text;

@@ -30,8 +30,7 @@ struct parse {
     bool decided;      /* kind stands; what is inside adds its text only */
 };
 
-/* ---- unpacking into the arena
- * -------------------------------------------------------------------- */
+/* ---- unpacking into the arena ---------------------------------------------------------------- */
 
 static void *take_memory(void *ctx, size_t n)
 {
@@ -63,8 +62,7 @@ static int unpack(struct parse *p, const ProtobufCMessageDescriptor *type, struc
     return p->over ? ERR_LIMIT : ERR_INVALID;
 }
 
-/* ---- text
- * ---------------------------------------------------------------------------------------- */
+/* ---- text ------------------------------------------------------------------------------------ */
 
 /* Bytes of the character at the front, 0 when it is none, or NUL. */
 static size_t character(struct bytes b)
@@ -77,7 +75,7 @@ static size_t character(struct bytes b)
 
 static bool is_clean(struct bytes b)
 {
-    return (b.n == 0 || !memchr(b.p, 0, b.n)) && text_utf8_valid(b);
+    return b.n == 0 || (!memchr(b.p, 0, b.n) && text_utf8_valid(b));
 }
 
 static void append_clean(struct buf *out, struct bytes raw)
@@ -110,8 +108,7 @@ static struct bytes clean_id(ProtobufCBinaryData id)
     return b.n > 0 && b.n <= ID_MAX && is_clean(b) ? b : BYTES_NONE;
 }
 
-/* ---- fields by name
- * ------------------------------------------------------------------------------ */
+/* ---- fields by name -------------------------------------------------------------------------- */
 
 static const void *member(const ProtobufCMessage *m, size_t offset)
 {
@@ -196,8 +193,7 @@ static void add_text(struct buf *lines, const ProtobufCMessage *m, const char *r
     }
 }
 
-/* ---- what some parts say beside their text
- * ------------------------------------------------------- */
+/* ---- what some parts say beside their text --------------------------------------------------- */
 
 static void set_target(struct parse *p, const Wa__MessageKey *key)
 {
@@ -291,8 +287,7 @@ static void read_payment_request(struct parse *p, const void *part, struct buf *
     read_note(p, m->has_note_message, m->note_message);
 }
 
-/* ---- content, by protocol/05 section 11
- * ---------------------------------------------------------- */
+/* ---- content, by protocol/05 section 11 ------------------------------------------------------ */
 
 #define INTERACTIVE_TEXT "header.title+body.text+footer.text"
 #define TEMPLATE_TEXT(at)                                                                          \
@@ -441,8 +436,7 @@ static void take_content(struct parse *p, const Wa__Message *m)
     set_kind(p, m->base.n_unknown_fields > 0 ? WA_KIND_OTHER : WA_KIND_NONE);
 }
 
-/* ---- wrappers, by protocol/05 section 10
- * --------------------------------------------------------- */
+/* ---- wrappers, by protocol/05 section 10 ----------------------------------------------------- */
 
 enum wrap { WRAP_PLAIN, WRAP_EPHEMERAL, WRAP_VIEW_ONCE, WRAP_EDITED };
 
@@ -523,8 +517,7 @@ static bool unwrap(struct parse *p, const Wa__Message *m)
     return false;
 }
 
-/* ---- protocolMessage, by protocol/05 section 9.2
- * ------------------------------------------------- */
+/* ---- protocolMessage, by protocol/05 section 9.2 --------------------------------------------- */
 
 static int take_protocol(struct parse *p, struct bytes data)
 {
@@ -559,8 +552,7 @@ static int take_protocol(struct parse *p, struct bytes data)
     return 0;
 }
 
-/* ---- level by level
- * ------------------------------------------------------------------------------ */
+/* ---- level by level -------------------------------------------------------------------------- */
 
 static void take_distribution(struct wa_content *out, const Wa__SenderKeyDistributionMessage *d)
 {

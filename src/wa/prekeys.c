@@ -7,8 +7,7 @@
 
 #define KEY_TYPE 0x05
 
-/* ---- making
- * -------------------------------------------------------------------------------------- */
+/* ---- making ---------------------------------------------------------------------------------- */
 
 /* Stores the key; the counter is the caller's to store. */
 static int make_prekey(struct wa_device *d, const struct wa_host *host, uint32_t *id,
@@ -40,8 +39,7 @@ int wa_prekey_generate(struct wa_device *d, const struct wa_host *host, uint32_t
     return rc < 0 ? rc : save_counter(d, host);
 }
 
-/* ---- handing out (protocol/03 section 7.3, protocol/05 section 6.2)
- * ------------------------------ */
+/* ---- handing out (protocol/03 section 7.3, protocol/05 section 6.2) -------------------------- */
 
 static struct wa_node *add_key(struct wa_node *parent, const char *tag, uint32_t id,
                                const uint8_t pub[WA_KEY_LEN])
@@ -100,8 +98,7 @@ int wa_prekeys_build_retry_keys(struct wa_node *receipt, struct wa_device *d,
     return rc;
 }
 
-/* ---- bundles of others (protocol/06 section 4)
- * --------------------------------------------------- */
+/* ---- bundles of others (protocol/06 section 4) ----------------------------------------------- */
 
 void wa_bundle_build_query(struct wa_node *iq, const struct wa_jid *devices, size_t count)
 {

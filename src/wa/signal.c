@@ -103,8 +103,7 @@ void wa_signal_close(struct wa_signal *s)
     free(s);
 }
 
-/* ---- how a call ends
- * ----------------------------------------------------------------------------- */
+/* ---- how a call ends ------------------------------------------------------------------------- */
 
 int wa_signal_finish(struct wa_signal *s, int rc)
 {
@@ -174,8 +173,7 @@ static bool mend(struct wa_signal *s, const struct wa_signal_peer *p, int rc)
     return wa_overlay_del(&s->overlay, untrusted ? WA_TABLE_IDENTITY : WA_TABLE_SESSION, key) == 0;
 }
 
-/* ---- decrypting
- * ---------------------------------------------------------------------------------- */
+/* ---- decrypting ------------------------------------------------------------------------------ */
 
 static int open_pkmsg(struct wa_signal *s, session_cipher *cipher, struct bytes sealed,
                       signal_buffer **opened)
@@ -226,8 +224,7 @@ int wa_signal_decrypt(struct wa_signal *s, const struct wa_jid *peer, enum wa_en
     return wa_signal_deliver(s, rc, opened, plain, fault);
 }
 
-/* ---- encrypting
- * ---------------------------------------------------------------------------------- */
+/* ---- encrypting ------------------------------------------------------------------------------ */
 
 static int seal(struct wa_signal *s, const struct wa_signal_peer *p, struct bytes padded,
                 ciphertext_message **made)
@@ -267,8 +264,7 @@ int wa_signal_encrypt(struct wa_signal *s, const struct wa_jid *peer, struct byt
     return rc;
 }
 
-/* ---- sessions
- * ------------------------------------------------------------------------------------ */
+/* ---- sessions -------------------------------------------------------------------------------- */
 
 static bool record_is_usable(struct wa_signal *s, struct bytes value)
 {
@@ -304,8 +300,7 @@ int wa_signal_drop_session(struct wa_signal *s, const struct wa_jid *peer)
     return h->del(h->ctx, WA_TABLE_SESSION, key) < 0 ? ERR_STORE : 0;
 }
 
-/* ---- migration (protocol/04 section 10)
- * ---------------------------------------------------------- */
+/* ---- migration (protocol/04 section 10) ------------------------------------------------------ */
 
 /* 1 when there was such a row, 0 when not. */
 static int move_row(struct wa_overlay *o, enum wa_table table, const char *from, const char *to)
@@ -347,8 +342,7 @@ int wa_signal_migrate(struct wa_signal *s, const struct wa_jid *pn, const struct
     return wa_signal_finish(s, rc < 0 ? rc : 0);
 }
 
-/* ---- bundles
- * ------------------------------------------------------------------------------------- */
+/* ---- bundles --------------------------------------------------------------------------------- */
 
 static int open_public(struct wa_signal *s, const uint8_t key[WA_KEY_LEN], ec_public_key **out)
 {
@@ -405,8 +399,7 @@ int wa_signal_process_bundle(struct wa_signal *s, const struct wa_jid *peer,
     return wa_signal_finish(s, wa_signal_error(s, rc));
 }
 
-/* ---- identities
- * ---------------------------------------------------------------------------------- */
+/* ---- identities ------------------------------------------------------------------------------ */
 
 int wa_signal_set_identity(struct wa_signal *s, const struct wa_jid *jid,
                            const uint8_t identity[WA_KEY_LEN])

@@ -12,10 +12,10 @@
 
 enum wa_enc_type { WA_ENC_MSG, WA_ENC_PKMSG, WA_ENC_SKMSG };
 
-const char *wa_enc_text(enum wa_enc_type type);                /* "msg", "pkmsg", "skmsg" */
-int wa_enc_parse(struct bytes text, enum wa_enc_type *out);    /* 0, or ERR_UNSUPPORTED */
+const char *wa_enc_text(enum wa_enc_type type);             /* "msg", "pkmsg", "skmsg" */
+int wa_enc_parse(struct bytes text, enum wa_enc_type *out); /* 0, or ERR_UNSUPPORTED */
 
-/* Why something did not decrypt; the numbers are the retry reason codes of protocol/05 section 6.2. */
+/* Why something did not decrypt; the numbers are the retry reasons of protocol/05 section 6.2. */
 enum wa_signal_fault {
     WA_FAULT_UNKNOWN = 0,
     WA_FAULT_NO_SESSION = 1,
@@ -37,13 +37,13 @@ struct wa_signal *wa_signal_open(const struct wa_device *d, const struct wa_host
 void wa_signal_close(struct wa_signal *s);
 
 /*
- * Opens one pkmsg or msg from a device. peer is the address to use (LID form when known). Appends the
- * padded plaintext. 0; 1 when this counter was consumed before (a duplicate: nothing appended);
+ * Opens one pkmsg or msg from a device. peer is the address to use (LID form when known). Appends
+ * the padded plaintext. 0; 1 when this counter was consumed before (a duplicate: nothing appended);
  * ERR_AUTH with *fault when it cannot be decrypted, malformed and overlong ones included; ERR_STORE
- * when records could not be read or written (then answer nothing and drop the connection); ERR_LIMIT
- * when plain is full. A changed identity replaces the stored one
- * and archives the old session (protocol/04 section 8). A consumed one-time prekey is deleted with
- * the session it became (D4).
+ * when records could not be read or written (then answer nothing and drop the connection);
+ * ERR_LIMIT when plain is full. A changed identity replaces the stored one and archives the old
+ * session (protocol/04 section 8). A consumed one-time prekey is deleted with the session it became
+ * (D4).
  */
 int wa_signal_decrypt(struct wa_signal *s, const struct wa_jid *peer, enum wa_enc_type type,
                       struct bytes sealed, struct buf *plain, enum wa_signal_fault *fault);
@@ -57,9 +57,9 @@ int wa_signal_encrypt(struct wa_signal *s, const struct wa_jid *peer, struct byt
 int wa_signal_has_session(struct wa_signal *s, const struct wa_jid *peer);
 /* Forgets the session (not the identity). */
 int wa_signal_drop_session(struct wa_signal *s, const struct wa_jid *peer);
-/* Moves session and identity rows of the devices 0..99 of a user from its PN to its LID name, unless
- * the LID has its own, and deletes the PN rows (protocol/04 section 10). Asks for some hundred records:
- * call it when the mapping is news. 0 or ERR_STORE. */
+/* Moves session and identity rows of the devices 0..99 of a user from its PN to its LID name,
+ * unless the LID has its own, and deletes the PN rows (protocol/04 section 10). Asks for some
+ * hundred records: call it when the mapping is news. 0 or ERR_STORE. */
 int wa_signal_migrate(struct wa_signal *s, const struct wa_jid *pn, const struct wa_jid *lid);
 
 /* A device's prekey bundle (protocol/06 section 4). Keys are 32 raw bytes. */
@@ -76,26 +76,33 @@ struct wa_bundle {
 
 /* Builds a session from a bundle; verifies the signed prekey; archives a session that was there; a
  * changed identity replaces the stored one. 0, ERR_AUTH, ERR_INVALID, ERR_STORE. */
-int wa_signal_process_bundle(struct wa_signal *s, const struct wa_jid *peer, const struct wa_bundle *b);
+int wa_signal_process_bundle(struct wa_signal *s, const struct wa_jid *peer,
+                             const struct wa_bundle *b);
 
 /* Trusts identity as that of jid from now on (pairing: the primary's key). 0 or ERR_STORE. */
-int wa_signal_set_identity(struct wa_signal *s, const struct wa_jid *jid, const uint8_t identity[WA_KEY_LEN]);
+int wa_signal_set_identity(struct wa_signal *s, const struct wa_jid *jid,
+                           const uint8_t identity[WA_KEY_LEN]);
 /* 1 and the 32-byte key, 0 when unknown, ERR_STORE. */
-int wa_signal_get_identity(struct wa_signal *s, const struct wa_jid *jid, uint8_t identity[WA_KEY_LEN]);
+int wa_signal_get_identity(struct wa_signal *s, const struct wa_jid *jid,
+                           uint8_t identity[WA_KEY_LEN]);
 
 /*
  * Sender keys (protocol/04 section 11). group is the bare JID of the chat, sender the device as for
- * wa_signal_decrypt. A distribution that is known already changes nothing. 0, ERR_INVALID, ERR_STORE.
+ * wa_signal_decrypt. A distribution that is known already changes nothing. 0, ERR_INVALID,
+ * ERR_STORE.
  */
-int wa_signal_process_skdm(struct wa_signal *s, const struct wa_jid *group, const struct wa_jid *sender,
-                           struct bytes axolotl_message);
-/* Results as wa_signal_decrypt. The key may have come under another device number of the sender; a key
- * that is missing is WA_FAULT_NO_SESSION. */
-int wa_signal_group_decrypt(struct wa_signal *s, const struct wa_jid *group, const struct wa_jid *sender,
-                            struct bytes sealed, struct buf *plain, enum wa_signal_fault *fault);
-/* Seals with our own sender key as own (made when absent) and appends the current SenderKeyDistributionMessage
- * (state before this message) to skdm. 0, ERR_STORE, ERR_LIMIT; then nothing was appended. */
-int wa_signal_group_encrypt(struct wa_signal *s, const struct wa_jid *group, const struct wa_jid *own,
-                            struct bytes padded, struct buf *sealed, struct buf *skdm);
+int wa_signal_process_skdm(struct wa_signal *s, const struct wa_jid *group,
+                           const struct wa_jid *sender, struct bytes axolotl_message);
+/* Results as wa_signal_decrypt. The key may have come under another device number of the sender; a
+ * key that is missing is WA_FAULT_NO_SESSION. */
+int wa_signal_group_decrypt(struct wa_signal *s, const struct wa_jid *group,
+                            const struct wa_jid *sender, struct bytes sealed, struct buf *plain,
+                            enum wa_signal_fault *fault);
+/* Seals with our own sender key as own (made when absent) and appends the current
+ * SenderKeyDistributionMessage (state before this message) to skdm. 0, ERR_STORE, ERR_LIMIT; then
+ * nothing was appended. */
+int wa_signal_group_encrypt(struct wa_signal *s, const struct wa_jid *group,
+                            const struct wa_jid *own, struct bytes padded, struct buf *sealed,
+                            struct buf *skdm);
 
 #endif

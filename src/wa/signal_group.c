@@ -36,8 +36,7 @@ static bool mend(struct wa_signal *s, const struct chain_name *n, int rc)
     return wa_overlay_del(&s->overlay, WA_TABLE_SENDER_KEY, key) == 0;
 }
 
-/* ---- distribution
- * -------------------------------------------------------------------------------- */
+/* ---- distribution ---------------------------------------------------------------------------- */
 
 /*
  * Some clients send the distribution with each message. Taking it again would lose the keys kept
@@ -91,8 +90,7 @@ int wa_signal_process_skdm(struct wa_signal *s, const struct wa_jid *group,
     return wa_signal_finish(s, wa_signal_error(s, rc));
 }
 
-/* ---- decrypting
- * ---------------------------------------------------------------------------------- */
+/* ---- decrypting ------------------------------------------------------------------------------ */
 
 static int open_once(struct wa_signal *s, const struct chain_name *n, sender_key_message *message,
                      signal_buffer **opened)
@@ -170,8 +168,7 @@ int wa_signal_group_decrypt(struct wa_signal *s, const struct wa_jid *group,
     return wa_signal_deliver(s, rc, opened, plain, fault);
 }
 
-/* ---- encrypting
- * ---------------------------------------------------------------------------------- */
+/* ---- encrypting ------------------------------------------------------------------------------ */
 
 static int seal(struct wa_signal *s, const struct chain_name *n, struct bytes padded,
                 ciphertext_message **sealed)

@@ -28,8 +28,7 @@ struct wa_signal_peer {
     signal_protocol_address at;
 };
 
-/* ---- signal_store.c
- * ------------------------------------------------------------------------------ */
+/* ---- signal_store.c -------------------------------------------------------------------------- */
 /* The context with its crypto provider, and the stores over s->overlay; both owned by s. */
 void wa_signal_attach(struct wa_signal *s);
 void wa_signal_peer_init(struct wa_signal_peer *p, const struct wa_jid *jid);
@@ -39,8 +38,7 @@ void wa_signal_sender_key(const signal_protocol_sender_key_name *name, char out[
 /* 05 || key, for the library. */
 void wa_signal_typed_key(uint8_t out[1 + WA_KEY_LEN], const uint8_t key[WA_KEY_LEN]);
 
-/* ---- signal.c
- * ------------------------------------------------------------------------------------ */
+/* ---- signal.c -------------------------------------------------------------------------------- */
 /* Ends a call: commits when rc is 0, forgets in any case. rc, or ERR_STORE. */
 int wa_signal_finish(struct wa_signal *s, int rc);
 /*

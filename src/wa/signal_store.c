@@ -9,8 +9,7 @@
 #define KEY_TYPE 0x05
 #define KEY_PAIR_LEN (2 * WA_KEY_LEN)
 
-/* ---- primitives (protocol/04 section 14.2)
- * ------------------------------------------------------- */
+/* ---- primitives (protocol/04 section 14.2) --------------------------------------------------- */
 
 static int give(signal_buffer **out, struct bytes data)
 {
@@ -93,8 +92,7 @@ static int decrypt_cbc(signal_buffer **out, int cipher, const uint8_t *key, size
                    BYTES(in, in_n));
 }
 
-/* ---- keys of records
- * ----------------------------------------------------------------------------- */
+/* ---- keys of records ------------------------------------------------------------------------- */
 
 void wa_signal_peer_init(struct wa_signal_peer *p, const struct wa_jid *jid)
 {
@@ -120,8 +118,7 @@ void wa_signal_typed_key(uint8_t out[1 + WA_KEY_LEN], const uint8_t key[WA_KEY_L
     memcpy(out + 1, key, WA_KEY_LEN);
 }
 
-/* ---- sessions
- * ------------------------------------------------------------------------------------ */
+/* ---- sessions -------------------------------------------------------------------------------- */
 
 /* The overlay remembers why it refused; to the library all refusals are one. */
 static int refused(int rc)
@@ -167,8 +164,7 @@ static int contains_session(const signal_protocol_address *at, void *ctx)
     return refused(wa_overlay_get(&s->overlay, WA_TABLE_SESSION, key, &value));
 }
 
-/* ---- prekeys
- * ------------------------------------------------------------------------------------- */
+/* ---- prekeys --------------------------------------------------------------------------------- */
 
 static int open_key_pair(const struct wa_signal *s, const uint8_t priv[WA_KEY_LEN],
                          const uint8_t pub[WA_KEY_LEN], ec_key_pair **out)
@@ -242,8 +238,7 @@ static int load_signed_prekey(signal_buffer **record, uint32_t id, void *ctx)
     return rc;
 }
 
-/* ---- identities
- * ---------------------------------------------------------------------------------- */
+/* ---- identities ------------------------------------------------------------------------------ */
 
 static int own_identity(signal_buffer **public_data, signal_buffer **private_data, void *ctx)
 {
@@ -285,8 +280,7 @@ static int is_trusted(const signal_protocol_address *at, uint8_t *data, size_t n
     return rc == 0 || bytes_equal(known, BYTES(data, n));
 }
 
-/* ---- sender keys
- * --------------------------------------------------------------------------------- */
+/* ---- sender keys ----------------------------------------------------------------------------- */
 
 static int store_sender_key(const signal_protocol_sender_key_name *name, uint8_t *record, size_t n,
                             uint8_t *extra, size_t extra_n, void *ctx)
@@ -308,8 +302,7 @@ static int load_sender_key(signal_buffer **record, signal_buffer **extra,
     return load(ctx, WA_TABLE_SENDER_KEY, key, record);
 }
 
-/* ---- attaching
- * ----------------------------------------------------------------------------------- */
+/* ---- attaching ------------------------------------------------------------------------------- */
 
 static int attach_stores(struct wa_signal *s)
 {

@@ -133,6 +133,7 @@ START_TEST(test_utf8_valid_table)
                  {"\x80", false},
                  {"\xe2\x98", false},
                  {"\xff", false}};
+    ck_assert(text_utf8_valid(BYTES_NONE));
     for (size_t i = 0; i < ARRAY_LEN(cases); i++)
         ck_assert_msg(text_utf8_valid(bytes_text(cases[i].text)) == cases[i].good, "case %zu", i);
 }

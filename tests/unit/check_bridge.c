@@ -16,33 +16,25 @@
 #include "bridge/policy.h"
 #include "bridge/records.h"
 
-/* ---- lifecycle --------------------------------------------------------------------------------- */
+/* ---- lifecycle ------------------------------------------------------------------------------ */
 
 /*
  * The table once more, by hand: one line per event, one letter per state in the order starting,
- * connecting, pairing, online, retrying, logged_out, replaced, banned, refused, outdated, stopped. A
- * letter is the next state (S C P O R L D B F V X), '.' nothing; below it the action (d dial, r retry,
- * w wait, f forget, h halt).
+ * connecting, pairing, online, retrying, logged_out, replaced, banned, refused, outdated, stopped.
+ * A letter is the next state (S C P O R L D B F V X), '.' nothing; below it the action (d dial, r
+ * retry, w wait, f forget, h halt).
  */
 static const struct {
     const char *event, *next, *action;
 } cells[] = {
-    {"start", "C..........", "d.........."},
-    {"qr", ".PP.P......", "..........."},
-    {"paired", "..C........", "..........."},
-    {"connected", ".O..O......", "..........."},
-    {"restart", ".CCCC......", ".dddd......"},
-    {"expired", "..C........", "..d........"},
-    {"lost", ".RRRR......", ".rrrr......"},
-    {"logged_out", ".LLLL......", ".hhhh......"},
-    {"replaced", ".DDDD......", ".hhhh......"},
-    {"banned", ".BBBB......", ".wwww......"},
-    {"refused", ".FFFF......", ".hhhh......"},
-    {"outdated", ".VVVV......", ".hhhh......"},
-    {"timer", "....R..C...", "....d..d..."},
-    {"reload", "....R.C.CC.", "....d.d.dd."},
-    {"pair", ".....CC.C..", ".....ff.f.."},
-    {"stop", "XXXXXXXXXX.", "..........."},
+    {"start", "C..........", "d.........."},    {"qr", ".PP.P......", "..........."},
+    {"paired", "..C........", "..........."},   {"connected", ".O..O......", "..........."},
+    {"restart", ".CCCC......", ".dddd......"},  {"expired", "..C........", "..d........"},
+    {"lost", ".RRRR......", ".rrrr......"},     {"logged_out", ".LLLL......", ".hhhh......"},
+    {"replaced", ".DDDD......", ".hhhh......"}, {"banned", ".BBBB......", ".wwww......"},
+    {"refused", ".FFFF......", ".hhhh......"},  {"outdated", ".VVVV......", ".hhhh......"},
+    {"timer", "....R..C...", "....d..d..."},    {"reload", "....R.C.CC.", "....d.d.dd."},
+    {"pair", ".....CC.C..", ".....ff.f.."},     {"stop", "XXXXXXXXXX.", "..........."},
 };
 static const char letters[] = "SCPORLDBFVX";
 
@@ -150,7 +142,7 @@ START_TEST(test_lifecycle_print_stands_in_the_documentation)
 }
 END_TEST
 
-/* ---- policy ------------------------------------------------------------------------------------ */
+/* ---- policy --------------------------------------------------------------------------------- */
 
 START_TEST(test_backoff_ms_full_jitter_within_growing_bounds)
 {
@@ -158,10 +150,17 @@ START_TEST(test_backoff_ms_full_jitter_within_growing_bounds)
         int attempt;
         int64_t initial, max, ceiling;
     } cases[] = {
-        {1, 1000, 300000, 1000},   {2, 1000, 300000, 2000},   {3, 1000, 300000, 4000},
-        {9, 1000, 300000, 256000}, {10, 1000, 300000, 300000}, {1000000, 1000, 300000, 300000},
-        {1, 10, 10, 10},           {5, 10, 10, 10},            {40, 1, 86400000, 86400000},
-        {1, 5000, 1000, 1000},     {0, 1000, 300000, 1000},
+        {1, 1000, 300000, 1000},
+        {2, 1000, 300000, 2000},
+        {3, 1000, 300000, 4000},
+        {9, 1000, 300000, 256000},
+        {10, 1000, 300000, 300000},
+        {1000000, 1000, 300000, 300000},
+        {1, 10, 10, 10},
+        {5, 10, 10, 10},
+        {40, 1, 86400000, 86400000},
+        {1, 5000, 1000, 1000},
+        {0, 1000, 300000, 1000},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         int64_t low = bridge_backoff_ms(cases[i].attempt, cases[i].initial, cases[i].max, 0);
@@ -261,7 +260,7 @@ START_TEST(test_resend_after_only_temporary_errors_are_tried_again)
 }
 END_TEST
 
-/* ---- records ----------------------------------------------------------------------------------- */
+/* ---- records -------------------------------------------------------------------------------- */
 
 static struct store_keys *open_records(const char *dir)
 {
@@ -346,7 +345,7 @@ START_TEST(test_records_same_user_knows_both_addresses_of_one_person)
 }
 END_TEST
 
-/* ---- a whole process, without a server --------------------------------------------------------- */
+/* ---- a whole process, without a server ------------------------------------------------------ */
 
 static const char *no_env(const char *name)
 {

@@ -3,17 +3,13 @@
  * Messages are assembled here from field numbers (protocol/protos-message.md), not by the generated
  * code that reads them.
  */
-#include "check_wa_message.h"
-
-#include <stdio.h>
-
 #include "base/err.h"
 #include "base/text.h"
+#include "check_wa_signal.h"
 #include "testing.h"
 #include "wa/message.h"
 
-/* ---- an assembler of protobufs
- * ------------------------------------------------------------------- */
+/* ---- an assembler of protobufs --------------------------------------------------------------- */
 
 static struct arena memory;
 
@@ -95,8 +91,7 @@ static struct bytes key(uint32_t field, const char *id)
     return sub(field, ALL(txt(1, "1@lid"), num(2, 1), txt(3, id)));
 }
 
-/* ---- what a Message says
- * ------------------------------------------------------------------------- */
+/* ---- what a Message says --------------------------------------------------------------------- */
 
 struct expectation {
     const char *what;
@@ -321,8 +316,7 @@ START_TEST(test_message_parse_empty_parts_have_no_text)
 }
 END_TEST
 
-/* ---- wrappers
- * ------------------------------------------------------------------------------------ */
+/* ---- wrappers -------------------------------------------------------------------------------- */
 
 START_TEST(test_message_parse_wrappers_are_opened)
 {
@@ -410,7 +404,6 @@ START_TEST(test_message_parse_nesting_is_bounded)
     ck_assert_int_eq(wa_message_parse(bomb, &memory, &c), ERR_LIMIT);
     ck_assert_int_eq(c.kind, WA_KIND_NONE);
     ck_assert(!c.ephemeral && c.text.n == 0);
-    arena_deinit(&memory);
     ck_assert_int_eq(wa_message_parse(nested(40, 5000, text), &memory, &c), ERR_LIMIT);
     arena_deinit(&memory);
 }
@@ -487,8 +480,7 @@ START_TEST(test_message_parse_large_messages_are_read_up_to_the_bound)
 }
 END_TEST
 
-/* ---- protocolMessage
- * ----------------------------------------------------------------------------- */
+/* ---- protocolMessage ------------------------------------------------------------------------- */
 
 START_TEST(test_message_parse_revoke_gives_target)
 {
@@ -565,8 +557,7 @@ START_TEST(test_message_parse_own_protocol_copy_is_unwrapped)
 }
 END_TEST
 
-/* ---- text from hostile peers
- * --------------------------------------------------------------------- */
+/* ---- text from hostile peers ----------------------------------------------------------------- */
 
 START_TEST(test_message_parse_bad_utf8_is_replaced)
 {
@@ -658,8 +649,7 @@ START_TEST(test_message_parse_flipped_bytes_are_harmless)
 }
 END_TEST
 
-/* ---- padding and vectors
- * ------------------------------------------------------------------------- */
+/* ---- padding and vectors --------------------------------------------------------------------- */
 
 START_TEST(test_padding_valid_vectors_round_trip)
 {
@@ -755,8 +745,7 @@ START_TEST(test_message_parse_foreign_sender_key_is_found)
 }
 END_TEST
 
-/* ---- building
- * ------------------------------------------------------------------------------------ */
+/* ---- building -------------------------------------------------------------------------------- */
 
 START_TEST(test_message_build_text_has_documented_fields)
 {
