@@ -9,7 +9,7 @@
 #include "base/text.h"
 
 #define QR_PAYLOAD_MAX 2048
-#define DRAIN_MS 300 /* how long a stop waits for the peer's close */
+#define DRAIN_MS 200 /* how long a stop waits for the peer's close */
 
 void bridge_touch(struct bridge *b)
 {
@@ -58,7 +58,7 @@ void bridge_stop(struct bridge *b, const char *reason)
     b->stop_reason = reason;
 }
 
-/* ---- the wake-up ------------------------------------------------------------------------------- */
+/* ---- the wake-up ---------------------------------------------------------------------------- */
 
 static void heartbeat(struct bridge *b, int64_t now)
 {
@@ -88,7 +88,8 @@ static void on_wake(void *ctx)
 {
     struct bridge *b = ctx;
     int64_t now = clock_mono_ms();
-    if (b->session && (b->settle_due || wa_session_deadline(b->session) <= now || b->send_at <= now))
+    if (b->session &&
+        (b->settle_due || wa_session_deadline(b->session) <= now || b->send_at <= now))
         bridge_settle(b);
     b->settle_due = false;
     if (b->dial_until <= now)
@@ -111,7 +112,7 @@ static void on_wake(void *ctx)
     arm(b);
 }
 
-/* ---- opening ----------------------------------------------------------------------------------- */
+/* ---- opening -------------------------------------------------------------------------------- */
 
 static void open_log(const struct config *c)
 {
@@ -196,7 +197,7 @@ static int exit_of(int rc)
     }
 }
 
-/* ---- life -------------------------------------------------------------------------------------- */
+/* ---- life ----------------------------------------------------------------------------------- */
 
 static void serve(struct bridge *b)
 {

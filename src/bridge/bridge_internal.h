@@ -84,15 +84,15 @@ struct bridge {
     const char *stop_reason;
 };
 
-/* ---- bridge.c ---------------------------------------------------------------------------------- */
+/* ---- bridge.c ------------------------------------------------------------------------------- */
 /* Something was fed or changed: settle at the end of this wake-up. */
 void bridge_touch(struct bridge *b);
-/* Takes the transition and starts its action. 0; ERR_STATE when the event means nothing now; ERR_STORE
- * when keys should be forgotten and could not be (nothing changed then). */
+/* Takes the transition and starts its action. 0; ERR_STATE when the event means nothing now;
+ * ERR_STORE when keys should be forgotten and could not be (nothing changed then). */
 int bridge_apply(struct bridge *b, enum bridge_event event);
 void bridge_stop(struct bridge *b, const char *reason); /* reason: static text */
 
-/* ---- connection.c ------------------------------------------------------------------------------ */
+/* ---- connection.c --------------------------------------------------------------------------- */
 void bridge_dial(struct bridge *b);
 void bridge_dial_timeout(struct bridge *b);
 void bridge_settle(struct bridge *b);
@@ -101,19 +101,20 @@ void bridge_hang_up(struct bridge *b);
 /* Deletes the keys of this device, durably. */
 int bridge_forget(struct bridge *b);
 
-/* ---- inbound.c --------------------------------------------------------------------------------- */
+/* ---- inbound.c ------------------------------------------------------------------------------ */
 /* Write into the open transaction of messages.db; a failure sets store_failed. */
 void bridge_inbound_message(struct bridge *b, const struct wa_incoming *in);
 void bridge_inbound_receipt(struct bridge *b, const struct wa_event *ev);
 
-/* ---- outbound.c -------------------------------------------------------------------------------- */
+/* ---- outbound.c ----------------------------------------------------------------------------- */
 /* Gives the session what may go out now; whether there was anything. */
 bool bridge_outbound_pump(struct bridge *b);
-void bridge_outbound_reset(struct bridge *b); /* a new connection: what was under way is queued again */
+void bridge_outbound_reset(
+    struct bridge *b); /* a new connection: what was under way is queued again */
 void bridge_outbound_acked(struct bridge *b, const struct wa_event *ev);
 void bridge_outbound_resend(struct bridge *b, const struct wa_event *ev);
 
-/* ---- commands.c -------------------------------------------------------------------------------- */
+/* ---- commands.c ----------------------------------------------------------------------------- */
 /* From now on they wait for the loop; they do so also in PID 1, which has no default actions. */
 void bridge_commands_block_signals(void);
 int bridge_commands_open(struct bridge *b, struct err *err);
@@ -122,7 +123,7 @@ void bridge_commands_scan(struct bridge *b);
 /* Answers a logout that was waiting for the end of the session. */
 void bridge_commands_session_ended(struct bridge *b, enum bridge_event how);
 
-/* ---- status.c ---------------------------------------------------------------------------------- */
+/* ---- status.c ------------------------------------------------------------------------------- */
 void bridge_status_open(struct bridge *b);
 /* After a change of the configuration. */
 void bridge_status_config(struct bridge *b);

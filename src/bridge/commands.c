@@ -10,8 +10,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-static void acknowledge(struct bridge *b, const struct volume_control_request *r, const char *result,
-                        const char *error, const char *detail)
+static void acknowledge(struct bridge *b, const struct volume_control_request *r,
+                        const char *result, const char *error, const char *detail)
 {
     struct volume_state *s = &b->state;
     volume_control_ack(b->control, r, result, error, detail);
@@ -34,7 +34,7 @@ static void refuse(struct bridge *b, const struct volume_control_request *r, con
     acknowledge(b, r, "refused", error, NULL);
 }
 
-/* ---- reload ------------------------------------------------------------------------------------ */
+/* ---- reload --------------------------------------------------------------------------------- */
 
 /* Takes over the keys that may change at run time. */
 static void adopt(struct config *running, const struct config *fresh)
@@ -109,7 +109,7 @@ static void reload(struct bridge *b, const struct volume_control_request *reques
         bridge_apply(b, BRIDGE_ON_RELOAD);
 }
 
-/* ---- stop, logout, pair ------------------------------------------------------------------------ */
+/* ---- stop, logout, pair --------------------------------------------------------------------- */
 
 static void stop(struct bridge *b, const struct volume_control_request *r)
 {
@@ -161,7 +161,7 @@ void bridge_commands_session_ended(struct bridge *b, enum bridge_event how)
         done(b, &b->logout, NULL);
 }
 
-/* ---- where they come from ---------------------------------------------------------------------- */
+/* ---- where they come from ------------------------------------------------------------------- */
 
 void bridge_commands_scan(struct bridge *b)
 {

@@ -11,7 +11,7 @@
 #define DIAL_TIMEOUT_MS 20000 /* protocol/01 section 1 */
 #define RATE_EXTRA_ATTEMPTS 5 /* protocol/01 section 10.3, stream error 429 */
 
-/* ---- the end of a connection ------------------------------------------------------------------- */
+/* ---- the end of a connection ---------------------------------------------------------------- */
 
 static void schedule_retry(struct bridge *b, bool at_once, int extra_attempts)
 {
@@ -38,8 +38,8 @@ static void say_lost(struct bridge *b, const char *code, const char *text, const
     const char *blank = advice[0] ? " " : "";
     if (attempt >= b->config.reconnect_max_attempts)
         bridge_status_error(b, "reconnect_exhausted",
-                            "%d attempts failed; tried on, slowly. The last one: %s: %s.%s%s", attempt,
-                            code, text, blank, advice);
+                            "%d attempts failed; tried on, slowly. The last one: %s: %s.%s%s",
+                            attempt, code, text, blank, advice);
     else
         bridge_status_error(b, code, "%s.%s%s", text, blank, advice);
 }
@@ -57,8 +57,7 @@ static void forget_connection(struct bridge *b)
 static void lost(struct bridge *b, const char *code, const char *text, const char *advice,
                  int extra_attempts)
 {
-    bool stable = b->online_at != CLOCK_NEVER &&
-                  clock_mono_ms() - b->online_at >= BRIDGE_STABLE_MS;
+    bool stable = b->online_at != CLOCK_NEVER && clock_mono_ms() - b->online_at >= BRIDGE_STABLE_MS;
     forget_connection(b);
     if (stable)
         b->state.reconnect.attempt = 0;
@@ -106,12 +105,15 @@ static void session_ended(struct bridge *b)
 
 static void not_reached(struct bridge *b, const char *why)
 {
-    char text[700];
+    char text[CONFIG_TEXT_MAX + 600];
     snprintf(text, sizeof(text), "%s was not reached: %s", b->config.endpoint, why);
-    lost(b, "not_reached", text, "", 0);
+    lost(b, "not_reached", text,
+         strstr(why, "SSL") ? "Is its certificate one that whatsapp.ca_file or the system trusts?"
+                            : "",
+         0);
 }
 
-/* ---- settle ------------------------------------------------------------------------------------ */
+/* ---- settle --------------------------------------------------------------------------------- */
 
 static void on_connected(struct bridge *b, const struct wa_event *ev)
 {
@@ -204,7 +206,7 @@ void bridge_settle(struct bridge *b)
     }
 }
 
-/* ---- the link ---------------------------------------------------------------------------------- */
+/* ---- the link ------------------------------------------------------------------------------- */
 
 static void on_opened(void *ctx)
 {

@@ -65,7 +65,7 @@ static int record(struct bridge *b, const struct wa_incoming *in, const struct f
     return store_messages_record(b->messages, &row, id);
 }
 
-/* ---- the reply --------------------------------------------------------------------------------- */
+/* ---- the reply ------------------------------------------------------------------------------ */
 
 static int intend(struct bridge *b, const struct wa_incoming *in, const struct forms *chat,
                   int64_t reply_to, const char *intent, struct bytes text)
@@ -132,7 +132,7 @@ static int answer(struct bridge *b, const struct wa_incoming *in, const struct f
     return 0;
 }
 
-/* ---- events ------------------------------------------------------------------------------------ */
+/* ---- events --------------------------------------------------------------------------------- */
 
 void bridge_inbound_message(struct bridge *b, const struct wa_incoming *in)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The life of a tenant as one table (DESIGN 4). lifecycle.c holds the transitions; docs/lifecycle.md
- * shows them, and a test compares the two.
+ * The life of a tenant as one table (DESIGN 4). lifecycle.c holds the transitions;
+ * docs/lifecycle.md shows them, and a test compares the two.
  */
 #ifndef BRIDGE_LIFECYCLE_H
 #define BRIDGE_LIFECYCLE_H

@@ -3,8 +3,8 @@
 
 #include <stdio.h>
 
-#define CHUNK_MAX 65536     /* bytes of one WebSocket message */
-#define KEEP_MAX 65536      /* bytes of send memory kept while idle */
+#define CHUNK_MAX 65536 /* bytes of one WebSocket message */
+#define KEEP_MAX 65536  /* bytes of send memory kept while idle */
 #define CLOSE_TIMEOUT_S 2
 #define ORIGIN "https://web.whatsapp.com"
 
@@ -52,8 +52,7 @@ static void on_destroyed(struct bridge_link *link)
         events.closed(events.ctx, why);
 }
 
-/* ---- sending -----------------------------------------------------------------------------------
- */
+/* ---- sending -------------------------------------------------------------------------------- */
 
 static size_t waiting(const struct bridge_link *link)
 {
@@ -111,8 +110,7 @@ int bridge_link_send(struct bridge_link *link, struct buf *data)
     return 0;
 }
 
-/* ---- callbacks of libwebsockets ----------------------------------------------------------------
- */
+/* ---- callbacks of libwebsockets ------------------------------------------------------------- */
 
 static int on_received(struct bridge_link *link, struct lws *wsi, const void *in, size_t len)
 {
@@ -169,8 +167,7 @@ int bridge_link_callback(struct lws *wsi, enum lws_callback_reasons reason, void
     }
 }
 
-/* ---- life --------------------------------------------------------------------------------------
- */
+/* ---- life ----------------------------------------------------------------------------------- */
 
 static struct lws *connect_to(struct bridge_link *link, char *endpoint)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* One WebSocket connection to the server (protocol/01 section 1): bytes out, bytes in, in any cut. */
+/* One WebSocket connection to the server (protocol/01 section 1): bytes out, bytes in, in any cut.
+ */
 #ifndef BRIDGE_LINK_H
 #define BRIDGE_LINK_H
 
@@ -19,15 +20,17 @@ struct bridge_link_events {
 };
 
 /*
- * Dials ws:// or wss://; the name is resolved before this returns (libwebsockets 4.1 asks the resolver
- * synchronously). An owned link, to be given back with close or abort unless `closed` came; or NULL with
- * err. The caller sets the time limit for opening.
+ * Dials ws:// or wss://; the name is resolved before this returns (libwebsockets 4.1 asks the
+ * resolver synchronously). An owned link, to be given back with close or abort unless `closed`
+ * came; or NULL with err. The caller sets the time limit for opening.
  */
 struct bridge_link *bridge_link_dial(struct bridge_loop *loop, const char *endpoint,
                                      const struct bridge_link_events *events, struct err *err);
-/* Queues bytes for the wire and empties the buffer. ERR_LIMIT when the peer takes nothing for too long. */
+/* Queues bytes for the wire and empties the buffer. ERR_LIMIT when the peer takes nothing for too
+ * long. */
 int bridge_link_send(struct bridge_link *link, struct buf *data);
-/* Sends what waits, closes with code 1000, and forgets the link: no event follows. Takes the link. */
+/* Sends what waits, closes with code 1000, and forgets the link: no event follows. Takes the link.
+ */
 void bridge_link_close(struct bridge_link *link);
 /* The same without sending anything any more. */
 void bridge_link_abort(struct bridge_link *link);

@@ -93,9 +93,9 @@ int bridge_loop_watch(struct bridge_loop *loop, int fd, void (*ready)(void *ctx)
     if (w->fd < 0)
         return err_sys(err, ERR_SYSTEM, "a descriptor could not be duplicated");
     struct lws_vhost *vhost = lws_get_vhost_by_name(loop->lws, "wabridge");
-    struct lws *wsi = lws_adopt_descriptor_vhost(
-        vhost, LWS_ADOPT_RAW_FILE_DESC, (lws_sock_file_fd_type){.filefd = w->fd}, BRIDGE_LWS_WATCH,
-        NULL);
+    struct lws *wsi = lws_adopt_descriptor_vhost(vhost, LWS_ADOPT_RAW_FILE_DESC,
+                                                 (lws_sock_file_fd_type){.filefd = w->fd},
+                                                 BRIDGE_LWS_WATCH, NULL);
     if (!wsi)
         return err_set(err, ERR_SYSTEM, "a descriptor could not be watched");
     lws_set_opaque_user_data(wsi, w);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The event loop: one wake-up time, a few watched descriptors, and the links of bridge/link.h. The two
- * are the door to libwebsockets; its types stay behind it.
+ * The event loop: one wake-up time, a few watched descriptors, and the links of bridge/link.h. The
+ * two are the door to libwebsockets; its types stay behind it.
  */
 #ifndef BRIDGE_LOOP_H
 #define BRIDGE_LOOP_H
@@ -28,17 +28,19 @@ int bridge_loop_open(struct bridge_loop **out, const struct bridge_loop_config *
 /* Closes what is still open without a word to the peer. */
 void bridge_loop_close(struct bridge_loop *loop);
 
-/* Calls ready(ctx) whenever fd is readable. fd stays the caller's and must live as long as the loop. */
+/* Calls ready(ctx) whenever fd is readable. fd stays the caller's and must live as long as the
+ * loop. */
 int bridge_loop_watch(struct bridge_loop *loop, int fd, void (*ready)(void *ctx), void *ctx,
                       struct err *err);
-/* The wake callback is due at this monotonic time, after the events at hand; CLOCK_NEVER for not at all.
- * Replaces the time given before; a wake-up uses it up. */
+/* The wake callback is due at this monotonic time, after the events at hand; CLOCK_NEVER for not at
+ * all. Replaces the time given before; a wake-up uses it up. */
 void bridge_loop_wake_at(struct bridge_loop *loop, int64_t mono_ms);
 
 /* Serves until bridge_loop_stop. */
 void bridge_loop_run(struct bridge_loop *loop);
 void bridge_loop_stop(struct bridge_loop *loop);
-/* Serves until the last link has closed, at most so long. The wake callback is not called any more. */
+/* Serves until the last link has closed, at most so long. The wake callback is not called any more.
+ */
 void bridge_loop_drain(struct bridge_loop *loop, int64_t max_ms);
 
 #endif

@@ -57,7 +57,7 @@ static int64_t next_due(const struct bridge *b, int64_t now)
     return first;
 }
 
-/* ---- the rate limit ---------------------------------------------------------------------------- */
+/* ---- the rate limit ------------------------------------------------------------------------- */
 
 static int read_window(struct bridge *b, struct window *w)
 {
@@ -73,10 +73,11 @@ static int read_window(struct bridge *b, struct window *w)
 static enum bridge_rate rate(const struct bridge *b, const struct store_queued *q,
                              const struct window *w)
 {
-    return q->attempts > 0 ? BRIDGE_RATE_SEND : bridge_rate_decide(&b->config, w->sent, w->warnings);
+    return q->attempts > 0 ? BRIDGE_RATE_SEND
+                           : bridge_rate_decide(&b->config, w->sent, w->warnings);
 }
 
-/* ---- sending ----------------------------------------------------------------------------------- */
+/* ---- sending -------------------------------------------------------------------------------- */
 
 static void mark_answered(struct bridge *b, const struct store_queued *q, const struct wa_jid *to)
 {
@@ -84,7 +85,8 @@ static void mark_answered(struct bridge *b, const struct store_queued *q, const 
         wa_session_mark_read(b->session, to, NULL, bytes_text(q->quoted_wa_id));
 }
 
-/* 1 given to the session, 0 dropped or refused for good, ERR_LIMIT or ERR_STATE: not now, ERR_STORE. */
+/* 1 given to the session, 0 dropped or refused for good, ERR_LIMIT or ERR_STATE: not now,
+ * ERR_STORE. */
 static int dispatch(struct bridge *b, const struct store_queued *q, struct window *w)
 {
     enum bridge_rate verdict = rate(b, q, w);
@@ -114,7 +116,8 @@ static int dispatch(struct bridge *b, const struct store_queued *q, struct windo
     log_event(LOG_DEBUG, "message_out", LOG_INT("row", id), LOG_BOOL("warning", warn));
     *(warn ? &w->warnings : &w->sent) += q->attempts == 0;
     b->state.counters.rate_limited += warn;
-    if (warn && store_messages_replace_text(b->messages, id, out.text.text, STORE_INTENT_WARNING) < 0)
+    if (warn &&
+        store_messages_replace_text(b->messages, id, out.text.text, STORE_INTENT_WARNING) < 0)
         return ERR_STORE;
     return store_messages_set_sending(b->messages, id, clock_wall_ms()) < 0 ? ERR_STORE : 1;
 }
@@ -159,7 +162,7 @@ void bridge_outbound_reset(struct bridge *b)
         b->store_failed = true;
 }
 
-/* ---- what became of it ------------------------------------------------------------------------- */
+/* ---- what became of it ---------------------------------------------------------------------- */
 
 static int set_failed(struct bridge *b, struct bytes id, const struct wa_event *ev)
 {

@@ -12,7 +12,8 @@ int64_t bridge_backoff_ms(int attempt, int64_t initial_ms, int64_t max_ms, uint3
     return 1 + (int64_t)((uint64_t)random * (uint64_t)ceiling >> 32);
 }
 
-/* Kinds in which a customer says something in words; polls, reactions, edits and the like are not. */
+/* Kinds in which a customer says something in words; polls, reactions, edits and the like are not.
+ */
 static bool kind_speaks(enum wa_kind kind)
 {
     switch (kind) {

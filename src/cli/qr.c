@@ -15,8 +15,8 @@
 
 struct watch {
     char volume[512];
-    int64_t drawn;     /* generation on the screen */
-    char said[64];     /* session state that was told last */
+    int64_t drawn; /* generation on the screen */
+    char said[64]; /* session state that was told last */
 };
 
 static bool read_payload(const char *volume, char *out, size_t size)

@@ -10,7 +10,8 @@
 #define PHONE_DIGITS_MAX 15
 #define LID_DIGITS_MAX 18
 
-/* ---- accounts ----------------------------------------------------------------------------------- */
+/* ---- accounts -----------------------------------------------------------------------------------
+ */
 
 static bool digits(const char *text, size_t min, size_t max)
 {
@@ -111,7 +112,8 @@ void sim_account_meet(struct sim_account *a, struct sim_account *other)
     sim_table_put(&other->peers, bytes_text(a->pn.user), a);
 }
 
-/* ---- devices ------------------------------------------------------------------------------------ */
+/* ---- devices ------------------------------------------------------------------------------------
+ */
 
 struct sim_device *sim_device_find(const struct sim_account *a, uint16_t id)
 {
@@ -174,7 +176,8 @@ bool sim_device_is_primary(const struct sim_device *d)
     return d->id == 0;
 }
 
-/* ---- keys --------------------------------------------------------------------------------------- */
+/* ---- keys ---------------------------------------------------------------------------------------
+ */
 
 struct sim_prekey {
     struct sim_prekey *next;
@@ -233,7 +236,8 @@ int sim_device_take_bundle(struct sim_device *d, struct wa_bundle *out)
         sim_phone_offer_prekey(d->account->phone);
     if (k->signed_id == 0)
         return ERR_NOT_FOUND;
-    *out = (struct wa_bundle){.registration_id = k->registration_id, .signed_prekey_id = k->signed_id};
+    *out =
+        (struct wa_bundle){.registration_id = k->registration_id, .signed_prekey_id = k->signed_id};
     memcpy(out->identity, k->identity, sizeof out->identity);
     memcpy(out->signed_prekey, k->signed_key, sizeof out->signed_prekey);
     memcpy(out->signed_prekey_signature, k->signed_signature, sizeof out->signed_prekey_signature);

@@ -7,10 +7,10 @@
 #include "sim/sim.h"
 #include "wa/prekeys.h"
 
-#define SIM_NAME_MAX 100       /* bytes of a push or business name */
-#define SIM_PREKEYS_MAX 20000  /* one-time prekeys that the server keeps for one device */
-#define SIM_IDENTITY_MAX 512   /* bytes of an ADVSignedDeviceIdentity */
-#define SIM_DEVICE_ID_MAX 98   /* 99 is that of hosted devices */
+#define SIM_NAME_MAX 100      /* bytes of a push or business name */
+#define SIM_PREKEYS_MAX 20000 /* one-time prekeys that the server keeps for one device */
+#define SIM_IDENTITY_MAX 512  /* bytes of an ADVSignedDeviceIdentity */
+#define SIM_DEVICE_ID_MAX 98  /* 99 is that of hosted devices */
 
 struct sim_phone;
 struct sim_prekey;
@@ -47,7 +47,7 @@ struct sim_account {
     struct wa_jid pn, lid; /* bare */
     char name[SIM_NAME_MAX + 1];
     char business[SIM_NAME_MAX + 1]; /* "" for a private account */
-    bool pn_addressed; /* its messages name it by phone number instead of LID */
+    bool pn_addressed;               /* its messages name it by phone number instead of LID */
     uint32_t adv_id;
     uint16_t last_device_id;
     uint32_t last_key_index;
@@ -61,7 +61,8 @@ struct sim_account_spec {
     const char *phone, *name, *lid, *business; /* lid and business may be NULL */
     bool pn_addressed;
 };
-/* Makes an account with its phone. 0; ERR_INVALID, ERR_EXISTS with err. Lives as long as the sim. */
+/* Makes an account with its phone. 0; ERR_INVALID, ERR_EXISTS with err. Lives as long as the sim.
+ */
 int sim_account_create(struct sim *s, const struct sim_account_spec *spec, struct sim_account **out,
                        struct err *err);
 void sim_account_free(struct sim_account *a);

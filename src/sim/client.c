@@ -2,21 +2,20 @@
 #include "sim/client.h"
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "sim/deflate.h"
 #include "sim/login.h"
 #include "sim/server.h"
 #include "sim/stanza.h"
 #include "wa/frame.h"
 
-#define IN_MAX (20u << 20)        /* a frame of 16 MiB and what came behind it */
+#define IN_MAX (20u << 20) /* a frame of 16 MiB and what came behind it */
 #define OUT_MAX (64u << 20)
-#define OUT_ENOUGH (256u << 10)   /* the queue waits while this much is unsent */
-#define COMPRESS_FROM 4096        /* stanzas of this size are sent zlib-compressed */
-#define LINGER_MS 2000            /* for a client to take what was sent before the close */
-#define PRIMER 5                  /* backlog stanzas that come without being asked for */
-#define NO_BATCH_MS 1000          /* then the backlog comes unasked */
-#define PREFACE_LEN 7             /* "ED", version, length (protocol/01 section 2) */
+#define OUT_ENOUGH (256u << 10) /* the queue waits while this much is unsent */
+#define COMPRESS_FROM 4096      /* stanzas of this size are sent zlib-compressed */
+#define LINGER_MS 2000          /* for a client to take what was sent before the close */
+#define PRIMER 5                /* backlog stanzas that come without being asked for */
+#define NO_BATCH_MS 1000        /* then the backlog comes unasked */
+#define PREFACE_LEN 7           /* "ED", version, length (protocol/01 section 2) */
 
 struct sim_delayed {
     struct sim_delayed *next;
@@ -25,7 +24,8 @@ struct sim_delayed {
     uint8_t stanza[];
 };
 
-/* ---- life --------------------------------------------------------------------------------------- */
+/* ---- life ---------------------------------------------------------------------------------------
+ */
 
 struct sim_client *sim_client_open(struct sim *s, void *link)
 {
@@ -61,9 +61,7 @@ static void detach(struct sim_client *c)
 
 void sim_client_free(struct sim_client *c)
 {
-    struct wa_jid pn = c->device ? sim_device_pn(c->device) : (struct wa_jid){.server = WA_SERVER_NONE};
-
-    sim_note(c->sim, "closed", c->device ? &pn : NULL, BYTES_NONE, NULL);
+    sim_note(c->sim, "closed", &c->who, BYTES_NONE, c->why ? c->why : "by the client");
     detach(c);
     sim_registration_free(c);
     sim_timer_cancel(&c->delay_timer);
@@ -85,11 +83,12 @@ void sim_client_free(struct sim_client *c)
     free(c);
 }
 
-void sim_client_kill(struct sim_client *c, const char *detail)
+void sim_client_kill(struct sim_client *c, const char *why)
 {
     if (c->phase == SIM_PHASE_DEAD)
         return;
-    log_event(LOG_DEBUG, "sim_kill", LOG_STR("why", detail));
+    if (!c->why)
+        c->why = why;
     c->phase = SIM_PHASE_DEAD;
     detach(c);
     sim_registration_free(c);
@@ -101,11 +100,11 @@ static void linger_over(void *arg)
     sim_client_kill(arg, "lingered");
 }
 
-void sim_client_end(struct sim_client *c, const char *detail)
+void sim_client_end(struct sim_client *c, const char *why)
 {
     if (c->phase >= SIM_PHASE_CLOSING)
         return;
-    log_event(LOG_DEBUG, "sim_end", LOG_STR("why", detail));
+    c->why = why;
     c->phase = SIM_PHASE_CLOSING;
     detach(c);
     sim_registration_free(c);
@@ -113,7 +112,8 @@ void sim_client_end(struct sim_client *c, const char *detail)
     sim_link_want_write(c->link);
 }
 
-/* ---- sending ------------------------------------------------------------------------------------ */
+/* ---- sending ------------------------------------------------------------------------------------
+ */
 
 static void put_frame(struct sim_client *c, struct bytes stanza)
 {
@@ -193,7 +193,7 @@ void sim_client_stream_error(struct sim_client *c, const char *code, const char 
     if (conflict)
         wa_node_set(wa_node_child(error, "conflict"), "type", conflict);
     sim_client_send(c, error);
-    sim_note(c->sim, "stream_error", NULL, BYTES_NONE, code ? code : conflict);
+    sim_note(c->sim, "stream_error", &c->who, BYTES_NONE, code ? code : conflict);
     sim_client_end(c, "stream error");
 }
 
@@ -206,7 +206,8 @@ struct wa_node *sim_client_ib(struct sim_client *c, const char *child, struct wa
     return wa_node_child(*ib, child);
 }
 
-/* ---- backlog and queue -------------------------------------------------------------------------- */
+/* ---- backlog and queue --------------------------------------------------------------------------
+ */
 
 static void send_preview(struct sim_client *c)
 {
@@ -224,13 +225,12 @@ static void send_preview(struct sim_client *c)
 static void finish_backlog(struct sim_client *c)
 {
     struct wa_node *ib, *offline = sim_client_ib(c, "offline", &ib);
-    struct wa_jid pn = sim_device_pn(c->device);
 
     c->backlog.done = true;
     sim_timer_cancel(&c->backlog.timer);
     wa_node_set_u64(offline, "count", c->backlog.total);
     sim_client_send(c, ib);
-    sim_note(c->sim, "offline_done", &pn, BYTES_NONE, NULL);
+    sim_note(c->sim, "offline_done", &c->who, BYTES_NONE, NULL);
 }
 
 static void no_batch_asked(void *arg)
@@ -272,25 +272,11 @@ void sim_client_offline_batch(struct sim_client *c, uint64_t count)
     sim_client_pump(c);
 }
 
-/* Flips a byte in the last ciphertext of the stanza, when it is a message. */
-static void corrupt(struct wa_node *stanza)
-{
-    struct wa_node *enc = wa_node_find(stanza, "enc");
-    uint8_t *copy;
-
-    if (!enc || enc->data.n == 0)
-        return;
-    copy = arena_alloc(stanza->arena, enc->data.n);
-    memcpy(copy, enc->data.p, enc->data.n);
-    copy[enc->data.n - 1] ^= 1;
-    enc->data = BYTES(copy, enc->data.n);
-}
-
 /* The stored stanza with what only this delivery adds: the offline attribute, a fault. */
 static void send_item(struct sim_client *c, const struct sim_item *item, bool offline)
 {
-    bool spoil = item->class == SIM_MESSAGE &&
-                 sim_fault_take(&c->faults, SIM_FAULT_CORRUPT_NEXT_MESSAGE);
+    bool spoil =
+        item->class == SIM_MESSAGE && sim_fault_take(&c->faults, SIM_FAULT_CORRUPT_NEXT_MESSAGE);
     struct arena AUTO_ARENA arena;
     struct wa_node *node;
 
@@ -304,7 +290,7 @@ static void send_item(struct sim_client *c, const struct sim_item *item, bool of
     if (offline)
         wa_node_set_u64(node, "offline", c->backlog.total - c->backlog.left);
     if (spoil)
-        corrupt(node);
+        sim_fault_corrupt(node);
     sim_client_send(c, node);
 }
 
@@ -354,7 +340,8 @@ void sim_client_drained(struct sim_client *c)
         sim_client_pump(c);
 }
 
-/* ---- receiving ---------------------------------------------------------------------------------- */
+/* ---- receiving ----------------------------------------------------------------------------------
+ */
 
 static void handshake_done(struct sim_client *c, struct bytes payload)
 {
@@ -379,8 +366,8 @@ static void on_hello(struct sim_client *c, struct bytes frame)
 
     buf_init(&reply, WA_FRAME_MAX);
     buf_init(&payload, WA_FRAME_MAX);
-    rc = sim_responder_hello(&c->responder, &c->sim->keys, chain_flaw(c), sim_now_s(), &c->sim->host,
-                             frame, &reply, &payload);
+    rc = sim_responder_hello(&c->responder, &c->sim->keys, chain_flaw(c), sim_now_s(),
+                             &c->sim->host, frame, &reply, &payload);
     if (rc < 0 || wa_frame_append(&c->out, buf_bytes(&reply)) != 0) {
         sim_client_kill(c, "bad ClientHello");
         return;
@@ -412,7 +399,7 @@ static void on_transport(struct sim_client *c, struct bytes frame)
         return;
     }
     if (wa_node_decode(&c->arena, buf_bytes(&c->plain), &node) != 0) {
-        sim_note(c->sim, "violation", NULL, BYTES_NONE, "a stanza does not decode");
+        sim_note(c->sim, "violation", &c->who, BYTES_NONE, "a stanza does not decode");
         wa_node_child(node = wa_node_new(&c->arena, "stream:error"), "xml-not-well-formed");
         sim_client_send(c, node);
         sim_client_end(c, "not well-formed");
@@ -481,8 +468,8 @@ void sim_client_received(struct sim_client *c, struct bytes data)
     if (!ready_for_frames(c))
         return;
     while (c->phase < SIM_PHASE_CLOSING &&
-           (rc = wa_frame_next(BYTES(c->in.p + done, c->in.n - done), WA_FRAME_MAX, &frame, &used)) ==
-               1) {
+           (rc = wa_frame_next(BYTES(c->in.p + done, c->in.n - done), WA_FRAME_MAX, &frame,
+                               &used)) == 1) {
         on_frame(c, frame);
         done += used;
     }

@@ -46,11 +46,13 @@ struct sim_client {
     bool prologue_seen;
     struct sim_responder responder;
     struct wa_cipher recv, send;
-    struct arena arena;          /* of the stanza at hand */
-    struct buf plain, encoded;   /* scratch */
+    struct arena arena;        /* of the stanza at hand */
+    struct buf plain, encoded; /* scratch */
     uint8_t noise_key[WA_KEY_LEN];
     struct sim_registration *registration; /* UNPAIRED */
-    struct sim_device *device;   /* LINKED */
+    struct sim_device *device;             /* LINKED */
+    struct wa_jid who; /* its PN, also after it was detached; none before login */
+    const char *why;   /* it ends, static; NULL as long as nobody wants that */
     bool passive, available;
     struct sim_backlog backlog;
     struct sim_faults faults;
@@ -71,10 +73,10 @@ void sim_client_send(struct sim_client *c, const struct wa_node *node);
 void sim_client_send_encoded(struct sim_client *c, struct bytes stanza);
 /* Moves the device's queue as far as backlog credit and socket allow. */
 void sim_client_pump(struct sim_client *c);
-/* Sends what is waiting, then closes; name and detail are noted. */
-void sim_client_end(struct sim_client *c, const char *detail);
+/* Sends what is waiting, then closes. why is static text for the events. */
+void sim_client_end(struct sim_client *c, const char *why);
 /* Closes at once. */
-void sim_client_kill(struct sim_client *c, const char *detail);
+void sim_client_kill(struct sim_client *c, const char *why);
 /* <stream:error code> with an optional <conflict type>, then the end. */
 void sim_client_stream_error(struct sim_client *c, const char *code, const char *conflict);
 /* Lets the faults act that do so at once on an open connection. */

@@ -68,7 +68,8 @@ static void do_zip_bomb(struct sim_client *c)
 /* Each level: a list of tag and content, whose content is a list of one node. */
 static void do_deep_node(struct sim_client *c)
 {
-    static const uint8_t level[] = {0xf8, 0x02, TOKEN_IQ, 0xf8, 0x01}, leaf[] = {0xf8, 0x01, TOKEN_IQ};
+    static const uint8_t level[] = {0xf8, 0x02, TOKEN_IQ, 0xf8, 0x01},
+                         leaf[] = {0xf8, 0x01, TOKEN_IQ};
     struct buf AUTO_BUF stanza;
 
     buf_init(&stanza, WA_FRAME_MAX);

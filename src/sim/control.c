@@ -11,7 +11,8 @@
 #define WAIT_MAX_MS 300000
 #define LISTED_MAX 1000 /* messages or receipts in one answer */
 
-/* ---- answering ---------------------------------------------------------------------------------- */
+/* ---- answering ----------------------------------------------------------------------------------
+ */
 
 static bool refuse(struct sim_request *r, int status, const char *sentence)
 {
@@ -47,7 +48,8 @@ static void begin(struct sim_request *r, struct json_writer *w)
     r->status = 200;
 }
 
-/* ---- asking ------------------------------------------------------------------------------------- */
+/* ---- asking -------------------------------------------------------------------------------------
+ */
 
 /* The value of a query parameter; BYTES_NONE. */
 static struct bytes parameter(const struct sim_request *r, const char *name)
@@ -122,7 +124,8 @@ static void put_jid(struct json_writer *w, const char *key, const struct wa_jid 
     json_put_text(w, key, wa_jid_text(jid, text));
 }
 
-/* ---- the simulator ------------------------------------------------------------------------------ */
+/* ---- the simulator ------------------------------------------------------------------------------
+ */
 
 void sim_control_ready(struct sim *s, struct buf *out)
 {
@@ -178,7 +181,8 @@ static bool get_events(struct sim_request *r)
            !keep_waiting(r, number(r, "wait_ms"));
 }
 
-/* ---- accounts ----------------------------------------------------------------------------------- */
+/* ---- accounts -----------------------------------------------------------------------------------
+ */
 
 static bool post_account(struct sim_request *r)
 {
@@ -290,7 +294,8 @@ static struct sim_device *companion(struct sim_request *r, const struct sim_acco
                                     const struct json_value *v)
 {
     int64_t id = json_int(v, "device", 0);
-    struct sim_device *d = id > 0 && id <= SIM_DEVICE_ID_MAX ? sim_device_find(a, (uint16_t)id) : NULL;
+    struct sim_device *d =
+        id > 0 && id <= SIM_DEVICE_ID_MAX ? sim_device_find(a, (uint16_t)id) : NULL;
 
     if (!d)
         refuse(r, 404, "there is no such companion");
@@ -326,7 +331,8 @@ static bool post_refill(struct sim_request *r)
     return answer_ok(r);
 }
 
-/* ---- messages and receipts ---------------------------------------------------------------------- */
+/* ---- messages and receipts ----------------------------------------------------------------------
+ */
 
 static bool post_send(struct sim_request *r)
 {
@@ -444,7 +450,8 @@ static bool get_receipts(struct sim_request *r)
     return n > 0 || !keep_waiting(r, number(r, "wait_ms"));
 }
 
-/* ---- faults and load ---------------------------------------------------------------------------- */
+/* ---- faults and load ----------------------------------------------------------------------------
+ */
 
 static bool until_cleared(enum sim_fault f)
 {
@@ -566,7 +573,8 @@ static bool post_load(struct sim_request *r)
     return get_load(r);
 }
 
-/* ---- dispatch ----------------------------------------------------------------------------------- */
+/* ---- dispatch -----------------------------------------------------------------------------------
+ */
 
 static const struct {
     const char *method, *path; /* * stands for one part */

@@ -9,15 +9,12 @@
 
 int sim_deflate(struct buf *out, struct bytes data)
 {
-    uLong bound = compressBound((uLong)data.n);
-    uint8_t *at = buf_reserve(out, bound);
+    uLong n = compressBound((uLong)data.n);
+    uint8_t *packed AUTO_FREE = err_malloc(n);
 
-    if (!at)
+    if (compress2(packed, &n, data.p, (uLong)data.n, Z_DEFAULT_COMPRESSION) != Z_OK)
         return ERR_LIMIT;
-    if (compress2(at, &bound, data.p, (uLong)data.n, Z_DEFAULT_COMPRESSION) != Z_OK)
-        return ERR_LIMIT;
-    out->n += bound;
-    return 0;
+    return buf_append(out, BYTES(packed, n));
 }
 
 int sim_deflate_stanza(struct buf *out, struct bytes stanza)

@@ -19,8 +19,8 @@ struct sim_event {
 /* id and detail may be cut; device, id and detail may be NULL. */
 void sim_events_add(struct sim_ring *events, const char *name, const char *device, struct bytes id,
                     const char *detail);
-/* Writes {"events":[…],"next":SEQ} with what came after a sequence number, at most 1000; returns how
- * many. */
+/* Writes {"events":[…],"next":SEQ} with what came after a sequence number, at most 1000; returns
+ * how many. */
 size_t sim_events_write(const struct sim_ring *events, int64_t after, struct json_writer *w);
 
 #endif

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#define CORRUPT_FROM_END 8 /* of pkmsg and msg alike this byte belongs to the MAC */
+
 static const char *const names[SIM_FAULT_COUNT] = {
 #define X(symbol, name) name,
     SIM_FAULTS(X)
@@ -53,4 +55,17 @@ void sim_faults_take_over(struct sim_faults *connection, struct sim_faults *devi
 
     sim_faults_merge(connection, device);
     *device = (struct sim_faults){.left = {[SIM_FAULT_NO_PREKEYS] = no_prekeys}};
+}
+
+void sim_fault_corrupt(struct wa_node *message)
+{
+    struct wa_node *enc = wa_node_find(message, "enc");
+    uint8_t *copy;
+
+    if (!enc || enc->data.n < CORRUPT_FROM_END)
+        return;
+    copy = arena_alloc(message->arena, enc->data.n);
+    memcpy(copy, enc->data.p, enc->data.n);
+    copy[enc->data.n - CORRUPT_FROM_END] ^= 1;
+    enc->data = BYTES(copy, enc->data.n);
 }

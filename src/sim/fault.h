@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Faults that a test asks for. Each device has a set, and the connection to come has one, which the
- * connection takes over. Some act at once (sim_fault_apply), the others are looked at where they bite.
+ * connection takes over. Some act at once (sim_fault_apply), the others are looked at where they
+ * bite.
  */
 #ifndef SIM_FAULT_H
 #define SIM_FAULT_H
@@ -10,6 +11,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "wa/node.h"
 
 /* X(symbol, name in the control interface) */
 #define SIM_FAULTS(X)                                                                              \
@@ -56,7 +58,9 @@ int sim_fault_parse(const char *text, enum sim_fault *out);
 bool sim_fault_take(struct sim_faults *set, enum sim_fault f);
 /* Adds what more holds. */
 void sim_faults_merge(struct sim_faults *set, const struct sim_faults *more);
-/* Moves what a device has been given to its connection; what is about its keys stays. */
+/* Moves what a device was given to its new connection; what is about its keys stays. */
 void sim_faults_take_over(struct sim_faults *connection, struct sim_faults *device);
+/* Flips a byte in the ciphertext of a message stanza. */
+void sim_fault_corrupt(struct wa_node *message);
 
 #endif

@@ -6,9 +6,11 @@
 #include "sim/phone.h"
 #include "sim/scan.h"
 
-/* ---- answers ------------------------------------------------------------------------------------ */
+/* ---- answers ------------------------------------------------------------------------------------
+ */
 
-static struct wa_node *answer(const struct sim_sender *from, const struct wa_node *iq, const char *type)
+static struct wa_node *answer(const struct sim_sender *from, const struct wa_node *iq,
+                              const char *type)
 {
     struct wa_jid server = wa_jid_make(WA_SERVER_PN, "", 0), to;
     struct wa_node *node = wa_node_new(from->arena, "iq");
@@ -41,7 +43,8 @@ static void iq_empty(const struct sim_sender *from, struct wa_node *iq)
     sim_reply(from, sim_iq_result(from, iq));
 }
 
-/* ---- session ------------------------------------------------------------------------------------ */
+/* ---- session ------------------------------------------------------------------------------------
+ */
 
 static void iq_ping(const struct sim_sender *from, struct wa_node *iq)
 {
@@ -86,7 +89,8 @@ static void iq_companion(const struct sim_sender *from, struct wa_node *iq)
     sim_unlink(d);
 }
 
-/* ---- settings and directories, as empty as may be ----------------------------------------------- */
+/* ---- settings and directories, as empty as may be -----------------------------------------------
+ */
 
 static void iq_props(const struct sim_sender *from, struct wa_node *iq)
 {
@@ -125,8 +129,8 @@ static void issue_tokens(const struct sim_sender *from, const struct wa_node *to
 
 static void iq_privacy(const struct sim_sender *from, struct wa_node *iq)
 {
-    static const char *const names[] = {"readreceipts", "last", "online", "profile",
-                                        "status", "groupadd", "calladd", "messages"};
+    static const char *const names[] = {"readreceipts", "last",     "online",  "profile",
+                                        "status",       "groupadd", "calladd", "messages"};
     struct wa_node *node = sim_iq_result(from, iq), *privacy;
 
     if (wa_node_find(iq, "tokens"))
@@ -196,7 +200,8 @@ static void iq_nothing_there(const struct sim_sender *from, struct wa_node *iq)
     sim_iq_error(from, iq, "404", "item-not-found");
 }
 
-/* ---- dispatch ----------------------------------------------------------------------------------- */
+/* ---- dispatch -----------------------------------------------------------------------------------
+ */
 
 /* A namespace that is not here: a get is refused, a set is taken for done. */
 static const struct {

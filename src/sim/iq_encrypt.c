@@ -7,7 +7,8 @@
 #define KEY_TYPE "\x05"
 #define DIGEST_MAX (SIM_PREKEYS_MAX * WA_KEY_LEN + 256)
 
-/* ---- the device's own keys ---------------------------------------------------------------------- */
+/* ---- the device's own keys ----------------------------------------------------------------------
+ */
 
 static void answer_count(const struct sim_sender *from, const struct wa_node *iq)
 {
@@ -69,7 +70,8 @@ static void answer_digest(const struct sim_sender *from, const struct wa_node *i
     buf_deinit(&d.hashed);
 }
 
-/* ---- upload and rotation ------------------------------------------------------------------------ */
+/* ---- upload and rotation ------------------------------------------------------------------------
+ */
 
 /* Takes a <skey> whose signature verifies under the device's identity. */
 static bool take_signed_key(struct sim_bundle_keys *k, const struct wa_node *skey)
@@ -144,7 +146,8 @@ static void take_rotation(const struct sim_sender *from, const struct wa_node *i
     sim_reply(from, sim_iq_result(from, iq));
 }
 
-/* ---- bundles of others -------------------------------------------------------------------------- */
+/* ---- bundles of others --------------------------------------------------------------------------
+ */
 
 static void put_bundle(struct wa_node *user, const struct wa_bundle *b, const struct sim_device *d)
 {
@@ -164,7 +167,8 @@ static void put_bundle(struct wa_node *user, const struct wa_bundle *b, const st
         wa_node_child_data(user, "device-identity", BYTES(d->identity, d->identity_len));
 }
 
-static void put_user(const struct sim_sender *from, struct wa_node *list, const struct wa_node *asked)
+static void put_user(const struct sim_sender *from, struct wa_node *list,
+                     const struct wa_node *asked)
 {
     struct wa_node *user = wa_node_child(list, "user"), *error;
     struct wa_jid jid;

@@ -9,12 +9,13 @@ struct subject {
     struct bytes number; /* when asked by phone number */
 };
 
-/* ---- what is asked for -------------------------------------------------------------------------- */
+/* ---- what is asked for --------------------------------------------------------------------------
+ */
 
 static void put_devices(struct wa_node *user, const struct subject *s)
 {
     if (s->account)
-        sim_devices_describe(wa_node_child(user, "devices"), s->account);
+        sim_devices_describe(wa_node_child(user, "devices"), s->account, &s->jid);
 }
 
 static void put_lid(struct wa_node *user, const struct subject *s)
@@ -59,12 +60,13 @@ static const struct {
     const char *tag;
     void (*put)(struct wa_node *user, const struct subject *s);
 } protocols[] = {
-    {"devices", put_devices}, {"lid", put_lid},
-    {"contact", put_contact}, {"status", put_status},
+    {"devices", put_devices},   {"lid", put_lid},
+    {"contact", put_contact},   {"status", put_status},
     {"business", put_business}, {"disappearing_mode", put_disappearing_mode},
 };
 
-/* ---- whom it is about --------------------------------------------------------------------------- */
+/* ---- whom it is about ---------------------------------------------------------------------------
+ */
 
 static struct subject find_subject(struct sim *sim, const struct wa_node *user)
 {

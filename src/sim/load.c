@@ -7,11 +7,11 @@
 #include "base/log.h"
 
 #define TICK_MS 2
-#define SLICE_MS 10         /* of one tick, so that sockets get their turn */
-#define UNTAKEN_MAX 2000    /* stanzas waiting at a connected device before the generator pauses */
+#define SLICE_MS 10      /* of one tick, so that sockets get their turn */
+#define UNTAKEN_MAX 2000 /* stanzas waiting at a connected device before the generator pauses */
 #define ID_FORMAT "3A%08X%010llX"
 #define ID_LEN 20
-#define ID_NONCE_LEN 10     /* "3A" and the run's eight digits */
+#define ID_NONCE_LEN 10 /* "3A" and the run's eight digits */
 
 enum { SENT = 1, ACKED = 2, REPLIED = 4 };
 
@@ -36,7 +36,8 @@ struct sim_load {
     struct sim_timer timer;
 };
 
-/* ---- sending ------------------------------------------------------------------------------------ */
+/* ---- sending ------------------------------------------------------------------------------------
+ */
 
 static struct contact *contact_of(const struct sim_load *l, uint64_t n)
 {
@@ -93,7 +94,8 @@ static void tick(void *arg)
     l->sim->activity++;
 }
 
-/* ---- starting ----------------------------------------------------------------------------------- */
+/* ---- starting -----------------------------------------------------------------------------------
+ */
 
 static int check_spec(const struct sim_load_spec *spec, struct err *err)
 {
@@ -174,7 +176,8 @@ void sim_load_free(struct sim_load *l)
     free(l);
 }
 
-/* ---- what comes back ---------------------------------------------------------------------------- */
+/* ---- what comes back ----------------------------------------------------------------------------
+ */
 
 static bool done(const struct sim_load *l)
 {

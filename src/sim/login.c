@@ -11,12 +11,20 @@
 
 /* ClientPayload and DevicePairingRegistrationData (protocol/protos.md). */
 enum { PAYLOAD_USERNAME = 1, PAYLOAD_PASSIVE = 3, PAYLOAD_DEVICE = 18, PAYLOAD_PAIRING = 19 };
-enum { REG_ID = 1, REG_KEY_TYPE = 2, REG_IDENTITY = 3, REG_SKEY_ID = 4, REG_SKEY = 5, REG_SKEY_SIG = 6 };
+enum {
+    REG_ID = 1,
+    REG_KEY_TYPE = 2,
+    REG_IDENTITY = 3,
+    REG_SKEY_ID = 4,
+    REG_SKEY = 5,
+    REG_SKEY_SIG = 6
+};
 
 #define LATER_REF_SHARE 3 /* each ref after the first lives a third as long */
 #define REF_GRACE_MS 5000 /* the owner points the camera at what was just replaced */
 
-/* ---- pairing ------------------------------------------------------------------------------------ */
+/* ---- pairing ------------------------------------------------------------------------------------
+ */
 
 static bool take_be(struct bytes b, size_t width, uint32_t *out)
 {
@@ -124,7 +132,8 @@ struct sim_client *sim_login_find_ref(struct sim *s, struct bytes ref)
     return NULL;
 }
 
-/* ---- login -------------------------------------------------------------------------------------- */
+/* ---- login --------------------------------------------------------------------------------------
+ */
 
 void sim_login_failure(struct sim_client *c, const char *reason)
 {
@@ -133,14 +142,14 @@ void sim_login_failure(struct sim_client *c, const char *reason)
     wa_node_set(failure, "reason", reason);
     wa_node_set(failure, "location", "sim");
     sim_client_send(c, failure);
-    sim_note(c->sim, "failure", NULL, BYTES_NONE, reason);
+    sim_note(c->sim, "failure", &c->who, BYTES_NONE, reason);
     sim_client_end(c, "refused");
 }
 
 void sim_login_success(struct sim_client *c)
 {
     const struct sim_account *a = c->device->account;
-    struct wa_jid pn = sim_device_pn(c->device), lid = sim_device_lid(c->device);
+    struct wa_jid lid = sim_device_lid(c->device);
     struct wa_node *success = wa_node_new(&c->arena, "success");
 
     wa_node_set_u64(success, "t", (uint64_t)sim_now_s());
@@ -153,7 +162,7 @@ void sim_login_success(struct sim_client *c)
     wa_node_set(success, "location", "sim");
     wa_node_set_u64(success, "creation", (uint64_t)a->created_s);
     sim_client_send(c, success);
-    sim_note(c->sim, "login", &pn, BYTES_NONE, NULL);
+    sim_note(c->sim, "login", &c->who, BYTES_NONE, NULL);
 }
 
 /* One device, one connection: the older one has to go (protocol/01 section 10.3). */
@@ -163,6 +172,7 @@ static void attach(struct sim_client *c, struct sim_device *d)
         sim_client_stream_error(d->client, NULL, "replaced");
     d->client = c;
     c->device = d;
+    c->who = sim_device_pn(d);
     c->phase = SIM_PHASE_LINKED;
     sim_faults_take_over(&c->faults, &d->faults);
     sim_queue_rewind(&d->queue);

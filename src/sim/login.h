@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What follows the handshake: pairing refs for a new device, login for a known one (protocol/03). */
+/* What follows the handshake: pairing refs for a new device, login for a known one (protocol/03).
+ */
 #ifndef SIM_LOGIN_H
 #define SIM_LOGIN_H
 

@@ -80,10 +80,14 @@ static bool take_option(struct options *o, int opt, const char *arg)
 static int parse(struct options *o, int argc, char **argv)
 {
     static const struct option options[] = {
-        {"port", required_argument, NULL, 'p'},       {"control-port", required_argument, NULL, 'c'},
-        {"ready-file", required_argument, NULL, 'r'}, {"log-level", required_argument, NULL, 'l'},
-        {"seed", required_argument, NULL, 's'},       {"ref-seconds", required_argument, NULL, 't'},
-        {"help", no_argument, NULL, 'h'},             {"version", no_argument, NULL, 'v'},
+        {"port", required_argument, NULL, 'p'},
+        {"control-port", required_argument, NULL, 'c'},
+        {"ready-file", required_argument, NULL, 'r'},
+        {"log-level", required_argument, NULL, 'l'},
+        {"seed", required_argument, NULL, 's'},
+        {"ref-seconds", required_argument, NULL, 't'},
+        {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, 'v'},
         {NULL, 0, NULL, 0},
     };
     int opt;

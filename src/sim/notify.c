@@ -54,15 +54,17 @@ void sim_notify_prekeys(struct sim_device *d, size_t count)
     sim_deliver(d, n, false);
 }
 
-/* ---- devices ------------------------------------------------------------------------------------ */
+/* ---- devices ------------------------------------------------------------------------------------
+ */
 
-static void device_hash(const struct sim_account *a, char out[WA_PHASH_SIZE])
+static void device_hash(const struct sim_account *a, const struct wa_jid *like,
+                        char out[WA_PHASH_SIZE])
 {
     struct wa_jid devices[SIM_DEVICE_ID_MAX + 1];
     size_t n = 0;
 
     for (const struct sim_device *d = a->devices; d && n < ARRAY_LEN(devices); d = d->next)
-        devices[n++] = sim_device_pn(d);
+        devices[n++] = sim_device_jid(d, like);
     wa_phash(out, devices, n);
 }
 
@@ -74,17 +76,20 @@ struct change {
 static void notify_one(const struct change *change, struct sim_device *to)
 {
     struct sim_account *a = change->companion->account;
-    struct wa_jid device = sim_device_pn(change->companion), lid = sim_device_lid(change->companion);
+    struct wa_jid device = sim_device_pn(change->companion),
+                  lid = sim_device_lid(change->companion);
     struct arena AUTO_ARENA arena;
     struct wa_node *n, *kind, *child;
-    char hash[WA_PHASH_SIZE];
+    char hash[WA_PHASH_SIZE], lid_hash[WA_PHASH_SIZE];
 
     arena_init(&arena);
-    device_hash(a, hash);
+    device_hash(a, &a->pn, hash);
+    device_hash(a, &a->lid, lid_hash);
     n = sim_notification(a->sim, &arena, "devices", &a->pn);
     wa_node_set_jid(n, "lid", &a->lid);
     kind = wa_node_child(n, change->added ? "add" : "remove");
     wa_node_set(kind, "device_hash", hash);
+    wa_node_set(kind, "device_lid_hash", lid_hash);
     child = wa_node_child(kind, "device");
     wa_node_set_jid(child, "jid", &device);
     wa_node_set_jid(child, "lid", &lid);
@@ -131,19 +136,21 @@ static void put_key_index_list(struct wa_node *devices, const struct sim_account
     sim_pb_put_bytes(&list, LIST_VALID, BYTES(valid, n));
     buf_append(&message, BYTES("\x06\x02", 2));
     buf_append(&message, buf_bytes(&list));
-    wa_curve_sign(signature, sim_phone_identity(a->phone)->priv, buf_bytes(&message), &a->sim->host);
+    wa_curve_sign(signature, sim_phone_identity(a->phone)->priv, buf_bytes(&message),
+                  &a->sim->host);
     sim_pb_put_bytes(&blob, SIGNED_DETAILS, buf_bytes(&list));
     sim_pb_put_bytes(&blob, SIGNED_SIGNATURE, BYTES_ARRAY(signature));
     wa_node_set_u64(child, "ts", (uint64_t)a->devices_changed_s);
     wa_node_set_data(child, buf_bytes(&blob));
 }
 
-void sim_devices_describe(struct wa_node *devices, const struct sim_account *a)
+void sim_devices_describe(struct wa_node *devices, const struct sim_account *a,
+                          const struct wa_jid *like)
 {
     struct wa_node *list = wa_node_child(devices, "device-list"), *child;
     char hash[WA_PHASH_SIZE];
 
-    device_hash(a, hash);
+    device_hash(a, like, hash);
     wa_node_set(list, "hash", hash);
     for (const struct sim_device *d = a->devices; d; d = d->next) {
         child = wa_node_child(list, "device");
@@ -155,7 +162,8 @@ void sim_devices_describe(struct wa_node *devices, const struct sim_account *a)
         put_key_index_list(devices, a);
 }
 
-/* ---- privacy tokens ----------------------------------------------------------------------------- */
+/* ---- privacy tokens -----------------------------------------------------------------------------
+ */
 
 void sim_notify_privacy_token(struct sim_account *from, struct sim_account *to, uint64_t t_s)
 {

@@ -18,7 +18,9 @@ void sim_notify_prekeys(struct sim_device *d, size_t count);
 void sim_notify_devices(struct sim_device *companion, bool added);
 /* <notification type="privacy_token"> from one account to the companions of another. */
 void sim_notify_privacy_token(struct sim_account *from, struct sim_account *to, uint64_t t_s);
-/* Appends <device-list> and <key-index-list> of an account to a <devices> node. */
-void sim_devices_describe(struct wa_node *devices, const struct sim_account *a);
+/* Appends <device-list> and <key-index-list> of an account to a <devices> node; the hash is over
+ * JIDs in the namespace of like. */
+void sim_devices_describe(struct wa_node *devices, const struct sim_account *a,
+                          const struct wa_jid *like);
 
 #endif

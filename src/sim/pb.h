@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Protobuf by field number, as little as a server and a phone need. The simulator does not share the
- * client's schema, so that a wrong field number there does not go unnoticed here.
+ * Protobuf by field number, as little as a server and a phone need. The simulator does not share
+ * the client's schema, so that a wrong field number there does not go unnoticed here.
  */
 #ifndef SIM_PB_H
 #define SIM_PB_H
@@ -13,7 +13,7 @@ void sim_pb_put_bytes(struct buf *out, uint32_t field, struct bytes v);
 
 struct sim_pb_field {
     uint32_t number;
-    unsigned wire;      /* 0 varint, 1 and 5 fixed, 2 bytes */
+    unsigned wire; /* 0 varint, 1 and 5 fixed, 2 bytes */
     uint64_t number_value;
     struct bytes bytes; /* wire 2: the content; 1 and 5: the raw bytes */
 };

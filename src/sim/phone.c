@@ -85,19 +85,27 @@ void sim_phone_offer_prekey(struct sim_phone *p)
             sim_keys_add(k, id, key.pub);
 }
 
+static void read_item(struct sim_phone *p, const struct sim_item *item)
+{
+    struct arena AUTO_ARENA arena;
+    struct wa_node *node;
+
+    arena_init(&arena);
+    if (wa_node_decode(&arena, BYTES(item->stanza, item->n), &node) != 0)
+        return;
+    if (item->class == SIM_MESSAGE &&
+        sim_fault_take(&p->device->faults, SIM_FAULT_CORRUPT_NEXT_MESSAGE))
+        sim_fault_corrupt(node);
+    sim_phone_receive(p, node);
+}
+
 static void read_inbox(void *arg)
 {
     struct sim_phone *p = arg;
-    struct sim_item *item;
+    const struct sim_item *item;
 
-    for (int i = 0; i < INBOX_AT_ONCE && (item = sim_queue_take(&p->device->queue)) != NULL; i++) {
-        struct arena AUTO_ARENA arena;
-        struct wa_node *node;
-
-        arena_init(&arena);
-        if (wa_node_decode(&arena, BYTES(item->stanza, item->n), &node) == 0)
-            sim_phone_receive(p, node);
-    }
+    for (int i = 0; i < INBOX_AT_ONCE && (item = sim_queue_take(&p->device->queue)) != NULL; i++)
+        read_item(p, item);
     if (p->device->queue.unsent)
         sim_phone_wake(p);
 }

@@ -11,18 +11,18 @@
 #include "wa/signal.h"
 
 #define SIM_PHONE_KEPT 8192 /* messages, and receipts, that each phone remembers */
-#define SIM_PHONE_SENT 1024  /* own messages that it can send again */
+#define SIM_PHONE_SENT 1024 /* own messages that it can send again */
 #define SIM_RETRIES_MAX 5
 
 /* A message that arrived. */
 struct sim_arrival {
     int64_t seq, at_ms;
     char id[SIM_ID_MAX + 1];
-    struct wa_jid from;      /* sending device, PN */
+    struct wa_jid from;        /* sending device, PN */
     char to[WA_JID_TEXT_SIZE]; /* own copies: whom it was sent to; else this phone */
-    char *text, *quoted;     /* owned; quoted may be NULL */
-    const char *kind;        /* static, as wa_kind_text */
-    const char *enc;         /* "pkmsg" or "msg" */
+    char *text, *quoted;       /* owned; quoted may be NULL */
+    const char *kind;          /* static, as wa_kind_text */
+    const char *enc;           /* "pkmsg" or "msg" */
     bool own, duplicate;
 };
 
@@ -55,7 +55,8 @@ struct sim_outgoing {
 };
 int sim_phone_send(struct sim_phone *p, const struct sim_outgoing *m, char out[SIM_ID_MAX + 1],
                    struct err *err);
-/* The first history and the app state key, as peer messages to a companion that has just been linked. */
+/* The first history and the app state key, as peer messages to a companion that has just been
+ * linked. */
 void sim_phone_greet(struct sim_phone *p, struct sim_device *companion);
 
 /* What arrived after a sequence number, oldest first: NULL when nothing (more). Borrowed until the

@@ -17,7 +17,8 @@ struct incoming {
     const struct wa_node *enc;
 };
 
-/* ---- answers ------------------------------------------------------------------------------------ */
+/* ---- answers ------------------------------------------------------------------------------------
+ */
 
 static void send_ack(struct sim_phone *p, const struct wa_node *node)
 {
@@ -92,9 +93,11 @@ static void ask_again(struct sim_phone *p, const struct incoming *m, enum wa_sig
     send_ack(p, m->node);
 }
 
-/* ---- keeping ------------------------------------------------------------------------------------ */
+/* ---- keeping ------------------------------------------------------------------------------------
+ */
 
-static const char *seen_key(const struct sim_arrival *a, char out[SIM_ID_MAX + WA_JID_TEXT_SIZE + 2])
+static const char *seen_key(const struct sim_arrival *a,
+                            char out[SIM_ID_MAX + WA_JID_TEXT_SIZE + 2])
 {
     snprintf(out, SIM_ID_MAX + WA_JID_TEXT_SIZE + 2, "%s %s", a->id, a->from.user);
     return out;
@@ -139,7 +142,8 @@ static void keep(struct sim_phone *p, const struct incoming *m, const struct wa_
     sim_load_arrival(p->sim->load, p->device->account, a);
 }
 
-/* ---- messages ----------------------------------------------------------------------------------- */
+/* ---- messages -----------------------------------------------------------------------------------
+ */
 
 static void read_plain(struct sim_phone *p, const struct incoming *m, struct bytes padded)
 {
@@ -183,9 +187,8 @@ static void on_message(struct sim_phone *p, struct wa_node *node)
     struct incoming m = {.node = node, .enc = wa_node_find(node, "enc")};
     struct wa_jid from;
 
-    if (!wa_node_attr_jid(node, "from", &from) ||
-        !(m.sender = sim_device_by_jid(p->sim, &from)) || !m.enc ||
-        wa_enc_parse(wa_node_attr(m.enc, "type"), &m.type) != 0) {
+    if (!wa_node_attr_jid(node, "from", &from) || !(m.sender = sim_device_by_jid(p->sim, &from)) ||
+        !m.enc || wa_enc_parse(wa_node_attr(m.enc, "type"), &m.type) != 0) {
         send_ack(p, node); /* the device was unlinked meanwhile */
         return;
     }
@@ -194,7 +197,8 @@ static void on_message(struct sim_phone *p, struct wa_node *node)
     decrypt(p, &m);
 }
 
-/* ---- receipts ----------------------------------------------------------------------------------- */
+/* ---- receipts -----------------------------------------------------------------------------------
+ */
 
 static void keep_receipt(struct sim_phone *p, const struct sim_device *from, struct bytes id,
                          struct bytes type)

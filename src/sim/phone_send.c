@@ -13,13 +13,15 @@
 #define GREETING_MAX 4096
 #define ID_RANDOM 15 /* bytes: "AC" and 30 digits, as Android makes them */
 
-/* ---- sessions and ciphertexts ------------------------------------------------------------------- */
+/* ---- sessions and ciphertexts -------------------------------------------------------------------
+ */
 
 static bool vouched_for(const struct sim_device *d, struct bytes blob, const struct wa_bundle *b)
 {
     struct bytes account_key = BYTES_ARRAY(d->account->devices->keys.identity);
 
-    return sim_device_is_primary(d) || wa_pairing_verify_companion(blob, b->identity, account_key) >= 0;
+    return sim_device_is_primary(d) ||
+           wa_pairing_verify_companion(blob, b->identity, account_key) >= 0;
 }
 
 static int ensure_session(struct sim_phone *p, struct sim_device *d)
@@ -86,7 +88,8 @@ static void put_participant(struct sim_phone *p, struct wa_node *participants, s
     wa_node_append(participants, to);
 }
 
-/* ---- sending ------------------------------------------------------------------------------------ */
+/* ---- sending ------------------------------------------------------------------------------------
+ */
 
 static struct sim_sent *remember(struct sim_phone *p, const char *id, struct sim_account *to,
                                  struct bytes message)
@@ -188,7 +191,8 @@ int sim_phone_send(struct sim_phone *p, const struct sim_outgoing *m, char out[S
     return 0;
 }
 
-/* ---- resending (protocol/06 section 11) --------------------------------------------------------- */
+/* ---- resending (protocol/06 section 11) ---------------------------------------------------------
+ */
 
 static int renew_session(struct sim_phone *p, struct sim_device *d, const struct wa_node *receipt,
                          unsigned count)
@@ -254,7 +258,8 @@ void sim_phone_resend(struct sim_phone *p, const struct wa_node *receipt)
     send_again(p, sent, d, receipt, (unsigned)count);
 }
 
-/* ---- greeting a new companion (protocol/07 sections 7 and 8) ------------------------------------ */
+/* ---- greeting a new companion (protocol/07 sections 7 and 8) ------------------------------------
+ */
 
 enum { MESSAGE_PROTOCOL = 12, PROTOCOL_TYPE = 2, PROTOCOL_HISTORY = 6, PROTOCOL_KEY_SHARE = 7 };
 enum { TYPE_HISTORY = 5, TYPE_KEY_SHARE = 6 };

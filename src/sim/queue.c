@@ -53,10 +53,8 @@ int sim_queue_put(struct sim_queue *q, const struct wa_node *stanza, bool own_co
     if (rc != 0)
         return rc;
     item = err_malloc(sizeof *item + encoded.n);
-    *item = (struct sim_item){.prev = q->last,
-                              .class = sim_class_of(stanza->tag),
-                              .own_copy = own_copy,
-                              .n = encoded.n};
+    *item = (struct sim_item){
+        .prev = q->last, .class = sim_class_of(stanza->tag), .own_copy = own_copy, .n = encoded.n};
     memcpy(item->stanza, encoded.p, encoded.n);
     bytes_copy_text(wa_node_attr(stanza, "id"), item->id, sizeof item->id);
     bytes_copy_text(wa_node_attr(stanza, "from"), item->from, sizeof item->from);

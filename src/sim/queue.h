@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * What waits for one device: stanzas stay until the device took them over with a receipt or ack, and
- * those that were not are sent again after its next login (protocol/05 section 15).
+ * What waits for one device: stanzas stay until the device took them over with a receipt or ack,
+ * and those that were not are sent again after its next login (protocol/05 section 15).
  */
 #ifndef SIM_QUEUE_H
 #define SIM_QUEUE_H
@@ -16,7 +16,8 @@ enum sim_class { SIM_MESSAGE, SIM_RECEIPT, SIM_NOTIFICATION, SIM_CLASS_COUNT };
 struct sim_item {
     struct sim_item *prev, *next;
     enum sim_class class;
-    bool own_copy; /* from another device of the account: a receipt takes it away, a plain ack not */
+    bool
+        own_copy; /* from another device of the account: a receipt takes it away, a plain ack not */
     char id[SIM_ID_MAX + 1];
     char from[WA_JID_TEXT_SIZE];
     size_t n;
@@ -40,8 +41,8 @@ int sim_queue_put(struct sim_queue *q, const struct wa_node *stanza, bool own_co
 void sim_queue_rewind(struct sim_queue *q);
 /* The next unsent item, now counted as sent; NULL when there is none. */
 struct sim_item *sim_queue_take(struct sim_queue *q);
-/* Removes what was sent with this class and id; receipt says whether a receipt (not an ack) asks for
- * it. Returns how many items went. */
+/* Removes what was sent with this class and id; receipt says whether a receipt (not an ack) asks
+ * for it. Returns how many items went. */
 size_t sim_queue_done(struct sim_queue *q, enum sim_class class, struct bytes id, bool receipt);
 
 #endif

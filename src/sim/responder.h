@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The server's side of the Noise handshake and its certificate chain (protocol/01 sections 4, 5, 15):
- * XX, IK resume, and XXfallback when a resume names a key that is not ours.
+ * The server's side of the Noise handshake and its certificate chain (protocol/01 sections 4, 5,
+ * 15): XX, IK resume, and XXfallback when a resume names a key that is not ours.
  */
 #ifndef SIM_RESPONDER_H
 #define SIM_RESPONDER_H

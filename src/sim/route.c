@@ -10,14 +10,15 @@
 struct transit {
     const struct sim_sender *from;
     const struct wa_node *message;
-    struct wa_jid to; /* as the sender wrote it */
+    struct wa_jid to;            /* as the sender wrote it */
     struct sim_account *account; /* of to */
     bool peer;
     struct sim_device *reached[DEVICES_MAX];
     size_t count;
 };
 
-/* ---- message: what each device gets ------------------------------------------------------------- */
+/* ---- message: what each device gets -------------------------------------------------------------
+ */
 
 static struct wa_node *shallow(const struct wa_node *node)
 {
@@ -105,10 +106,11 @@ static const char *deliver_enc(struct transit *t, struct sim_device *to, const s
     return NULL;
 }
 
-/* ---- message: whom it reaches ------------------------------------------------------------------- */
+/* ---- message: whom it reaches -------------------------------------------------------------------
+ */
 
-/* One namespace per stanza, each device once (protocol/06 section 1). All is looked at before anything
- * is delivered. */
+/* One namespace per stanza, each device once (protocol/06 section 1). All is looked at before
+ * anything is delivered. */
 static const char *check_fan_out(const struct transit *t, const struct wa_node *participants)
 {
     struct wa_jid jid;
@@ -142,7 +144,8 @@ static const char *fan_out(struct transit *t, const struct wa_node *participants
     return error;
 }
 
-/* Without participants: a peer message to the own phone, or a resend to the one device that asked. */
+/* Without participants: a peer message to the own phone, or a resend to the one device that asked.
+ */
 static const char *single(struct transit *t)
 {
     bool to_phone = t->peer && !sim_device_is_primary(t->from->device);
@@ -179,9 +182,11 @@ static const char *route(struct transit *t)
     return participants ? fan_out(t, participants) : single(t);
 }
 
-/* ---- message: the ack --------------------------------------------------------------------------- */
+/* ---- message: the ack ---------------------------------------------------------------------------
+ */
 
-/* The server's own idea of the device set, when the sender's was another: returns false if equal. */
+/* The server's own idea of the device set, when the sender's was another: returns false if equal.
+ */
 static bool other_phash(const struct transit *t, char out[WA_PHASH_SIZE])
 {
     const struct sim_account *sides[2] = {t->account, t->from->device->account};
@@ -229,7 +234,8 @@ void sim_route_message(const struct sim_sender *from, struct wa_node *message)
     send_ack(&t, error);
 }
 
-/* ---- receipts ----------------------------------------------------------------------------------- */
+/* ---- receipts -----------------------------------------------------------------------------------
+ */
 
 static void forward_receipt(const struct sim_sender *from, const struct wa_node *receipt,
                             const struct wa_jid *to, struct sim_device *target)
@@ -250,7 +256,8 @@ static void forward_receipt(const struct sim_sender *from, const struct wa_node 
 
 /* What a contact did with a message is for every device of its sender; a request for a resend, and
  * what an own device says, is for the one device that it names. */
-static void forward_receipts(const struct sim_sender *from, const struct wa_node *receipt, bool retry)
+static void forward_receipts(const struct sim_sender *from, const struct wa_node *receipt,
+                             bool retry)
 {
     struct wa_jid to;
     const struct sim_account *a;

@@ -11,7 +11,13 @@
 /* ADV messages (protocol/protos.md). */
 enum { HMAC_DETAILS = 1, HMAC_HMAC = 2 };
 enum { SIGNED_DETAILS = 1, SIGNED_KEY = 2, SIGNED_ACCOUNT_SIG = 3, SIGNED_DEVICE_SIG = 4 };
-enum { ADV_RAW_ID = 1, ADV_TIMESTAMP = 2, ADV_KEY_INDEX = 3, ADV_ACCOUNT_TYPE = 4, ADV_DEVICE_TYPE = 5 };
+enum {
+    ADV_RAW_ID = 1,
+    ADV_TIMESTAMP = 2,
+    ADV_KEY_INDEX = 3,
+    ADV_ACCOUNT_TYPE = 4,
+    ADV_DEVICE_TYPE = 5
+};
 enum { PROPS_LID_MIGRATED = 1 };
 
 #define QR_PARTS 5
@@ -23,7 +29,8 @@ struct qr {
     uint8_t noise[WA_KEY_LEN], identity[WA_KEY_LEN], secret[WA_KEY_LEN];
 };
 
-/* ---- reading the picture ------------------------------------------------------------------------ */
+/* ---- reading the picture ------------------------------------------------------------------------
+ */
 
 static int decode_key(struct bytes text, const char *what, uint8_t out[WA_KEY_LEN], struct err *err)
 {
@@ -89,7 +96,8 @@ static int find_client(struct sim *s, const struct qr *qr, struct sim_client **o
     return 0;
 }
 
-/* ---- pair-success ------------------------------------------------------------------------------- */
+/* ---- pair-success -------------------------------------------------------------------------------
+ */
 
 /* ADVDeviceIdentity and the account's signature over it and the companion's identity. */
 static void sign_details(struct sim_scan *scan, bool wrong)
@@ -162,6 +170,13 @@ static void put_children(struct wa_node *success, const struct sim_scan *scan, s
     wa_node_child_data(success, "client-props", buf_bytes(&props));
 }
 
+/* The fault was given to the connection or to the phone. */
+static bool strikes(const struct sim_scan *scan, enum sim_fault f)
+{
+    return sim_fault_take(&scan->client->faults, f) ||
+           sim_fault_take(&scan->account->devices->faults, f);
+}
+
 static void send_pair_success(struct sim_scan *scan, const struct qr *qr)
 {
     struct sim_client *c = scan->client;
@@ -170,8 +185,8 @@ static void send_pair_success(struct sim_scan *scan, const struct qr *qr)
     struct buf AUTO_BUF sealed;
 
     buf_init(&sealed, BLOB_MAX);
-    sign_details(scan, sim_fault_take(&c->faults, SIM_FAULT_WRONG_ADV_SIGNATURE));
-    put_sealed_identity(scan, qr, sim_fault_take(&c->faults, SIM_FAULT_WRONG_ADV_HMAC), &sealed);
+    sign_details(scan, strikes(scan, SIM_FAULT_WRONG_ADV_SIGNATURE));
+    put_sealed_identity(scan, qr, strikes(scan, SIM_FAULT_WRONG_ADV_HMAC), &sealed);
     wa_node_set_jid(iq, "from", &server);
     wa_node_set(iq, "type", "set");
     wa_node_set(iq, "id", sim_stanza_id(c->sim, scan->iq_id));
@@ -194,7 +209,6 @@ int sim_scan_begin(struct sim_account *a, struct bytes text, struct sim_scan **o
         return rc;
     if (a->last_device_id >= SIM_DEVICE_ID_MAX)
         return err_set(err, ERR_LIMIT, "no device number is left; make another account");
-    sim_faults_take_over(&c->faults, &a->devices->faults);
     scan = err_calloc(1, sizeof *scan);
     scan->account = a;
     scan->client = c;
@@ -215,7 +229,8 @@ void sim_scan_free(struct sim_scan *scan)
     free(scan);
 }
 
-/* ---- the answer --------------------------------------------------------------------------------- */
+/* ---- the answer ---------------------------------------------------------------------------------
+ */
 
 static void decide(struct sim_scan *scan)
 {
@@ -230,8 +245,8 @@ void sim_scan_gone(struct sim_scan *scan)
     decide(scan);
 }
 
-static int verify_answer(const struct sim_scan *scan, const struct wa_node *iq, struct bytes *signature,
-                         struct err *err)
+static int verify_answer(const struct sim_scan *scan, const struct wa_node *iq,
+                         struct bytes *signature, struct err *err)
 {
     const struct wa_node *sign = wa_node_find(iq, "pair-device-sign");
     const struct wa_node *node = wa_node_find(sign, "device-identity");

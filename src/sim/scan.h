@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The owner scans a QR: the phone vouches for the new companion (protocol/03 sections 2.2 to 2.5). */
+/* The owner scans a QR: the phone vouches for the new companion (protocol/03 sections 2.2 to 2.5).
+ */
 #ifndef SIM_SCAN_H
 #define SIM_SCAN_H
 
@@ -20,8 +21,8 @@ struct sim_scan {
     struct err err; /* when it did not; code 0 otherwise */
 };
 
-/* Checks the QR and sends pair-success. 0 and an owned scan (sim_scan_free), whose client becomes NULL
- * when it is decided; or a code with err. */
+/* Checks the QR and sends pair-success. 0 and an owned scan (sim_scan_free), whose client becomes
+ * NULL when it is decided; or a code with err. */
 int sim_scan_begin(struct sim_account *a, struct bytes qr, struct sim_scan **out, struct err *err);
 void sim_scan_free(struct sim_scan *scan);
 /* The companion answered pair-success. */

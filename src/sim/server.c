@@ -43,7 +43,7 @@ struct http {
     struct http *next; /* of the waiting ones */
     struct lws *wsi;
     struct sim_request request;
-    bool open, is_waiting, headers_sent;
+    bool open, started, is_waiting, headers_sent;
     size_t sent;
 };
 
@@ -52,7 +52,8 @@ static struct sim_server *server_of(struct lws *wsi)
     return lws_context_user(lws_get_context(wsi));
 }
 
-/* ---- clients ------------------------------------------------------------------------------------ */
+/* ---- clients ------------------------------------------------------------------------------------
+ */
 
 void sim_link_want_write(void *link)
 {
@@ -121,7 +122,8 @@ static int read_link(struct link *l, struct bytes data)
     return l->close_now ? -1 : 0;
 }
 
-static int on_link(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)
+static int on_link(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
+                   size_t len)
 {
     struct link *l = user;
 
@@ -150,7 +152,8 @@ static int on_link(struct lws *wsi, enum lws_callback_reasons reason, void *user
     }
 }
 
-/* ---- control ------------------------------------------------------------------------------------ */
+/* ---- control ------------------------------------------------------------------------------------
+ */
 
 static void http_stop_waiting(struct sim_server *server, struct http *h)
 {
@@ -169,7 +172,7 @@ static void http_reset(struct sim_server *server, struct http *h)
     http_stop_waiting(server, h);
     if (h->open)
         sim_request_deinit(&h->request);
-    h->open = h->headers_sent = false;
+    h->open = h->started = h->headers_sent = false;
     h->sent = 0;
 }
 
@@ -192,6 +195,7 @@ static void copy_query(struct lws *wsi, char *out, size_t size)
 
 static void http_run(struct sim_server *server, struct http *h)
 {
+    h->started = true;
     if (sim_control(&h->request)) {
         http_stop_waiting(server, h);
         lws_callback_on_writable(h->wsi);
@@ -201,6 +205,14 @@ static void http_run(struct sim_server *server, struct http *h)
         server->waiting = h;
         lws_set_timeout(h->wsi, NO_PENDING_TIMEOUT, 0);
     }
+}
+
+static bool has_body(struct lws *wsi)
+{
+    char length[16];
+
+    return lws_hdr_copy(wsi, length, sizeof length, WSI_TOKEN_HTTP_CONTENT_LENGTH) > 0 &&
+           strcmp(length, "0") != 0;
 }
 
 static int http_begin(struct sim_server *server, struct http *h, struct lws *wsi)
@@ -216,7 +228,7 @@ static int http_begin(struct sim_server *server, struct http *h, struct lws *wsi
                      post ? WSI_TOKEN_POST_URI : WSI_TOKEN_GET_URI) < 0)
         return -1;
     copy_query(wsi, h->request.query, sizeof h->request.query);
-    if (!post)
+    if (!post || !has_body(wsi))
         http_run(server, h);
     return 0;
 }
@@ -248,7 +260,8 @@ static int http_write(struct sim_server *server, struct http *h)
     n = left < TX_BYTES ? left : TX_BYTES;
     last = n == left;
     memcpy(piece + LWS_PRE, h->request.answer.p + h->sent, n);
-    if (lws_write(h->wsi, piece + LWS_PRE, n, last ? LWS_WRITE_HTTP_FINAL : LWS_WRITE_HTTP) < (int)n)
+    if (lws_write(h->wsi, piece + LWS_PRE, n, last ? LWS_WRITE_HTTP_FINAL : LWS_WRITE_HTTP) <
+        (int)n)
         return -1;
     h->sent += n;
     if (!last) {
@@ -259,7 +272,8 @@ static int http_write(struct sim_server *server, struct http *h)
     return lws_http_transaction_completed(h->wsi);
 }
 
-static int on_http(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)
+static int on_http(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
+                   size_t len)
 {
     struct sim_server *server = server_of(wsi);
     struct http *h = user;
@@ -268,9 +282,10 @@ static int on_http(struct lws *wsi, enum lws_callback_reasons reason, void *user
     case LWS_CALLBACK_HTTP:
         return http_begin(server, h, wsi);
     case LWS_CALLBACK_HTTP_BODY:
-        return buf_append(&h->request.body, BYTES(in, len)) == 0 ? 0 : -1;
+        return h->open && buf_append(&h->request.body, BYTES(in, len)) == 0 ? 0 : -1;
     case LWS_CALLBACK_HTTP_BODY_COMPLETION:
-        http_run(server, h);
+        if (h->open && !h->started)
+            http_run(server, h);
         return 0;
     case LWS_CALLBACK_HTTP_WRITEABLE:
         return http_write(server, h);
@@ -299,9 +314,11 @@ static void run_waiting(struct sim_server *server)
     }
 }
 
-/* ---- signals ------------------------------------------------------------------------------------ */
+/* ---- signals ------------------------------------------------------------------------------------
+ */
 
-static int on_signal(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)
+static int on_signal(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
+                     size_t len)
 {
     (void)user;
     (void)in;
@@ -339,12 +356,14 @@ static int watch_signals(struct sim_server *server)
     fd.filefd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     if (fd.filefd < 0)
         return ERR_SYSTEM;
-    return lws_adopt_descriptor_vhost(server->endpoint, LWS_ADOPT_RAW_FILE_DESC, fd, "signals", NULL)
+    return lws_adopt_descriptor_vhost(server->endpoint, LWS_ADOPT_RAW_FILE_DESC, fd, "signals",
+                                      NULL)
                ? 0
                : ERR_SYSTEM;
 }
 
-/* ---- life --------------------------------------------------------------------------------------- */
+/* ---- life ---------------------------------------------------------------------------------------
+ */
 
 static struct lws_vhost *listen_on(struct sim_server *server, const char *name, int port,
                                    const struct lws_protocols *protocols)
@@ -370,8 +389,9 @@ static void log_line(int level, const char *line)
 int sim_server_open(struct sim_server **out, struct sim *s, int port, int control_port,
                     struct err *err)
 {
-    struct lws_context_creation_info info = {
-        .options = LWS_SERVER_OPTION_EXPLICIT_VHOSTS, .timeout_secs = 30, .pt_serv_buf_size = RX_BYTES};
+    struct lws_context_creation_info info = {.options = LWS_SERVER_OPTION_EXPLICIT_VHOSTS,
+                                             .timeout_secs = 30,
+                                             .pt_serv_buf_size = RX_BYTES};
     struct sim_server *server = err_calloc(1, sizeof *server);
 
     lws_set_log_level(LLL_ERR | LLL_WARN, log_line);

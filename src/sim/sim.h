@@ -11,7 +11,8 @@
 #include "sim/timer.h"
 #include "wa/jid.h"
 
-#define SIM_REF_SECONDS 60 /* life of the first pairing ref; each next has a third (protocol/03 2.1) */
+#define SIM_REF_SECONDS                                                                            \
+    60 /* life of the first pairing ref; each next has a third (protocol/03 2.1) */
 
 struct sim_account;
 struct sim_client;

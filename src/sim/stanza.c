@@ -12,7 +12,8 @@
 #define PRINT_DATA_MAX 32
 #define PRINT_MAX 4000
 
-/* ---- small stanzas ------------------------------------------------------------------------------ */
+/* ---- small stanzas ------------------------------------------------------------------------------
+ */
 
 /* <ack class>: the device took a stanza over. */
 static void on_ack(const struct sim_sender *from, struct wa_node *node)
@@ -84,17 +85,22 @@ static void on_call(const struct sim_sender *from, struct wa_node *node)
     sim_reply(from, ack);
 }
 
-/* ---- dispatch ----------------------------------------------------------------------------------- */
+/* ---- dispatch -----------------------------------------------------------------------------------
+ */
 
 static const struct {
     const char *tag;
     void (*fn)(const struct sim_sender *from, struct wa_node *node);
     bool linked; /* only from a linked device */
 } table[] = {
-    {"iq", sim_iq, false},          {"message", sim_route_message, true},
-    {"receipt", sim_route_receipt, true}, {"ack", on_ack, true},
-    {"presence", on_presence, true}, {"chatstate", on_chatstate, true},
-    {"ib", on_ib, true},            {"call", on_call, true},
+    {"iq", sim_iq, false},
+    {"message", sim_route_message, true},
+    {"receipt", sim_route_receipt, true},
+    {"ack", on_ack, true},
+    {"presence", on_presence, true},
+    {"chatstate", on_chatstate, true},
+    {"ib", on_ib, true},
+    {"call", on_call, true},
 };
 
 static void print(const char *what, const struct wa_node *node)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What the server does with a stanza: one table by tag, one by the namespace of an iq (sim/iq.h). */
+/* What the server does with a stanza: one table by tag, one by the namespace of an iq (sim/iq.h).
+ */
 #ifndef SIM_STANZA_H
 #define SIM_STANZA_H
 

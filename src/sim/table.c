@@ -130,8 +130,8 @@ void sim_table_remove_prefix(struct sim_table *t, struct bytes prefix, void (*re
     }
 }
 
-void sim_table_each(const struct sim_table *t,
-                    void (*fn)(void *ctx, struct bytes key, void *value), void *ctx)
+void sim_table_each(const struct sim_table *t, void (*fn)(void *ctx, struct bytes key, void *value),
+                    void *ctx)
 {
     for (size_t i = 0; i < t->slot_count; i++)
         for (struct sim_table_entry *e = t->slots[i]; e; e = e->next)

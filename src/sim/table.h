@@ -20,9 +20,10 @@ void *sim_table_put(struct sim_table *t, struct bytes key, void *value);
 /* Returns the value that was taken out, or NULL. */
 void *sim_table_remove(struct sim_table *t, struct bytes key);
 /* Takes out the entries whose key begins with prefix; release as above. */
-void sim_table_remove_prefix(struct sim_table *t, struct bytes prefix, void (*release)(void *value));
+void sim_table_remove_prefix(struct sim_table *t, struct bytes prefix,
+                             void (*release)(void *value));
 /* Calls fn for each entry, in no order; fn must not change the table. */
-void sim_table_each(const struct sim_table *t,
-                    void (*fn)(void *ctx, struct bytes key, void *value), void *ctx);
+void sim_table_each(const struct sim_table *t, void (*fn)(void *ctx, struct bytes key, void *value),
+                    void *ctx);
 
 #endif

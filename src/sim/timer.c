@@ -16,8 +16,8 @@ void sim_timer_cancel(struct sim_timer *t)
     t->at = NULL;
 }
 
-void sim_timer_arm(struct sim_timers *ts, struct sim_timer *t, int64_t due_ms, void (*fn)(void *arg),
-                   void *arg)
+void sim_timer_arm(struct sim_timers *ts, struct sim_timer *t, int64_t due_ms,
+                   void (*fn)(void *arg), void *arg)
 {
     struct sim_timer **at = &ts->first;
 

@@ -65,7 +65,7 @@ machine() {
 # ---- what the kernel says of the bridge ---------------------------------------------------------------
 memory() { awk -v f="$1:" '$1 == f { print $2 }' "/proc/$BRIDGE_PID/smaps_rollup"; } # FIELD -> KiB
 mib() { fraction "$1 / 1024"; }
-sum() { awk -v at="$1" '{ s += $at } END { printf "%d", s }' "${@:2}"; }
+sum() { awk -v at="$1" '{ s += $at } END { printf "%.0f", s }' "${@:2}"; }
 cpu_ms() { # with nanoseconds behind it where the kernel keeps them
     local tasks=(/proc/"$BRIDGE_PID"/task/*/schedstat)
     if [ -r "${tasks[0]}" ]; then

@@ -20,6 +20,12 @@ const noise = createWriteStream(path.join(logs, 'console.log'));
 for (const name of ['log', 'info', 'warn', 'error', 'debug'])
     console[name] = (...args) => noise.write(format(...args) + '\n');
 process.on('unhandledRejection', e => console.error('unhandled rejection', e));
+// An exit, unlike a death by signal, takes the started programs along (lib/process.mjs).
+for (const signal of ['SIGHUP', 'SIGINT', 'SIGTERM'])
+    process.on(signal, () => {
+        tap.line(`Bail out! ${signal}`);
+        process.exit(1);
+    });
 
 const tap = new Tap(process.stdout);
 for (const name of wanted) suites[name].declare(tap);

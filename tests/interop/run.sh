@@ -1,11 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Runs unmodified Baileys against wabridge-sim and wabridge: tests/interop/run.sh [BUILDDIR].
-# BUILDDIR (argument, environment, or the current directory) holds both programs. Prints TAP and closes
-# with "N passed, N failed"; exit status 0 when all passed, 77 when npm or the packages are not to be had.
+# BUILDDIR (argument, environment, or the current directory) holds both programs. Prints TAP and
+# closes with "N passed, N failed"; exit status 0 when all passed, 77 when npm or the packages are
+# not to be had.
 #
 #   INTEROP_SUITES="phones bridge"   which suites, all by default
-#   INTEROP_NODE=/path/to/node       the runtime; else `node` when it is 20 or newer, else npm's package
+#   INTEROP_NODE=/path/to/node       the runtime; else `node` when 20 or newer, else npm's package
 #   INTEROP_KEEP=1                   keep the logs of a run that passed
 set -eu
 
@@ -21,7 +22,8 @@ for program in wabridge wabridge-sim; do
 done
 
 is_recent() {
-    command -v "$1" >/dev/null 2>&1 && "$1" -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)'
+    command -v "$1" >/dev/null 2>&1 &&
+        "$1" -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)'
 }
 
 node=${INTEROP_NODE:-node}
@@ -52,9 +54,16 @@ if [ "$omit" = --include=optional ]; then
 fi
 
 logs=$(mktemp -d "${TMPDIR:-/tmp}/wabridge-interop.XXXXXX")
-status=0
 BUILDDIR=$build INTEROP_LOGS=$logs timeout -k 20 "${INTEROP_SECONDS:-900}" \
-    "$node" "$work/main.mjs" || status=$?
+    "$node" "$work/main.mjs" &
+runner=$!
+# main.mjs ends the programs it started; so this one hands a signal on and waits for it.
+trap 'kill "$runner" 2>/dev/null || true' HUP INT TERM
+status=0
+wait "$runner" || status=$?
+if kill -0 "$runner" 2>/dev/null; then
+    wait "$runner" || true
+fi
 if [ "$status" -ne 0 ] || [ -n "${INTEROP_KEEP:-}" ]; then
     echo "# logs: $logs"
 else

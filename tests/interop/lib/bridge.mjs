@@ -30,7 +30,8 @@ export class Bridge {
         this.logs = dir;
         this.volume = path.join(dir, 'volume');
         this.config = path.join(dir, 'wabridge.yaml');
-        for (const made of [this.volume, path.join(dir, 'private')]) mkdirSync(made, { recursive: true });
+        for (const made of [this.volume, path.join(dir, 'private')])
+            mkdirSync(made, { recursive: true });
         const replies = path.join(dir, 'replies.yaml');
         writeFileSync(replies, REPLIES);
         writeFileSync(this.config, CONFIG.replace('REPLIES', replies));
@@ -48,7 +49,8 @@ export class Bridge {
     }
 
     start() {
-        this.program = new Program(this.file, ['run', '-c', this.config], this.env, this.logs, 'bridge');
+        const args = ['run', '-c', this.config];
+        this.program = new Program(this.file, args, this.env, this.logs, 'bridge');
         return this;
     }
 
@@ -63,8 +65,9 @@ export class Bridge {
         return until(`the bridge to be ${status}/${session}`, () => {
             if (this.program.end) throw new Hopeless(`it ended: ${JSON.stringify(this.program.end)}`);
             const state = this.state();
-            if (state.status === status && state.session.state === session) return state;
-            throw new Error(`${state.status}/${state.session.state} ${JSON.stringify(state.last_error)}`);
+            const seen = state.session.state;
+            if (state.status === status && seen === session) return state;
+            throw new Error(`${state.status}/${seen} ${JSON.stringify(state.last_error)}`);
         }, ms);
     }
 
@@ -91,7 +94,8 @@ export class Bridge {
     }
 
     ctl(command) {
-        return run(this.file, ['ctl', command, '--volume', this.volume], { env: this.env, timeout: 20000 });
+        const args = ['ctl', command, '--volume', this.volume];
+        return run(this.file, args, { env: this.env, timeout: 20000 });
     }
 
     /** Rows of messages.db, read as the portal reads them. */

@@ -19,7 +19,7 @@ export function trustRoot(hex) {
 const freeze = value => JSON.stringify(value, BufferJSON.replacer);
 const thaw = text => JSON.parse(text, BufferJSON.reviver);
 
-/** Signal keys as a store on disk would keep them: as text, so that no object is shared with Baileys. */
+/** Signal keys as a store on disk keeps them: as text, so that Baileys shares no object with it. */
 function memoryKeys() {
     const kept = new Map();
     return {
@@ -67,8 +67,8 @@ export class Device {
     logger() {
         const write = level => (what, text) => {
             if (text === undefined && what?.msg === 'xml send') this.noteSent(what.xml);
-            if (!this.log.writableEnded)
-                this.log.write(`${new Date().toISOString()} ${level} ${format('%o %s', what, text ?? '')}\n`);
+            const line = format('%s %s %o %s', new Date().toISOString(), level, what, text ?? '');
+            if (!this.log.writableEnded) this.log.write(line + '\n');
         };
         const logger = { level: 'trace', child: () => logger };
         for (const level of ['trace', 'debug', 'info', 'warn', 'error', 'fatal'])
@@ -169,15 +169,16 @@ export class Device {
     }
 
     /**
-     * Encrypts texts for one device in order and sends them in the order of `turns`, which no client does of
-     * itself: the receiver has to keep the keys of the messages that are still to come.
+     * Encrypts texts for one device in order and sends them in the order of `turns`, which no client
+     * does of itself: the receiver has to keep the keys of the messages that are still to come.
      */
     async sendShuffled(device, texts, turns) {
         const to = jidDecode(device);
         const stanzas = [];
         for (const conversation of texts) {
             const data = encodeWAMessage({ conversation });
-            const { type, ciphertext } = await this.sock.signalRepository.encryptMessage({ jid: device, data });
+            const { type, ciphertext } =
+                await this.sock.signalRepository.encryptMessage({ jid: device, data });
             const id = generateMessageIDV2(this.jid);
             const enc = { tag: 'enc', attrs: { v: '2', type }, content: ciphertext };
             stanzas.push({
@@ -225,7 +226,18 @@ export class Device {
         return this.messages.filter(m => m.id === id);
     }
 
-    message(what, test, { after = 0, ms } = {}) {
-        return until(`${what} at ${this.name}`, () => this.messages.slice(after).find(test), ms);
+    message(what, test, ms) {
+        return until(`${what} at ${this.name}`, () => this.messages.find(test), ms);
+    }
+
+    /** The <message> stanza that brought an id, the first time. */
+    stanza(id) {
+        return this.stanzas.find(s => s.id === id);
+    }
+
+    /** Waits for a receipt of at least this status for an own message. */
+    reported(id, status) {
+        return until(`status ${status} of ${id} at ${this.name}`,
+            () => this.updates.some(u => u.key.id === id && u.update.status >= status));
     }
 }

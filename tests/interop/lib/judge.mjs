@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// What this version of Baileys computes and then does not look at: signatures. Its `Curve.verify` drops
-// the answer of its own library, so the chain of the server and the account's signature are checked here.
+// What this version of Baileys computes and then does not look at: signatures. Its `Curve.verify`
+// drops the answer of its own library, so the server's chain and the account's signature are
+// checked here.
 import assert from 'node:assert/strict';
 import { createRequire } from 'node:module';
 

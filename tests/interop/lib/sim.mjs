@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// wabridge-sim: started on free ports, driven through its control interface (docs/simulator.md).
+// wabridge-sim: started on free ports, driven through its control interface, JSON over HTTP.
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 
@@ -58,17 +58,19 @@ export class Simulator {
         return this.post('/faults', { target, kind, ...more });
     }
 
-    /** Where the event log stands now. */
-    async mark() {
-        return (await this.get('/events?after=0')).next;
+    /** A numbered list of the control interface from its start; an answer holds a part of it. */
+    async list(where, name) {
+        const all = [];
+        for (let after = 0;;) {
+            const part = await this.get(`${where}?after=${after}`);
+            all.push(...part[name]);
+            if (part[name].length === 0 || part.next === after) return all;
+            after = part.next;
+        }
     }
 
-    async events(after = 0) {
-        return (await this.get(`/events?after=${after}`)).events;
-    }
-
-    event(what, test, after = 0, ms) {
-        return until(`the event ${what}`, async () => (await this.events(after)).find(test), ms, 100);
+    events(test = () => true) {
+        return this.list('/events', 'events').then(all => all.filter(test));
     }
 }
 
@@ -87,27 +89,24 @@ export class Phone {
     }
 
     async send(to, text, more = {}) {
-        return (await this.sim.post(`/accounts/${this.phone}/send`, { to: to.phone, text, ...more })).id;
+        const body = { to: to.phone, text, ...more };
+        return (await this.sim.post(`/accounts/${this.phone}/send`, body)).id;
     }
 
     unlink(device) {
         return this.sim.post(`/accounts/${this.phone}/unlink`, { device });
     }
 
-    async messages(after = 0) {
-        return (await this.sim.get(`/accounts/${this.phone}/messages?after=${after}`)).messages;
+    messages() {
+        return this.sim.list(`/accounts/${this.phone}/messages`, 'messages');
     }
 
-    async receipts(after = 0) {
-        return (await this.sim.get(`/accounts/${this.phone}/receipts?after=${after}`)).receipts;
+    receipts() {
+        return this.sim.list(`/accounts/${this.phone}/receipts`, 'receipts');
     }
 
-    async mark() {
-        return (await this.sim.get(`/accounts/${this.phone}/messages?after=0`)).next;
-    }
-
-    message(what, test, { after = 0, ms } = {}) {
-        const probe = async () => (await this.messages(after)).find(test);
+    message(what, test, ms) {
+        const probe = async () => (await this.messages()).find(test);
         return until(`${what} at the phone of ${this.name}`, probe, ms, 100);
     }
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Hebrew, Arabic, an emoji of seven code points, a combining accent, a direction mark: 50 bytes a time.
+// Hebrew, Arabic, an emoji of seven code points, a direction mark, a combining accent.
 const UNIT = 'שלום 👩‍👩‍👧‍👦 مرحبا \u200fe\u0301 ';
 
-/** At least n bytes of UTF-8. */
-export function longText(bytes, tag) {
-    const text = `${tag} ${UNIT.repeat(Math.ceil(bytes / Buffer.byteLength(UNIT)))}`;
-    return text.trimEnd();
+/** Exactly this many bytes of UTF-8. */
+export function longText(bytes, start) {
+    const whole = Math.floor((bytes - Buffer.byteLength(start)) / Buffer.byteLength(UNIT));
+    const text = start + UNIT.repeat(whole);
+    return text + '.'.repeat(bytes - Buffer.byteLength(text));
 }
