@@ -124,11 +124,10 @@ static void open_log(const struct config *c)
 }
 
 /* config_load checked both texts. */
-static int read_session_config(struct bridge *b, struct err *err)
+int bridge_read_session_config(struct bridge *b, struct err *err)
 {
     struct wa_session_config *s = &b->session_config;
     s->device_label = b->config.device_name;
-    s->read_receipts = b->config.read_receipts;
     if (wa_version_parse(&s->version, bytes_text(b->config.wa_version)) < 0 ||
         text_hex_decode(bytes_text(b->config.noise_root), s->noise_root, sizeof(s->noise_root)) < 0)
         return err_set(err, ERR_CONFIG, "whatsapp.version or whatsapp.noise_root cannot be read");
@@ -232,7 +231,7 @@ static int run(struct bridge *b)
                   LOG_STR("error", err.text));
         return exit_of(rc);
     }
-    rc = read_session_config(b, &err);
+    rc = bridge_read_session_config(b, &err);
     bridge_status_open(b);
     bridge_status_flush(b);
     if (rc == 0)

@@ -91,6 +91,8 @@ void bridge_touch(struct bridge *b);
  * ERR_STORE when keys should be forgotten and could not be (nothing changed then). */
 int bridge_apply(struct bridge *b, enum bridge_event event);
 void bridge_stop(struct bridge *b, const char *reason); /* reason: static text */
+/* What the next connection says of us; ERR_CONFIG. */
+int bridge_read_session_config(struct bridge *b, struct err *err);
 
 /* ---- connection.c --------------------------------------------------------------------------- */
 void bridge_dial(struct bridge *b);

@@ -57,6 +57,7 @@ static void apply_config(struct bridge *b, const struct config *fresh,
         log_set_level(level);
     log_set_format(strcmp(b->config.log_format, "text") == 0 ? LOG_TEXT : LOG_JSON);
     b->heartbeat_at = clock_mono_ms();
+    bridge_read_session_config(b, NULL); /* config_load checked what it reads */
     bridge_status_config(b);
 }
 

@@ -118,7 +118,6 @@ static void not_reached(struct bridge *b, const char *why)
 static void on_connected(struct bridge *b, const struct wa_event *ev)
 {
     bridge_status_account(b, ev);
-    bridge_status_no_error(b);
     b->online_at = clock_mono_ms();
     b->stable_at = b->online_at + BRIDGE_STABLE_MS;
     b->state.reconnect.next_at = 0;

@@ -7,7 +7,6 @@
 #include "bridge/policy.h"
 #include "bridge/reply.h"
 
-#define REPLY_MAX 16384 /* bytes of a rendered reply */
 
 /* The address forms of one party as texts; "" where unknown. */
 struct forms {
@@ -104,7 +103,7 @@ static int reply(struct bridge *b, const struct wa_incoming *in, const struct fo
     };
     const char *intent;
     struct buf text;
-    buf_init(&text, REPLY_MAX);
+    buf_init(&text, WA_TEXT_MAX);
     int rc = bridge_reply(&b->replies, in->content->text, &values, &intent, &text);
     if (rc == 0)
         rc = intend(b, in, chat, reply_to, intent, buf_bytes(&text));

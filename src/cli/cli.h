@@ -30,13 +30,14 @@ CLI_VERBS(X)
     X('r', "ready", NULL, "ask for connected, not only alive")                                     \
     X('t', "timeout-ms", "N", "how long to wait for the answer; default 10000")                    \
     X('f', "follow", NULL, "go on printing what comes")                                            \
+    X('o', "once", NULL, "draw what there is and end")                                             \
     X('C', "chat", "JID", "of this chat only")                                                     \
     X('n', "limit", "N", "the newest N; default 50")                                               \
     X('h', "help", NULL, "print this help")
 
 struct cli_options {
     const char *config, *volume, *chat;
-    bool json, ready, follow;
+    bool json, ready, follow, once;
     int timeout_ms, limit;
     const char *argument; /* what is not an option; NULL when there is none */
 };

@@ -91,6 +91,8 @@ static bool take(struct cli_options *o, char letter, const char *value)
         return o->ready = true;
     case 'f':
         return o->follow = true;
+    case 'o':
+        return o->once = true;
     case 't':
         return read_number(value, &o->timeout_ms);
     default:

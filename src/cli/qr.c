@@ -90,11 +90,13 @@ int cli_qr(int argc, char **argv)
 {
     struct cli_options options;
     struct watch w = {.drawn = -1};
-    int code = cli_parse(argc, argv, "cd", false, &options);
+    int code = cli_parse(argc, argv, "cdo", false, &options);
     if (code >= 0)
         return code;
     cli_volume_path(&options, w.volume);
-    while ((code = look(&w)) == GO_ON)
+    while ((code = look(&w)) == GO_ON && !options.once)
         cli_sleep_ms(LOOK_EVERY_MS);
+    if (code == GO_ON)
+        code = w.drawn >= 0 ? 0 : GIVE_UP;
     return code;
 }

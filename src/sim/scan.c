@@ -220,12 +220,21 @@ int sim_scan_begin(struct sim_account *a, struct bytes text, struct sim_scan **o
     return 0;
 }
 
+/* Nobody has seen the number but the companion that did not want it. */
+static void give_number_back(const struct sim_scan *scan)
+{
+    if (scan->account->last_device_id == scan->device_id)
+        scan->account->last_device_id--;
+}
+
 void sim_scan_free(struct sim_scan *scan)
 {
     if (!scan)
         return;
-    if (scan->client && scan->client->registration)
+    if (scan->client) {
         scan->client->registration->scan = NULL;
+        give_number_back(scan);
+    }
     free(scan);
 }
 
@@ -236,6 +245,8 @@ static void decide(struct sim_scan *scan)
 {
     scan->client->registration->scan = NULL;
     scan->client = NULL;
+    if (scan->err.code != 0)
+        give_number_back(scan);
     scan->account->sim->activity++;
 }
 

@@ -21,7 +21,6 @@ struct wa_session_config {
     struct wa_version version;
     uint8_t noise_root[WA_KEY_LEN];
     const char *device_label; /* shown in the phone's linked devices; borrowed for life */
-    bool read_receipts;       /* mark messages that were answered as read */
 };
 
 /* X(symbol, code for last_error, what the owner should do) */
