@@ -26,7 +26,7 @@ int bridge_apply(struct bridge *b, enum bridge_event event)
         return ERR_STORE;
     if (t.next != b->lifecycle) {
         log_event(LOG_INFO, "state", LOG_STR("from", bridge_state_name(b->lifecycle)),
-                  LOG_STR("event", bridge_event_name(event)),
+                  LOG_STR("on", bridge_event_name(event)),
                   LOG_STR("to", bridge_state_name(t.next)));
         bridge_status_state(b, t.next);
     }
@@ -139,7 +139,7 @@ static int open_replies(struct bridge *b, struct err *err)
     struct config_report report = {0};
     int rc = config_replies_load(&b->replies, b->config.replies_file, &report);
     if (rc < 0)
-        err_set(err, rc, "%s", buf_text(&report.text));
+        err_set(err, rc, "%.*s", (int)strcspn(buf_text(&report.text), "\n"), buf_text(&report.text));
     config_report_deinit(&report);
     return rc;
 }

@@ -130,15 +130,17 @@ static struct bytes value_of(enum config_variable variable, struct bytes text,
                                                                      : text;
     if (value.n == 0 || !text_utf8_valid(value))
         return BYTES_NONE;
-    return text_utf8_cut(value, variable == CONFIG_VARIABLE_MESSAGE ? BRIDGE_REPLY_ECHO_MAX
-                                                                    : BRIDGE_REPLY_NAME_MAX);
+    return variable == CONFIG_VARIABLE_MESSAGE ? value
+                                               : text_utf8_cut(value, BRIDGE_REPLY_NAME_MAX);
 }
 
-static void append_value(struct buf *out, size_t start, struct bytes value)
+/* Cut, if need be, so that the rest of the reply still fits. */
+static void append_value(struct buf *out, size_t start, struct bytes value, size_t rest)
 {
+    size_t used = out->n + rest;
     if (value.n == 0 && out->n > start && out->p[out->n - 1] == ' ')
         out->n--;
-    buf_append(out, value);
+    buf_append(out, text_utf8_cut(value, used < out->max ? out->max - used : 0));
 }
 
 int bridge_reply_render(const char *reply, struct bytes text,
@@ -152,7 +154,7 @@ int bridge_reply_render(const char *reply, struct bytes text,
         if (n > 0) {
             buf_append(out, BYTES(p, n));
         } else if (config_variable_at(p, &variable, &n)) {
-            append_value(out, start, value_of(variable, text, values));
+            append_value(out, start, value_of(variable, text, values), strlen(p + n));
         } else {
             n = 1;
             buf_append_u8(out, (uint8_t)*p);

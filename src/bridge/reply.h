@@ -16,7 +16,6 @@
 
 #define BRIDGE_REPLY_TEXT_MAX 4096  /* bytes of a text that are looked at */
 #define BRIDGE_REPLY_NAME_MAX 256   /* bytes of a name that are shown, in whole characters */
-#define BRIDGE_REPLY_ECHO_MAX 61440 /* bytes of {message}; with the rest of a reply: 64 KiB */
 
 struct bridge_reply_values {
     struct bytes business_name, customer_name; /* UTF-8; what is not is taken as empty */

@@ -31,6 +31,7 @@ void bridge_status_open(struct bridge *b)
     struct volume_state *s = &b->state;
     make_uuid(b->boot_id);
     volume_state_restore(s, &b->volume);
+    b->settled = s->counters;
     s->tenant_id = b->config.tenant_id;
     s->boot_id = b->boot_id;
     s->account.pn = b->account_pn;

@@ -193,6 +193,11 @@ void volume_state_restore(struct volume_state *s, const struct volume *v)
     copy_text(root, "last_error.message", s->last_error.message, sizeof(s->last_error.message));
     if (!read_time(root, "last_error.at", &s->last_error.at))
         s->last_error.at = 0;
+    if (!read_time(root, "last_message_at", &s->last_message_at))
+        s->last_message_at = 0;
+#define X(name) s->counters.name = read_count(root, "counters." #name);
+    VOLUME_COUNTERS(X)
+#undef X
     json_doc_close(doc);
 }
 

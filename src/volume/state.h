@@ -67,8 +67,8 @@ struct volume_state {
     int64_t seq; /* continued from the file of the last process */
 };
 
-/* Reads seq, qr.generation and last_error (kept until a success) of an earlier process from the
- * volume; no file, or one that cannot be read, is fine and changes nothing. */
+/* Reads what goes on across processes (seq, qr.generation, last_error, last_message_at, counters)
+ * from the volume; no file, or one that cannot be read, is fine and changes nothing. */
 void volume_state_restore(struct volume_state *s, const struct volume *v);
 /* Serialises with heartbeat.at = now: 0 or ERR_LIMIT. */
 int volume_state_write(const struct volume_state *s, int64_t now_ms, struct buf *out);

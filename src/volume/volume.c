@@ -84,6 +84,10 @@ static void add_mode(int fd, const char *name, mode_t mode)
     if (fchmod(fd, (st.st_mode | mode) & 07777) != 0)
         log_event(LOG_WARN, "volume_mode_kept", LOG_STR("directory", name),
                   LOG_INT("owner", st.st_uid), LOG_STR("reason", strerror(errno)));
+    else if ((mode & S_ISGID) && fstat(fd, &st) == 0 && !(st.st_mode & S_ISGID))
+        /* The kernel drops the bit silently when we are not in the directory's group. */
+        log_event(LOG_WARN, "volume_setgid_lost", LOG_STR("directory", name),
+                  LOG_INT("group", st.st_gid));
 }
 
 int volume_directory(int parent_fd, const char *name, mode_t mode)

@@ -38,7 +38,7 @@ struct wa_session_config {
     X(WA_CLOSE_REPLACED, "replaced", "Another process uses the same keys; stop one of the two.")   \
     X(WA_CLOSE_BANNED, "temporarily_banned", "WhatsApp restricted this account; wait until it ends.") \
     X(WA_CLOSE_LOCKED, "account_locked", "WhatsApp locked this account; open WhatsApp on the phone.") \
-    X(WA_CLOSE_VERSION, "version_rejected", "The client version is too old; set whatsapp.version.") \
+    X(WA_CLOSE_VERSION, "version_rejected", "The client version is too old; set whatsapp.version and reload.") \
     X(WA_CLOSE_REFUSED, "refused", "The server refused this client; see the log and report it.")   \
     X(WA_CLOSE_SERVER, "server_unavailable", "The server has trouble; it is dialled again.")       \
     X(WA_CLOSE_RATE, "too_many_connects", "Too many connections; waiting longer.")                 \

@@ -102,8 +102,17 @@ load_of() {
 }
 
 # ---- 1, 2: times -------------------------------------------------------------------------------------
+stop_ms() {
+    local start
+    start_bridge
+    wait_for 15 connected || die "not connected"
+    start=$EPOCHREALTIME
+    stop_bridge || die "the bridge did not stop"
+    STOP_MS=$(fraction "($EPOCHREALTIME - $start) * 1000")
+}
+
 times() {
-    local qr=() up=() i
+    local qr=() up=() down=() i
     for ((i = 0; i < RUNS; i++)); do
         forget
         qr+=("$(until_file "$VOLUME/qr.png")") || die "no QR"
@@ -113,9 +122,14 @@ times() {
     for ((i = 0; i < RUNS; i++)); do
         up+=("$(until_file "$VOLUME/state.json" '"CONNECTED"')") || die "not connected"
     done
+    for ((i = 0; i < RUNS; i++)); do
+        stop_ms
+        down+=("$STOP_MS")
+    done
     heading "time, median of $RUNS"
     timing "exec to qr.png on disk, fresh volumes" "<= 50; " "${qr[@]}"
     timing "exec to CONNECTED in state.json, linked" "" "${up[@]}"
+    timing "touch control/stop to exit, connected" "" "${down[@]}"
 }
 
 # ---- 3, 4: memory and idling -------------------------------------------------------------------------

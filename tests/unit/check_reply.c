@@ -206,9 +206,20 @@ START_TEST(test_render_long_value_is_cut_at_a_character)
     for (size_t i = 0; i < 600; i += 3)
         memcpy(text + i, "\xe2\x82\xac", 3);
     text[600] = '\0';
-    const char *got = render("{message}", text, "", "");
+    const char *got = render("{customer_name}", "", "", text);
     ck_assert_uint_eq(strlen(got), 255);
     ck_assert(strncmp(got, text, 255) == 0);
+}
+END_TEST
+
+START_TEST(test_render_long_message_is_cut_to_what_fits)
+{
+    AUTO_BUF struct buf out;
+    struct bridge_reply_values values = {BYTES_NONE, BYTES_NONE};
+    buf_init(&out, 20);
+    ck_assert_int_eq(
+        bridge_reply_render("<{message}> <{message}>", bytes_text("0123456789"), &values, &out), 0);
+    ck_assert_str_eq(buf_text(&out), "<012345> <012345678>");
 }
 END_TEST
 
@@ -295,6 +306,7 @@ int main(void)
     tcase_add_test(rendering, test_render_empty_value_takes_one_blank);
     tcase_add_test(rendering, test_render_value_with_variable_is_not_expanded);
     tcase_add_test(rendering, test_render_long_value_is_cut_at_a_character);
+    tcase_add_test(rendering, test_render_long_message_is_cut_to_what_fits);
     tcase_add_test(rendering, test_render_over_ceiling_leaves_out_as_before);
     tcase_add_test(rendering, test_reply_demo_template_answers_as_meant);
     tcase_add_test(rendering, test_reply_without_fallback_says_nothing);
