@@ -65,7 +65,7 @@ wait_for() { # SECONDS COMMAND…
     shift
     while :; do
         show_state
-        "$@" >/dev/null 2>&1 && return 0
+        "$@" >/dev/null 2>&1 && { show_state; return 0; }
         [ $SECONDS -lt $until ] || return 1
         kill -0 "$BRIDGE_PID" 2>/dev/null || return 1
         sleep "$POLL"
@@ -128,7 +128,7 @@ else
     wait_for 15 test -s "$VOLUME/qr.png" || fail "no QR was published"
     step "3. QR" "published as qr.png, qr.svg and qr.txt; wabridge qr draws it:"
     "$BUILDDIR/wabridge" qr --once --volume "$VOLUME" || fail "the QR could not be drawn"
-    payload=$(zbarimg --raw -q "$VOLUME/qr.png") || fail "qr.png does not decode"
+    payload=$(zbarimg --nodbus --raw -q "$VOLUME/qr.png") || fail "qr.png does not decode"
     [ "$payload" = "$(cat "$VOLUME/qr.txt")" ] || fail "qr.png and qr.txt differ"
     step "4. scan" "the owner's phone scans qr.png"
     post "/accounts/$OWNER/scan" "$(jq -cn --arg qr "$payload" '{qr:$qr}')" >/dev/null || fail "the phone refused the QR"

@@ -22,13 +22,13 @@ equal "a broken configuration exits 78" 78 "$(run_status "$WORK/bad.yaml")"
 check "… and names file:line:column and the nearest key" grep -q "bad.yaml:3:1: .*whatsap.*whatsapp" "$WORK/bad.out"
 sed "s|$VOLUME|/proc/no-such-volume|" "$WORK/wabridge.yaml" >"$WORK/bad-volume.yaml"
 equal "an unusable volume exits 69" 69 "$(run_status "$WORK/bad-volume.yaml")"
-check "… and names the path and the uid" grep -Eq "/proc/no-such-volume.*uid" "$WORK/bad.out"
+check "… and names the path, the uid and what mends it" grep -Eq "/proc/no-such-volume.*process is $(id -u):.*mend: " "$WORK/bad.out"
 equal "an unknown verb exits 64" 64 "$("$BUILDDIR/wabridge" frobnicate >/dev/null 2>&1; echo $?)"
 
 # ---- linking ---------------------------------------------------------------------------------------
 start_bridge
 check "a QR is published" wait_for 10 state_is .status QR_PENDING
-equal "qr.png carries what qr.txt says" "$(cat "$VOLUME/qr.txt")" "$(zbarimg --raw -q "$VOLUME/qr.png")"
+equal "qr.png carries what qr.txt says" "$(cat "$VOLUME/qr.txt")" "$(zbarimg --nodbus --raw -q "$VOLUME/qr.png")"
 check "health is good while a QR waits" "$BUILDDIR/wabridge" health --volume "$VOLUME"
 equal "… but not ready" 1 "$("$BUILDDIR/wabridge" health --ready --volume "$VOLUME" >/dev/null 2>&1; echo $?)"
 equal "a second bridge on the same directories exits 100" 100 "$(run_status "$WORK/wabridge.yaml")"
@@ -116,8 +116,10 @@ check "… and was counted" wait_for 5 state_is .counters.decrypt_failures 1
 stop_bridge
 equal "touch control/stop ends with exit 0" 0 $?
 equal "STOPPED is written last" "STOPPED 0" "$(jq -r '"\(.status) \(.exit.code)"' "$VOLUME/state.json")"
+touch "$VOLUME/control/stop"
 offline_id=$(say $ANN $PHONE "are you there?")
-touch -d '1 minute ago' "$VOLUME/control/stop"
+older() { [ $(($(date +%s%3N) - $(date -d "$(stat -c %z "$VOLUME/control/stop")" +%s%3N))) -gt 200 ]; }
+wait_for 5 older
 start_bridge
 check "it logs in again without a QR" wait_for 15 connected
 check "a stop from before the start is answered stale" wait_for 10 acked stop stale
