@@ -29,7 +29,8 @@ need() { # PACKAGE…: installs what is missing
         dpkg-query -W -f '${db:Status-Status}' "$name" 2>/dev/null | grep -qx installed || missing="$missing $name"
     done
     [ -n "$missing" ] || return 0
-    local as_root=""
+    local as_root="" log
+    log=$(mktemp)
     if [ "$(id -u)" != 0 ]; then
         command -v sudo >/dev/null || { echo "bootstrap.sh: as root, run: apt-get install$missing" >&2; exit 69; }
         as_root=sudo
@@ -37,8 +38,14 @@ need() { # PACKAGE…: installs what is missing
     echo "== installing:$missing"
     # shellcheck disable=SC2086
     { $as_root apt-get update -qq && $as_root env DEBIAN_FRONTEND=noninteractive \
-        apt-get install -y -qq --no-install-recommends $missing; } >apt.log 2>&1 || { cat apt.log; exit 69; }
-    rm -f apt.log
+        apt-get install -y -qq --no-install-recommends $missing; } >"$log" 2>&1 || { cat "$log"; exit 69; }
+    rm -f "$log"
+}
+
+quietly() { # LOG COMMAND…: its output only when it fails
+    local log=$1
+    shift
+    "$@" >"$log" 2>&1 || { cat "$log"; exit 70; }
 }
 
 build() { # DIR [configure options]
@@ -46,14 +53,15 @@ build() { # DIR [configure options]
     shift
     # shellcheck disable=SC2086
     need $BUILD_PACKAGES
-    [ -x configure ] && [ configure -nt configure.ac ] && [ Makefile.in -nt Makefile.am ] || autoreconf -fi
     mkdir -p "$dir"
+    [ -x configure ] && [ configure -nt configure.ac ] && [ Makefile.in -nt Makefile.am ] ||
+        quietly "$dir/bootstrap.log" autoreconf -fi
     if [ ! -f "$dir/config.status" ] || [ configure -nt "$dir/config.status" ]; then
         echo "== configuring in $dir"
-        (cd "$dir" && ../configure -q "$@")
+        (cd "$dir" && quietly bootstrap.log ../configure "$@")
     fi
     echo "== building in $dir"
-    make -C "$dir" -s -j"$(nproc)" all
+    quietly "$dir/bootstrap.log" make -C "$dir" -j"$(nproc)" all
     BUILDDIR=$PWD/$dir
     export BUILDDIR
 }

@@ -717,7 +717,7 @@ START_TEST(test_messages_fault_at_every_write_keeps_what_was_committed)
     int64_t committed = 0;
     int failures = 0;
     for (long n = 1; n < 400; n++) {
-        char in_id[16], out_id[16];
+        char in_id[32], out_id[32];
         snprintf(in_id, sizeof(in_id), "I%ld", n);
         snprintf(out_id, sizeof(out_id), "O%ld", n);
         arm(1 + n % 40, 0, n % 2 ? SQLITE_FULL : SQLITE_IOERR_WRITE, n % 3 == 0);
@@ -1502,7 +1502,7 @@ START_TEST(test_each_lists_newest_or_after_in_order)
 {
     struct store_messages *m = messages_at(path_of(testing_dir(), "messages.db"));
     for (int i = 1; i <= 8; i++) {
-        char id[8];
+        char id[16];
         snprintf(id, sizeof(id), "M%d", i);
         record(m, i % 2 ? "odd@lid" : "even@lid", id);
     }
