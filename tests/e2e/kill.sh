@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Kills the bridge with SIGKILL at random moments while contacts write; in the end each message must be
-# recorded once and answered once. KILLS (20), MESSAGES (600), SEED.
+# recorded once and answered once. KILLS (20), MESSAGES (600), RATE per second (60), SEED.
 . "$(dirname "$0")/lib.sh"
-KILLS=${KILLS:-20} MESSAGES=${MESSAGES:-600} RANDOM=${SEED:-$$}
+KILLS=${KILLS:-20} MESSAGES=${MESSAGES:-600} RATE=${RATE:-60} RANDOM=${SEED:-$$}
 SEED=${SEED:-$$}
 
 start_sim
@@ -15,7 +15,7 @@ check "linked" eval 'scan && wait_for 15 connected'
 load() { get /load | jq -r ".$1"; }
 past() { [ "$(load "$1")" -ge "$2" ]; }
 
-post /load "{\"to\":\"$PHONE\",\"contacts\":20,\"messages\":$MESSAGES,\"rate\":60,\"prefix\":\"load\"}" >/dev/null
+post /load "{\"to\":\"$PHONE\",\"contacts\":20,\"messages\":$MESSAGES,\"rate\":$RATE,\"prefix\":\"load\"}" >/dev/null
 for ((i = 1; i <= KILLS; i++)); do
     # A random point of the load, then a random moment within the work on it.
     wait_for 60 past sent $((i * MESSAGES / (KILLS + 1))) || not_ok "the load stands still"

@@ -33,6 +33,16 @@ check "health is good while a QR waits" "$BUILDDIR/wabridge" health --volume "$V
 equal "… but not ready" 1 "$("$BUILDDIR/wabridge" health --ready --volume "$VOLUME" >/dev/null 2>&1; echo $?)"
 equal "a second bridge on the same directories exits 100" 100 "$(run_status "$WORK/wabridge.yaml")"
 check "… and names the path" grep -q "$PRIVATE" "$WORK/bad.out"
+# A pairing that was tampered with on its way is refused, named, and a new QR follows.
+last_error_is() { state_is .last_error.code "$1"; }
+for kind in wrong_adv_hmac wrong_adv_signature; do
+    post /faults "{\"target\":\"$PHONE\",\"kind\":\"$kind\"}" >/dev/null
+    before=$(state .qr.generation)
+    scan 2>/dev/null
+    check "$kind: the pairing is refused" wait_for 10 last_error_is pairing_refused
+    newer_qr() { [ "$(state .qr.generation)" -gt "$before" ] && state_is .status QR_PENDING && test -s "$VOLUME/qr.png"; }
+    check "$kind: a new QR follows" wait_for 10 newer_qr
+done
 check "the phone scans the picture" scan
 check "the bridge is RUNNING and CONNECTED" wait_for 15 connected
 equal "status is RUNNING" RUNNING "$(state .status)"
