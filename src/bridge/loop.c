@@ -130,6 +130,8 @@ void bridge_loop_run(struct bridge_loop *loop)
 void bridge_loop_stop(struct bridge_loop *loop)
 {
     loop->stopped = true;
+    /* Said from a timer, lws_service would first sleep until the next one. */
+    lws_cancel_service(loop->lws);
 }
 
 void bridge_loop_drain(struct bridge_loop *loop, int64_t max_ms)

@@ -62,10 +62,12 @@ static int64_t next_due(const struct bridge *b, int64_t now)
 static int read_window(struct bridge *b, struct window *w)
 {
     int64_t since = clock_wall_ms() - BRIDGE_RATE_WINDOW_MS;
+    w->known = true;
+    if (b->config.rate_limit_max_per_minute == 0)
+        return 0; /* no limit: nothing to count */
     int64_t all = store_messages_count_sent_since(b->messages, since, true);
     w->sent = store_messages_count_sent_since(b->messages, since, false);
     w->warnings = all - w->sent;
-    w->known = true;
     return all < 0 || w->sent < 0 ? ERR_STORE : 0;
 }
 

@@ -45,7 +45,7 @@ static const char *const migrations[] = {
     "CREATE INDEX messages_chat ON messages(chat);"
     "CREATE INDEX messages_waiting ON messages(chat) WHERE status IN " WAITING ";"
     "CREATE INDEX messages_turn ON messages(id) WHERE turn = 1;"
-    "CREATE INDEX messages_left ON messages(sent_at)"
+    "CREATE INDEX messages_left ON messages(sent_at, intent)"
     " WHERE direction = 'OUT' AND sent_at IS NOT NULL;"
 
     "CREATE TABLE totals("

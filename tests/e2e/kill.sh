@@ -7,7 +7,7 @@ KILLS=${KILLS:-20} MESSAGES=${MESSAGES:-600} RATE=${RATE:-60} RANDOM=${SEED:-$$}
 SEED=${SEED:-$$}
 
 start_sim
-write_config
+QUEUE_PER_CHAT=10000 write_config
 account $PHONE Shop
 start_bridge
 check "linked" eval 'scan && wait_for 15 connected'
@@ -34,7 +34,7 @@ undecryptable=$(rows "select count(*) from messages where kind='undecryptable'")
 answers=$(rows "select count(*) from messages where direction='OUT' and reply_to is not null")
 twice=$(rows "select count(*) from (select reply_to from messages where direction='OUT' group by reply_to having count(*) > 1)")
 replies=$(load replies)
-echo "# kills=$KILLS seed=$SEED sent=$MESSAGES recorded=$recorded answered=$(load replied_to) lost=$((MESSAGES - distinct)) twice=$((replies - MESSAGES)) resent_same_id=$(load reply_duplicates) undecryptable=$undecryptable"
+echo "# kills=$KILLS seed=$SEED sent=$MESSAGES recorded=$recorded answered=$(load replied_to) lost=$((MESSAGES - distinct)) twice=$((twice + replies - $(load replied_to))) resent_same_id=$(load reply_duplicates) undecryptable=$undecryptable"
 equal "each message is recorded once" "$MESSAGES $MESSAGES" "$recorded $distinct"
 equal "each has one answer in the log" "$MESSAGES 0" "$answers $twice"
 equal "each customer saw one answer" "$MESSAGES" "$replies"

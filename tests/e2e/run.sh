@@ -147,4 +147,12 @@ wait "$BRIDGE_PID" || status=$?
 BRIDGE_PID=
 equal "SIGTERM ends with exit 0" 0 $status
 
+# With a long heartbeat nothing but the signal itself can wake the loop.
+HEARTBEAT_MS=600000 write_config
+start_bridge
+wait_for 15 connected
+kill -TERM "$BRIDGE_PID"
+gone() { ! kill -0 "$BRIDGE_PID"; }
+check "SIGTERM does not wait for the heartbeat" wait_for 5 gone
+
 summary
