@@ -37,7 +37,7 @@
     X("replies", "file", replies_file, TEXT, "", 0, 500, NULL, true)                               \
     X("replies", "groups", replies_groups, BOOL, false, 0, 1, NULL, true)                          \
     X("replies", "max_reply_age_s", max_reply_age_s, INT, 600, 0, 604800, NULL, true)              \
-    X("replies", "queue_per_chat", queue_per_chat, INT, 20, 1, 10000, NULL, true)                  \
+    X("replies", "queue_per_chat", queue_per_chat, INT, 1000, 1, 10000, NULL, true)                \
     X("rate_limit", "max_per_minute", rate_limit_max_per_minute, INT, 60, 0, 1000000,              \
       "RATE_LIMIT_MAX_PER_MINUTE", true)                                                           \
     X("rate_limit", "warning", rate_limit_warning, TEXT,                                           \
