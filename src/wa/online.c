@@ -137,7 +137,9 @@ void wa_online_count_backlog(struct wa_session *s, const struct wa_node *node)
         return;
     int64_t now = wa_session_now(s);
     s->offline_seen++;
-    s->offline_until = now + OFFLINE_SILENT_MS;
+    /* All that was announced is here, or nothing was: the marker may be missing. */
+    bool more = s->offline_seen < s->offline_expected;
+    s->offline_until = now + (more ? OFFLINE_SILENT_MS : OFFLINE_NONE_MS);
     if (s->offline_awaiting_first && s->offline_seen < s->offline_expected) {
         s->offline_awaiting_first = false;
         s->offline_request_at = now + OFFLINE_REPEAT_MS;

@@ -641,6 +641,33 @@ START_TEST(test_backlog_preview_asks_and_marker_ends_it)
 }
 END_TEST
 
+START_TEST(test_backlog_without_marker_ends_soon_after_the_last_stanza)
+{
+    for (int announced = 0; announced <= 1; announced++) {
+        go_online(true);
+        if (announced) {
+            struct wa_node *ib = stanza("ib");
+            wa_node_set(wa_node_child(ib, "offline_preview"), "count", "2");
+            say(ib);
+            expect_nothing();
+        }
+        for (int i = 0; i < 2; i++) {
+            mem.now_ms += 1400;
+            struct wa_node *n = stanza("notification");
+            wa_node_set(n, "id", "n1");
+            wa_node_set(n, "type", "picture");
+            wa_node_set(n, "offline", "1");
+            say(n);
+            expect_nothing();
+        }
+        mem.now_ms += 1500;
+        expect(WA_EVENT_OFFLINE_DONE);
+        wa_session_close(session);
+        session = NULL;
+    }
+}
+END_TEST
+
 START_TEST(test_notification_any_type_is_acked)
 {
     static const char *const types[] = {"encrypt", "devices", "w:gp2",
@@ -1028,7 +1055,9 @@ int main(void)
           test_feed_overlong_announcement_closes_at_once,
           test_feed_malformed_vectors_close_or_are_ignored);
     GROUP("online", test_keepalive_two_unanswered_pings_close, test_iq_server_ping_is_answered,
-          test_backlog_preview_asks_and_marker_ends_it, test_notification_any_type_is_acked);
+          test_backlog_preview_asks_and_marker_ends_it,
+          test_backlog_without_marker_ends_soon_after_the_last_stanza,
+          test_notification_any_type_is_acked);
     GROUP("messages", test_message_pkmsg_event_receipt_and_prekey_gone,
           test_message_same_stanza_twice_receipt_without_event,
           test_message_undecryptable_asks_five_times_then_gives_up,
