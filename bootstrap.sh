@@ -21,7 +21,7 @@ BUILD_PACKAGES="gcc libc6-dev make autoconf automake pkg-config protobuf-c-compi
     libsqlite3-dev libqrencode-dev libpng-dev libyaml-dev libssl-dev libsignal-protocol-c-dev
     libprotobuf-c-dev zlib1g-dev libjansson-dev libutf8proc-dev check ca-certificates"
 RUN_PACKAGES="curl jq zbar-tools"
-CHECK_PACKAGES="$RUN_PACKAGES sqlite3 procps strace"
+CHECK_PACKAGES="$RUN_PACKAGES sqlite3 procps strace socat openssl"
 
 need() { # PACKAGE…: installs what is missing
     local missing="" name

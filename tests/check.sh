@@ -57,6 +57,8 @@ stage "unit tests with AddressSanitizer, LeakSanitizer and UBSan"
 unit "$ASAN"
 stage "end to end"
 BUILDDIR=$PLAIN tap 300 tests/e2e/run.sh
+stage "TLS"
+BUILDDIR=$PLAIN tap 120 tests/e2e/tls.sh
 stage "end to end with sanitizers"
 BUILDDIR=$ASAN tap 300 tests/e2e/run.sh
 stage "kill -9 under load"
