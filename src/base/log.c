@@ -14,7 +14,8 @@
 static struct {
     enum log_level level;
     enum log_format format;
-    int file_plus_one;
+    void (*copy)(void *ctx, struct bytes line);
+    void *copy_ctx;
     char tenant[65];
 } sink = {.level = LOG_INFO};
 
@@ -35,9 +36,10 @@ void log_set_tenant(const char *tenant_id)
     bytes_copy_text(bytes_text(tenant_id), sink.tenant, sizeof(sink.tenant));
 }
 
-void log_set_file(int fd)
+void log_set_copy(void (*write)(void *ctx, struct bytes line), void *ctx)
 {
-    sink.file_plus_one = fd + 1;
+    sink.copy = write;
+    sink.copy_ctx = ctx;
 }
 
 int log_level_parse(const char *text, enum log_level *out)
@@ -126,7 +128,7 @@ void log_write(enum log_level level, const char *name, const struct log_field *f
     }
     line.p[line.n++] = '\n';
     ssize_t ignored = write(STDERR_FILENO, line.p, line.n);
-    if (sink.file_plus_one > 0)
-        ignored = write(sink.file_plus_one - 1, line.p, line.n);
     (void)ignored; /* a log that cannot be written has nowhere to say so */
+    if (sink.copy)
+        sink.copy(sink.copy_ctx, BYTES(line.p, line.n));
 }

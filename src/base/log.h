@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Structured log: one event per line, JSON for machines or text for people, to stderr and, when
- * opened, to a file. An event has a name (snake_case, stable: people grep for it) and typed fields.
+ * Structured log: one event per line, JSON for machines or text for people, to stderr and,
+ * when asked, to one more place. An event has a name (snake_case, stable: people grep for it) and typed fields.
  *
  *   log_event(LOG_INFO, "reply_sent", LOG_STR("chat", masked), LOG_INT("ms", took));
  *
@@ -44,8 +44,8 @@ void log_write(enum log_level level, const char *name, const struct log_field *f
 void log_set_level(enum log_level level);
 void log_set_format(enum log_format format);
 void log_set_tenant(const char *tenant_id); /* copied, cut to 64 bytes */
-/* Also appends to fd (>= 0, owned by the caller), or stops doing so (-1). */
-void log_set_file(int fd);
+/* Also gives each line, newline included, to write; NULL: stops doing so. write must not log. */
+void log_set_copy(void (*write)(void *ctx, struct bytes line), void *ctx);
 /* "debug", "info", "warn", "error"; 0 or ERR_INVALID. */
 int log_level_parse(const char *text, enum log_level *out);
 

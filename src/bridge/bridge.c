@@ -29,6 +29,7 @@ int bridge_apply(struct bridge *b, enum bridge_event event)
                   LOG_STR("on", bridge_event_name(event)),
                   LOG_STR("to", bridge_state_name(t.next)));
         bridge_status_state(b, t.next);
+        bridge_history_state(b, bridge_event_name(event), NULL);
     }
     switch (t.action) {
     case BRIDGE_DO_NOTHING:
@@ -64,6 +65,9 @@ static void heartbeat(struct bridge *b, int64_t now)
 {
     b->heartbeat_at = now + b->config.heartbeat_interval_ms;
     bridge_commands_scan(b);
+    bridge_history_tend(b);
+    if (b->config.log_file)
+        volume_log_tend(&b->log);
     bridge_status_want(b, BRIDGE_PUBLISH_LIGHT);
 }
 
@@ -106,6 +110,7 @@ static void on_wake(void *ctx)
         bridge_dial(b);
     if (b->heartbeat_at <= now)
         heartbeat(b, now);
+    bridge_history_flush(b);
     bridge_status_flush(b);
     if (b->stop_due)
         bridge_loop_stop(b->loop);
@@ -114,13 +119,22 @@ static void on_wake(void *ctx)
 
 /* ---- opening -------------------------------------------------------------------------------- */
 
-static void open_log(const struct config *c)
+static void copy_line(void *ctx, struct bytes line)
 {
+    volume_log_write(ctx, line);
+}
+
+void bridge_set_log(struct bridge *b)
+{
+    const struct config *c = &b->config;
     enum log_level level;
+    bool copy = c->log_file && b->volume.path[0];
     if (log_level_parse(c->log_level, &level) == 0)
         log_set_level(level);
     log_set_format(strcmp(c->log_format, "text") == 0 ? LOG_TEXT : LOG_JSON);
     log_set_tenant(c->tenant_id);
+    volume_log_set(&b->log, c->log_max_mb * 1048576, (int)c->log_keep);
+    log_set_copy(copy ? copy_line : NULL, &b->log);
 }
 
 /* config_load checked both texts. */
@@ -139,7 +153,8 @@ static int open_replies(struct bridge *b, struct err *err)
     struct config_report report = {0};
     int rc = config_replies_load(&b->replies, b->config.replies_file, &report);
     if (rc < 0)
-        err_set(err, rc, "%.*s", (int)strcspn(buf_text(&report.text), "\n"), buf_text(&report.text));
+        err_set(err, rc, "%.*s", (int)strcspn(buf_text(&report.text), "\n"),
+                buf_text(&report.text));
     config_report_deinit(&report);
     return rc;
 }
@@ -231,6 +246,8 @@ static int run(struct bridge *b)
                   LOG_STR("error", err.text));
         return exit_of(rc);
     }
+    volume_log_open(&b->log, &b->volume);
+    bridge_set_log(b);
     rc = bridge_read_session_config(b, &err);
     bridge_status_open(b);
     bridge_status_flush(b);
@@ -245,9 +262,14 @@ static int run(struct bridge *b)
         reason = b->stop_reason ? b->stop_reason : "the event loop ended";
         code = b->stop_reason ? BRIDGE_EXIT_STOPPED : BRIDGE_EXIT_INTERNAL;
     }
+    bridge_status_state(b, BRIDGE_STOPPED);
+    bridge_history_state(b, bridge_event_name(BRIDGE_ON_STOP), reason);
+    bridge_history_flush(b);
     close_rest(b);
     bridge_status_stopped(b, code, reason);
     log_event(LOG_INFO, "stopped", LOG_INT("code", code), LOG_STR("reason", reason));
+    log_set_copy(NULL, NULL);
+    volume_log_close(&b->log);
     volume_close(&b->volume);
     return code;
 }
@@ -262,7 +284,7 @@ int bridge_run(const struct config *config, const char *(*env)(const char *name)
     b->dial_until = b->retry_at = b->stable_at = b->online_at = b->send_at = CLOCK_NEVER;
     buf_init_secret(&b->qr_payload, QR_PAYLOAD_MAX);
     bridge_commands_block_signals();
-    open_log(config);
+    bridge_set_log(b);
     int code = run(b);
     buf_deinit(&b->qr_payload);
     free(b);

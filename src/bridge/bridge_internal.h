@@ -7,7 +7,8 @@
  *   inbound.c     messages and receipts that came in
  *   outbound.c    the queue of what goes out
  *   commands.c    control directory and signals
- *   status.c      state.json and the QR
+ *   status.c      state.json, metrics.prom and the QR
+ *   history.c     the history and the retention of messages.db
  *
  * The one rule: what a wake-up brought is settled once at its end (bridge_settle): messages.db is
  * committed, then keys.db, then the output goes to the link (D1, D2, D4 to D6).
@@ -22,6 +23,8 @@
 #include "config/replies.h"
 #include "store/messages.h"
 #include "volume/control.h"
+#include "volume/logfile.h"
+#include "volume/metrics.h"
 #include "volume/state.h"
 #include "wa/session.h"
 
@@ -31,6 +34,21 @@ struct bridge_delay {
     int64_t until;
 };
 
+/* What happened and is not in the table events yet. */
+struct bridge_event_note {
+    int64_t at;
+    const char *kind; /* static text */
+    enum bridge_state state;
+    char code[64], message[512];
+};
+
+struct bridge_history {
+    struct bridge_event_note notes[16];
+    size_t count;
+    bool failed; /* and was logged; tried again when retry is set, at the heartbeat */
+    bool retry;
+};
+
 enum bridge_publish { BRIDGE_PUBLISH_NONE, BRIDGE_PUBLISH_LIGHT, BRIDGE_PUBLISH_DURABLE };
 
 struct bridge {
@@ -38,6 +56,7 @@ struct bridge {
     struct config_replies replies;
     const char *(*env)(const char *name);
     struct volume volume;
+    struct volume_log log;
     struct store_keys *keys;
     struct store_messages *messages;
     struct wa_host host;
@@ -70,7 +89,8 @@ struct bridge {
     struct volume_state state;
     struct volume_counters settled; /* as of the last commit */
     enum bridge_publish publish;
-    bool publish_failed;
+    bool publish_failed, metrics_failed;
+    struct bridge_history history;
     struct buf qr_payload;
     bool qr_due, qr_remove_due;
     char boot_id[40], wa_version[40];
@@ -91,6 +111,8 @@ void bridge_touch(struct bridge *b);
  * ERR_STORE when keys should be forgotten and could not be (nothing changed then). */
 int bridge_apply(struct bridge *b, enum bridge_event event);
 void bridge_stop(struct bridge *b, const char *reason); /* reason: static text */
+/* Level, format and file of the log, as configured. */
+void bridge_set_log(struct bridge *b);
 /* What the next connection says of us; ERR_CONFIG. */
 int bridge_read_session_config(struct bridge *b, struct err *err);
 
@@ -124,6 +146,15 @@ void bridge_commands_close(struct bridge *b);
 void bridge_commands_scan(struct bridge *b);
 /* Answers a logout that was waiting for the end of the session. */
 void bridge_commands_session_ended(struct bridge *b, enum bridge_event how);
+
+/* ---- history.c ------------------------------------------------------------------------------ */
+/* The state is b->lifecycle; why: a short name; message may be NULL. */
+void bridge_history_state(struct bridge *b, const char *why, const char *message);
+void bridge_history_error(struct bridge *b, const char *code, const char *message);
+/* Commits what was noted, where no group is open. */
+void bridge_history_flush(struct bridge *b);
+/* Once a heartbeat: one step of retention. */
+void bridge_history_tend(struct bridge *b);
 
 /* ---- status.c ------------------------------------------------------------------------------- */
 void bridge_status_open(struct bridge *b);

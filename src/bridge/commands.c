@@ -49,13 +49,10 @@ static void adopt(struct config *running, const struct config *fresh)
 static void apply_config(struct bridge *b, const struct config *fresh,
                          const struct config_replies *replies)
 {
-    enum log_level level;
     adopt(&b->config, fresh);
     config_replies_deinit(&b->replies);
     b->replies = *replies;
-    if (log_level_parse(b->config.log_level, &level) == 0)
-        log_set_level(level);
-    log_set_format(strcmp(b->config.log_format, "text") == 0 ? LOG_TEXT : LOG_JSON);
+    bridge_set_log(b);
     b->heartbeat_at = clock_mono_ms();
     bridge_read_session_config(b, NULL); /* config_load checked what it reads */
     bridge_status_config(b);

@@ -115,7 +115,8 @@ static int dispatch(struct bridge *b, const struct store_queued *q, struct windo
                    : 0;
     }
     mark_answered(b, q, &out.to);
-    log_event(LOG_DEBUG, "message_out", LOG_INT("row", id), LOG_BOOL("warning", warn));
+    log_event(LOG_DEBUG, "message_out", LOG_INT("row", id), LOG_BOOL("warning", warn),
+              LOG_BYTES(b->config.log_content ? "text" : NULL, out.text.text));
     *(warn ? &w->warnings : &w->sent) += q->attempts == 0;
     b->state.counters.rate_limited += warn;
     if (warn &&

@@ -107,6 +107,7 @@ void bridge_status_error(struct bridge *b, const char *code, const char *fmt, ..
     bytes_copy_text(bytes_text(code), s->last_error.code, sizeof(s->last_error.code));
     s->last_error.at = clock_wall_ms();
     log_event(LOG_WARN, code, LOG_STR("message", s->last_error.message));
+    bridge_history_error(b, code, s->last_error.message);
     bridge_status_want(b, BRIDGE_PUBLISH_LIGHT);
 }
 
@@ -154,12 +155,35 @@ static bool publish_qr(struct bridge *b)
     return true;
 }
 
+static void publish_metrics(struct bridge *b, int64_t now)
+{
+    static const char *const statuses[] = {
+#define X(symbol, name, status, session, text) status,
+        BRIDGE_STATES(X)
+#undef X
+            NULL};
+    static const char *const sessions[] = {
+#define X(symbol, name, status, session, text) session,
+        BRIDGE_STATES(X)
+#undef X
+            NULL};
+    struct volume_gauges g = {
+        .statuses = statuses, .sessions = sessions, .log_dropped = b->log.dropped};
+    struct err err;
+    volume_metrics_measure(&b->volume, &g);
+    int rc = volume_metrics_publish(&b->state, &g, &b->volume, now, &err);
+    if (rc < 0 && !b->metrics_failed)
+        log_event(LOG_WARN, "metrics_not_published", LOG_STR("error", err.text));
+    b->metrics_failed = rc < 0;
+}
+
 static bool publish_state(struct bridge *b)
 {
     struct err err;
     int64_t now = clock_wall_ms();
     bool durable = b->publish == BRIDGE_PUBLISH_DURABLE;
     take_totals(b);
+    publish_metrics(b, now);
     if (volume_state_publish(&b->state, &b->volume, now, durable, &err) == 0) {
         if (b->publish_failed)
             log_event(LOG_INFO, "state_published_again");

@@ -15,7 +15,8 @@
     X(cli_health, "health", "", "0 when the bridge is alive, or with --ready connected; else 1")   \
     X(cli_qr, "qr", "", "draw the QR, again when it changes, until the device is linked")          \
     X(cli_ctl, "ctl", "stop|reload|logout|pair", "give a command and wait for its answer")         \
-    X(cli_messages, "messages", "", "print the message log")
+    X(cli_messages, "messages", "", "print the message log")                                       \
+    X(cli_events, "events", "", "print what happened: states and errors")
 
 /* argv[0] is the verb; the result is the exit code. */
 #define X(function, verb, arguments, text) int function(int argc, char **argv);
@@ -32,12 +33,14 @@ CLI_VERBS(X)
     X('f', "follow", NULL, "go on printing what comes")                                            \
     X('o', "once", NULL, "draw what there is and end")                                             \
     X('C', "chat", "JID", "of this chat only")                                                     \
+    X('s', "search", "TEXT", "with all these words, or words that begin so")                       \
     X('n', "limit", "N", "the newest N; default 50")                                               \
+    X('L', "log-content", NULL, "for debugging: log level debug, with the texts of messages")      \
     X('h', "help", NULL, "print this help")
 
 struct cli_options {
-    const char *config, *volume, *chat;
-    bool json, ready, follow, once;
+    const char *config, *volume, *chat, *search;
+    bool json, ready, follow, once, log_content;
     int timeout_ms, limit;
     const char *argument; /* what is not an option; NULL when there is none */
 };

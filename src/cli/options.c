@@ -85,6 +85,9 @@ static bool take(struct cli_options *o, char letter, const char *value)
     case 'C':
         o->chat = value;
         return true;
+    case 's':
+        o->search = value;
+        return true;
     case 'j':
         return o->json = true;
     case 'r':
@@ -93,6 +96,8 @@ static bool take(struct cli_options *o, char letter, const char *value)
         return o->follow = true;
     case 'o':
         return o->once = true;
+    case 'L':
+        return o->log_content = true;
     case 't':
         return read_number(value, &o->timeout_ms);
     default:

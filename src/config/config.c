@@ -117,11 +117,14 @@ static const char *unit(const struct key *k)
         {"_per_minute", " replies a minute"},
         {"_per_chat", " messages"},
         {"_attempts", " attempts"},
+        {"_days", " days"},
+        {"_mb", " megabytes"},
+        {"keep", " files"},
     };
     size_t n = strlen(k->name);
     for (size_t i = 0; i < ARRAY_LEN(units); i++) {
         size_t m = strlen(units[i].suffix);
-        if (n > m && strcmp(k->name + n - m, units[i].suffix) == 0)
+        if (n >= m && strcmp(k->name + n - m, units[i].suffix) == 0)
             return units[i].unit;
     }
     return "";

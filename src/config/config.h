@@ -45,12 +45,17 @@
       511, NULL, true)                                                                             \
     X("heartbeat", "interval_ms", heartbeat_interval_ms, INT, 10000, 100, 3600000,                 \
       "HEARTBEAT_INTERVAL_MS", true)                                                               \
+    X("messages", "keep_days", messages_keep_days, INT, 0, 0, 36500, NULL, true)                   \
+    X("messages", "keep_mb", messages_keep_mb, INT, 0, 0, 1000000, NULL, true)                     \
     X("reconnect", "initial_ms", reconnect_initial_ms, INT, 1000, 10, 3600000, NULL, true)         \
     X("reconnect", "max_ms", reconnect_max_ms, INT, 300000, 10, 86400000, NULL, true)              \
     X("reconnect", "max_attempts", reconnect_max_attempts, INT, 20, 1, 1000000, NULL, true)        \
     X("log", "level", log_level, TEXT, "info", 4, 5, "LOG_LEVEL", true)                            \
     X("log", "format", log_format, TEXT, "json", 4, 4, NULL, true)                                 \
-    X("log", "content", log_content, BOOL, false, 0, 1, NULL, true)
+    X("log", "content", log_content, BOOL, false, 0, 1, "WABRIDGE_LOG_CONTENT", true)              \
+    X("log", "file", log_file, BOOL, true, 0, 1, NULL, true)                                       \
+    X("log", "max_mb", log_max_mb, INT, 10, 1, 10000, NULL, true)                                  \
+    X("log", "keep", log_keep, INT, 5, 0, 20, NULL, true)
 
 /* CONFIG_KEY_<member>: the place of a key in the list. */
 enum config_key {

@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#define AUTO_VACUUM_INCREMENTAL 2
+
 struct store_db {
     sqlite3 *sql;
     char *path;
@@ -281,6 +283,9 @@ static int identify(struct store_db *db, const struct store_db_spec *spec, int64
 static int configure(struct store_db *db, const struct store_db_spec *spec)
 {
     char mode[16], sql[512];
+    /* Heard only as long as the file is empty. */
+    if (spec->shrinks && run_sql(db, "PRAGMA auto_vacuum = INCREMENTAL") != 0)
+        return ERR_STORE;
     if (ask(db, "PRAGMA journal_mode = WAL", NULL, mode, sizeof(mode)) != 0)
         return ERR_STORE;
     if (strcmp(mode, "wal") != 0)
@@ -313,6 +318,22 @@ static int migrate(struct store_db *db, const struct store_db_spec *spec, int64_
     return 0;
 }
 
+/*
+ * A file of the time before it could shrink is written anew once. Where that fails (a full disk),
+ * it is used as it is: free pages are then kept for new rows, and the next start tries again.
+ */
+static int make_shrinkable(struct store_db *db, const struct store_db_spec *spec)
+{
+    int64_t vacuum;
+    if (!spec->shrinks)
+        return 0;
+    if (ask(db, "PRAGMA auto_vacuum", &vacuum, NULL, 0) != 0)
+        return ERR_STORE;
+    if (vacuum != AUTO_VACUUM_INCREMENTAL)
+        sqlite3_exec(db->sql, "PRAGMA auto_vacuum = INCREMENTAL; VACUUM", NULL, NULL, NULL);
+    return 0;
+}
+
 static int open_handle(struct store_db *db, const struct store_db_spec *spec, bool read_only)
 {
     int flags = SQLITE_OPEN_NOMUTEX | (read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE);
@@ -321,16 +342,20 @@ static int open_handle(struct store_db *db, const struct store_db_spec *spec, bo
     char sql[256];
     snprintf(sql, sizeof(sql),
              "PRAGMA busy_timeout = %d; PRAGMA cache_size = -%d; PRAGMA mmap_size = 0;"
-             "PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF",
-             STORE_DB_BUSY_MS, STORE_DB_CACHE_KIB);
+             "PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = %s",
+             STORE_DB_BUSY_MS, STORE_DB_CACHE_KIB, spec->search && !read_only ? "ON" : "OFF");
     int64_t version;
     int rc = run_sql(db, sql);
     if (rc == 0)
         rc = identify(db, spec, &version);
     if (rc != 0)
         return rc;
-    if (!read_only)
-        return configure(db, spec) != 0 ? ERR_STORE : migrate(db, spec, version);
+    if (!read_only) {
+        rc = configure(db, spec);
+        if (rc == 0)
+            rc = migrate(db, spec, version);
+        return rc == 0 ? make_shrinkable(db, spec) : rc;
+    }
     if (version < spec->version)
         return err_set(
             &db->error, ERR_UNSUPPORTED,

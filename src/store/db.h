@@ -29,7 +29,9 @@ struct store_db_spec {
     uint32_t application_id; /* PRAGMA application_id: whose file this is */
     unsigned mode;           /* of the file, its -wal and its -shm */
     bool shared;             /* others read it: -wal and -shm stay there when it is closed */
-    bool secure_delete;      /* what is deleted is overwritten with zeros */
+    bool shrinks;            /* PRAGMA incremental_vacuum gives free pages back */
+    bool search;        /* triggers write FTS5 tables, which SQLite calls trusting the schema */
+    bool secure_delete; /* what is deleted is overwritten with zeros */
     /* SQL that brings PRAGMA user_version from i to i + 1, each run in one transaction. */
     const char *const *migrations;
     int version;

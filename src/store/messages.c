@@ -10,6 +10,10 @@
 
 #define WAITING "('queued', 'sending')"
 #define ARRIVED "('delivered', 'read')"
+#define HOUR_MS INT64_C(3600000)
+#define TEXT_OF_(macro) #macro
+#define TEXT_OF(macro) TEXT_OF_(macro)
+#define EVENTS_KEPT TEXT_OF(STORE_EVENTS_MAX)
 
 /*
  * Triggers keep what would otherwise be counted or searched anew: the totals, and whose turn it is
@@ -94,6 +98,38 @@ static const char *const migrations[] = {
     " UPDATE messages SET turn = 0 WHERE id = new.id;"
     " UPDATE messages SET turn = 1 WHERE id = (SELECT min(id) FROM messages"
     "  INDEXED BY messages_waiting WHERE chat = new.chat AND status IN " WAITING ");"
+    " END;",
+
+    /* 2: search, retention, history. The texts stay in messages; the index holds only the words. */
+    "CREATE VIRTUAL TABLE messages_search USING fts5(text, content='messages', content_rowid='id',"
+    " columnsize=0, tokenize='unicode61 remove_diacritics 2');"
+    "INSERT INTO messages_search(rowid, text) SELECT id, text FROM messages WHERE text IS NOT NULL;"
+    "CREATE TRIGGER messages_search_insert AFTER INSERT ON messages"
+    " WHEN new.text IS NOT NULL BEGIN"
+    " INSERT INTO messages_search(rowid, text) VALUES(new.id, new.text);"
+    " END;"
+    "CREATE TRIGGER messages_search_update AFTER UPDATE OF text ON messages"
+    " WHEN old.text IS NOT new.text BEGIN"
+    " INSERT INTO messages_search(messages_search, rowid, text)"
+    "  SELECT 'delete', old.id, old.text WHERE old.text IS NOT NULL;"
+    " INSERT INTO messages_search(rowid, text)"
+    "  SELECT new.id, new.text WHERE new.text IS NOT NULL;"
+    " END;"
+    "CREATE TRIGGER messages_search_delete AFTER DELETE ON messages"
+    " WHEN old.text IS NOT NULL BEGIN"
+    " INSERT INTO messages_search(messages_search, rowid, text)"
+    "  VALUES('delete', old.id, old.text);"
+    " END;"
+    "CREATE INDEX messages_received ON messages(received_at);"
+
+    "CREATE TABLE events("
+    " id INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " at INTEGER NOT NULL,"
+    " kind TEXT NOT NULL CHECK(kind IN ('state', 'error')),"
+    " status TEXT NOT NULL, session TEXT NOT NULL,"
+    " code TEXT NOT NULL, message TEXT);"
+    "CREATE TRIGGER events_bound AFTER INSERT ON events BEGIN"
+    " DELETE FROM events WHERE id <= new.id - " EVENTS_KEPT ";"
     " END;"};
 
 /* ---- statements ------------------------------------------------------------------------- */
@@ -102,9 +138,22 @@ static const char *const migrations[] = {
     "SELECT q.id, q.reply_to, q.wa_id, q.chat, q.target, q.text, coalesce(q.quoted_id, r.wa_id),"  \
     " q.attempts, q.intent, q.received_at"                                                         \
     " FROM messages q INDEXED BY " index " LEFT JOIN messages r ON r.id = q.reply_to"
-#define LISTED                                                                                     \
-    "SELECT id, sent_at, received_at, reply_to, direction, wa_id, chat, sender, sender_name,"      \
-    " kind, text, status, intent FROM messages"
+#define COLUMN(name, type) ", " #name
+#define LISTED "SELECT NULL" STORE_COLUMNS(COLUMN) " FROM messages"
+/* A join, so that the words are looked up first and the rows are read by id. */
+#define FOUND                                                                                      \
+    "SELECT NULL" STORE_COLUMNS(COLUMN) " FROM (SELECT rowid AS found FROM messages_search"        \
+                                        " WHERE messages_search MATCH ?4)"                         \
+                                        " CROSS JOIN messages ON id = found"
+/*
+ * What retention takes: the oldest rows, but none that is still to be sent, nor one whose answer
+ * is: that one quotes it.
+ */
+#define OLDEST                                                                                     \
+    "(SELECT id FROM messages o INDEXED BY messages_received WHERE received_at < ?1"               \
+    " AND status NOT IN " WAITING " AND NOT EXISTS(SELECT 1 FROM messages a"                       \
+    "  INDEXED BY messages_reply WHERE a.reply_to = o.id AND a.status IN " WAITING ")"             \
+    " ORDER BY received_at LIMIT ?2)"
 #define ADDRESSED_TO "(?3 IS NULL OR ?3 IN (chat, chat_pn, chat_lid))"
 #define OUT_BY_WA_ID " WHERE wa_id = ?1 AND direction = 'OUT'"
 #define LEFT_ONCE "(status = 'sending' OR (status = 'queued' AND attempts > 0))"
@@ -169,7 +218,23 @@ static const char *const migrations[] = {
               " last_message_at FROM totals")                                                      \
     X(LIST_AFTER, LISTED " WHERE id > ?1 AND " ADDRESSED_TO " ORDER BY id LIMIT ?2")               \
     X(LIST_NEWEST, LISTED " WHERE ?1 < 0 AND id IN (SELECT id FROM messages WHERE " ADDRESSED_TO   \
-                          " ORDER BY id DESC LIMIT ?2) ORDER BY id")
+                          " ORDER BY id DESC LIMIT ?2) ORDER BY id")                               \
+    X(FOUND_AFTER, FOUND " WHERE id > ?1 AND " ADDRESSED_TO " ORDER BY id LIMIT ?2")               \
+    X(FOUND_NEWEST, "SELECT * FROM (" FOUND " WHERE ?1 < 0 AND " ADDRESSED_TO                      \
+                    " ORDER BY id DESC LIMIT ?2) ORDER BY id")                                     \
+    X(UNLINK_ANSWERS, "UPDATE messages INDEXED BY messages_reply SET reply_to = NULL"              \
+                      " WHERE reply_to IN " OLDEST)                                                \
+    X(DELETE_OLDEST, "DELETE FROM messages WHERE id IN " OLDEST)                                   \
+    X(OLDEST_TIME, "SELECT min(received_at) FROM messages")                                        \
+    X(PAGES, "SELECT page_count, freelist_count, page_size FROM pragma_page_count,"                \
+             " pragma_freelist_count, pragma_page_size")                                           \
+    X(ADD_EVENT, "INSERT INTO events(at, kind, status, session, code, message)"                    \
+                 " VALUES(?1, ?2, ?3, ?4, ?5, ?6)")                                                \
+    X(EVENTS_AFTER, "SELECT id, at, kind, status, session, code, message FROM events"              \
+                    " WHERE id > ?1 ORDER BY id LIMIT ?2")                                         \
+    X(EVENTS_NEWEST, "SELECT id, at, kind, status, session, code, message FROM events"             \
+                     " WHERE ?1 < 0 AND id IN (SELECT id FROM events ORDER BY id DESC LIMIT ?2)"   \
+                     " ORDER BY id")
 
 enum {
 #define X(name, sql) SQL_##name,
@@ -188,6 +253,8 @@ static const char *const statements[SQL_COUNT] = {
 static const struct store_db_spec spec = {.application_id = APPLICATION_ID,
                                           .mode = 0640,
                                           .shared = true,
+                                          .shrinks = true,
+                                          .search = true,
                                           .migrations = migrations,
                                           .version = ARRAY_LEN(migrations),
                                           .statements = statements,
@@ -495,34 +562,138 @@ int store_messages_totals(struct store_messages *m, struct store_totals *out)
     return rc < 0 ? rc : 0;
 }
 
+#define READ_INT(row, at) store_db_int(row, at)
+#define READ_TIME(row, at) store_db_int(row, at)
+#define READ_BOOL(row, at) store_db_int(row, at)
+#define READ_TEXT(row, at) store_db_bytes(row, at)
+
 static struct store_row listed(struct sqlite3_stmt *row)
 {
-    return (struct store_row){.id = store_db_int(row, 0),
-                              .sent_at = store_db_int(row, 1),
-                              .received_at = store_db_int(row, 2),
-                              .reply_to = store_db_int(row, 3),
-                              .direction = store_db_text(row, 4),
-                              .wa_id = store_db_text(row, 5),
-                              .chat = store_db_text(row, 6),
-                              .sender = store_db_text(row, 7),
-                              .sender_name = store_db_text(row, 8),
-                              .kind = store_db_text(row, 9),
-                              .text = store_db_text(row, 10),
-                              .status = store_db_text(row, 11),
-                              .intent = store_db_text(row, 12),
-                              .text_bytes = store_db_bytes(row, 10).n};
+    struct store_row r;
+    int at = 0;
+#define X(name, type) r.name = READ_##type(row, ++at);
+    STORE_COLUMNS(X)
+#undef X
+    return r;
 }
 
-int store_messages_each(struct store_messages *m, int64_t after_id, const char *chat, int limit,
+/* Every word in quotes, so that none is read as an operator; each may go on. */
+static void append_words(struct buf *out, const char *text)
+{
+    static const char blanks[] = " \t\r\n";
+    for (text += strspn(text, blanks); *text; text += strspn(text, blanks)) {
+        size_t n = strcspn(text, blanks);
+        buf_append_u8(out, '"');
+        for (size_t i = 0; i < n; i++)
+            buf_append(out, text[i] == '"' ? BYTES("\"\"", 2) : BYTES(text + i, 1));
+        buf_append_text(out, "\"* ");
+        text += n;
+    }
+}
+
+int store_messages_each(struct store_messages *m, const struct store_query *q,
                         int (*row)(void *ctx, const struct store_row *r), void *ctx)
 {
-    struct sqlite3_stmt *rows =
-        store_db_select(m->db, after_id < 0 ? SQL_LIST_NEWEST : SQL_LIST_AFTER,
-                        STORE_VALUES(STORE_INT(after_id), STORE_INT(limit), STORE_TEXT(chat)));
+    struct buf words = {.max = 1u << 16};
+    size_t which = q->after_id < 0 ? SQL_LIST_NEWEST : SQL_LIST_AFTER;
+    if (q->search) {
+        which = q->after_id < 0 ? SQL_FOUND_NEWEST : SQL_FOUND_AFTER;
+        append_words(&words, q->search);
+    }
+    struct store_values values = STORE_VALUES(STORE_INT(q->after_id), STORE_INT(q->limit),
+                                              STORE_TEXT(q->chat), STORE_BYTES(buf_bytes(&words)));
+    values.n -= q->search ? 0 : 1;
+    struct sqlite3_stmt *rows = store_db_select(m->db, which, values);
     int rc;
     while ((rc = store_db_next(m->db, rows)) == 1) {
         struct store_row r = listed(rows);
         if (row(ctx, &r) != 0)
+            break;
+    }
+    store_db_end(rows);
+    buf_deinit(&words);
+    return rc < 0 ? rc : 0;
+}
+
+/* ---- retention -------------------------------------------------------------------------- */
+
+/* The pages in use and the pages that are free. */
+static int read_pages(struct store_messages *m, int64_t *used_bytes, int64_t *free_pages)
+{
+    struct sqlite3_stmt *row = store_db_select(m->db, SQL_PAGES, STORE_VALUES());
+    int rc = store_db_next(m->db, row);
+    if (rc == 1) {
+        *free_pages = store_db_int(row, 1);
+        *used_bytes = (store_db_int(row, 0) - *free_pages) * store_db_int(row, 2);
+    }
+    store_db_end(row);
+    return rc == 1 ? 0 : ERR_STORE;
+}
+
+static int delete_before(struct store_messages *m, int64_t before)
+{
+    struct store_values values = STORE_VALUES(STORE_INT(before), STORE_INT(STORE_TRIM_ROWS));
+    int rc = store_db_write(m->db, SQL_UNLINK_ANSWERS, values);
+    if (rc >= 0)
+        rc = store_db_write(m->db, SQL_DELETE_OLDEST, values);
+    /* The words of what was deleted leave the index only when it is merged, a few pages at once. */
+    if (rc > 0 && store_db_write_sql(m->db, "INSERT INTO messages_search(messages_search, rank)"
+                                            " VALUES('merge', -64)") < 0)
+        return ERR_STORE;
+    return rc;
+}
+
+/* Nothing is written when there is nothing to delete: an idle tenant causes no sync. */
+static bool any_before(struct store_messages *m, int64_t before)
+{
+    int64_t oldest;
+    return store_db_number(m->db, &oldest, SQL_OLDEST_TIME, STORE_VALUES()) == 0 && oldest &&
+           oldest < before;
+}
+
+int store_messages_trim(struct store_messages *m, const struct store_keep *keep, int64_t now_ms)
+{
+    int64_t used, spare, before = 0;
+    if (read_pages(m, &used, &spare) < 0)
+        return ERR_STORE;
+    if (keep->days > 0) /* whole hours: seldom and many at once */
+        before = (now_ms / HOUR_MS - keep->days * 24) * HOUR_MS;
+    if (keep->bytes > 0 && used > keep->bytes)
+        before = now_ms - STORE_DAY_MS;
+    int deleted = before > 0 && any_before(m, before) ? delete_before(m, before) : 0;
+    if (deleted >= 0 && spare >= STORE_TRIM_SPARE_PAGES &&
+        store_db_write_sql(m->db, "PRAGMA incremental_vacuum(" TEXT_OF(STORE_TRIM_PAGES) ")") < 0)
+        return ERR_STORE;
+    return deleted;
+}
+
+/* ---- history ---------------------------------------------------------------------------- */
+
+int store_messages_add_event(struct store_messages *m, const struct store_event *e)
+{
+    int rc = store_db_write(m->db, SQL_ADD_EVENT,
+                            STORE_VALUES(STORE_INT(e->at), STORE_TEXT(e->kind),
+                                         STORE_TEXT(e->status), STORE_TEXT(e->session),
+                                         STORE_TEXT(e->code), STORE_TEXT(e->message)));
+    return rc < 0 ? rc : 0;
+}
+
+int store_messages_each_event(struct store_messages *m, int64_t after_id, int limit,
+                              int (*event)(void *ctx, const struct store_event *e), void *ctx)
+{
+    struct sqlite3_stmt *rows =
+        store_db_select(m->db, after_id < 0 ? SQL_EVENTS_NEWEST : SQL_EVENTS_AFTER,
+                        STORE_VALUES(STORE_INT(after_id), STORE_INT(limit)));
+    int rc;
+    while ((rc = store_db_next(m->db, rows)) == 1) {
+        const struct store_event e = {.id = store_db_int(rows, 0),
+                                      .at = store_db_int(rows, 1),
+                                      .kind = store_db_text(rows, 2),
+                                      .status = store_db_text(rows, 3),
+                                      .session = store_db_text(rows, 4),
+                                      .code = store_db_text(rows, 5),
+                                      .message = store_db_text(rows, 6)};
+        if (event(ctx, &e) != 0)
             break;
     }
     store_db_end(rows);

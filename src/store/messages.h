@@ -18,7 +18,9 @@
  *            offline INTEGER, outbox_name TEXT,
  *            turn INTEGER)                   -- 1: next of its chat to be sent, or under way
  *            unique: (wa_id, sender, chat); outbox_name and reply_to where not NULL
+ *   messages_search(text)                    -- FTS5 over messages.text, rowid = messages.id
  *   totals(one row)                          -- struct store_totals and the length of the queue
+ *   events(id, at, kind, status, session, code, message) -- the newest STORE_EVENTS_MAX
  *
  * sent_at: IN by the sender's clock; OUT when it was handed to the link last, NULL while queued.
  * received_at: when the bridge got it; OUT: when it was queued.
@@ -134,16 +136,79 @@ struct store_totals {
 };
 int store_messages_totals(struct store_messages *m, struct store_totals *out);
 
-/* Rows in id order above after_id, newest `limit` when after_id < 0 (limit < 0: all); chat, in any
- * of its addresses, or NULL = all. The callback returns non-zero to stop and must not call m; texts
- * are borrowed for the call, NULL where the column is. 0 or ERR_STORE. For `wabridge messages`. */
+/*
+ * The columns of messages in the order of the listing: X(name, type). INT, TIME and BOOL are
+ * int64_t, 0 where the column is NULL; TEXT is borrowed bytes with a NUL behind, BYTES_NONE for
+ * NULL.
+ */
+#define STORE_COLUMNS(X)                                                                           \
+    X(id, INT)                                                                                     \
+    X(direction, TEXT)                                                                             \
+    X(wa_id, TEXT)                                                                                 \
+    X(chat, TEXT) X(chat_pn, TEXT) X(chat_lid, TEXT) X(sender, TEXT) X(sender_pn, TEXT)            \
+        X(sender_lid, TEXT) X(sender_name, TEXT) X(from_me, BOOL) X(kind, TEXT) X(text, TEXT)      \
+            X(quoted_id, TEXT) X(fault, TEXT) X(sent_at, TIME) X(received_at, TIME)                \
+                X(acked_at, TIME) X(delivered_at, TIME) X(read_at, TIME) X(status, TEXT)           \
+                    X(error, TEXT) X(attempts, INT) X(reply_to, INT) X(intent, TEXT)               \
+                        X(target, TEXT) X(offline, BOOL) X(outbox_name, TEXT)
+
 struct store_row {
-    int64_t id, sent_at, received_at, reply_to;
-    const char *direction, *wa_id, *chat, *sender, *sender_name, *kind, *text, *status, *intent;
-    size_t text_bytes; /* length of text, which may hold NULs */
+#define STORE_ROW_INT int64_t
+#define STORE_ROW_TIME int64_t
+#define STORE_ROW_BOOL int64_t
+#define STORE_ROW_TEXT struct bytes
+#define X(name, type) STORE_ROW_##type name;
+    STORE_COLUMNS(X)
+#undef X
 };
-int store_messages_each(struct store_messages *m, int64_t after_id, const char *chat, int limit,
+
+/* Which rows: above after_id, or the newest `limit` when it is < 0 (limit < 0: all); chat: in any
+ * of its addresses; search: with all these words or beginnings of words, whatever their case and
+ * diacritics. NULL: all. */
+struct store_query {
+    int64_t after_id;
+    const char *chat, *search;
+    int limit;
+};
+/* In the order of id. The callback returns non-zero to stop and must not call m; a row is borrowed
+ * for the call. 0 or ERR_STORE. For `wabridge messages`. */
+int store_messages_each(struct store_messages *m, const struct store_query *q,
                         int (*row)(void *ctx, const struct store_row *r), void *ctx);
+
+/* ---- retention ------------------------------------------------------------------------------ */
+
+#define STORE_DAY_MS INT64_C(86400000)
+#define STORE_TRIM_ROWS 300       /* deleted at once, at most */
+#define STORE_TRIM_PAGES 128      /* given back to the file system at once, at most */
+#define STORE_TRIM_SPARE_PAGES 64 /* so many free pages are left for new rows */
+
+struct store_keep {
+    int64_t days;  /* rows received so long ago go, in whole hours; 0: none */
+    int64_t bytes; /* while the pages in use are more, the oldest go; 0: without bound */
+};
+/*
+ * One small step of retention, inside the group: a few milliseconds. Never goes what is queued or
+ * sending, what such a row answers, nor (by size) what is younger than a day: limits and
+ * duplicates are judged by it. The number of rows deleted, or ERR_STORE.
+ */
+int store_messages_trim(struct store_messages *m, const struct store_keep *keep, int64_t now_ms);
+
+/* ---- history -------------------------------------------------------------------------------- */
+
+#define STORE_EVENTS_MAX 10000 /* a trigger deletes older ones */
+
+/* kind "state": status and session are the new ones, code is what led there. kind "error": code and
+ * message are those of last_error, status and session those at that time. */
+struct store_event {
+    int64_t id, at; /* id is given by the table; at: Unix ms */
+    const char *kind, *status, *session, *code;
+    const char *message; /* or NULL */
+};
+/* 0 or ERR_STORE. */
+int store_messages_add_event(struct store_messages *m, const struct store_event *e);
+/* As store_messages_each. For `wabridge events`. */
+int store_messages_each_event(struct store_messages *m, int64_t after_id, int limit,
+                              int (*event)(void *ctx, const struct store_event *e), void *ctx);
 
 bool store_messages_dirty(const struct store_messages *m);
 int store_messages_commit(struct store_messages *m, struct err *err); /* as store_keys_commit */

@@ -549,6 +549,7 @@ static const char *other_value(const struct row *r)
         {"version", "2.1.0"},
         {"level", "debug"},
         {"format", "text"},
+        {"keep", "7"},
     };
     for (size_t i = 0; i < ARRAY_LEN(special); i++)
         if (strcmp(special[i].key, r->key) == 0)
@@ -694,10 +695,13 @@ static const char *unit_of(const struct row *r)
                                            {"_s", "seconds"},
                                            {"_minute", "replies a minute"},
                                            {"_chat", "messages"},
-                                           {"_attempts", "attempts"}};
+                                           {"_attempts", "attempts"},
+                                           {"_days", "days"},
+                                           {"_mb", "megabytes"},
+                                           {"keep", "files"}};
     for (size_t i = 0; i < ARRAY_LEN(units); i++) {
         size_t n = strlen(units[i][0]);
-        if (strlen(r->key) > n && strcmp(r->key + strlen(r->key) - n, units[i][0]) == 0)
+        if (strlen(r->key) >= n && strcmp(r->key + strlen(r->key) - n, units[i][0]) == 0)
             return units[i][1];
     }
     ck_abort_msg("%s.%s has no unit", r->section, r->key);

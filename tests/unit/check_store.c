@@ -159,7 +159,7 @@ static int64_t queue(struct store_messages *m, const char *chat, const char *wa_
 
 static int keep_status(void *ctx, const struct store_row *r)
 {
-    snprintf(ctx, 32, "%s", r->status);
+    snprintf(ctx, 32, "%s", r->status.p);
     return 1;
 }
 
@@ -167,7 +167,9 @@ static const char *status_of(struct store_messages *m, int64_t id)
 {
     static char status[32];
     status[0] = '\0';
-    ck_assert_int_eq(store_messages_each(m, id - 1, NULL, 1, keep_status, status), 0);
+    ck_assert_int_eq(store_messages_each(m, &(struct store_query){.after_id = id - 1, .limit = 1},
+                                         keep_status, status),
+                     0);
     return status;
 }
 
@@ -240,8 +242,8 @@ START_TEST(test_open_newer_version_unsupported)
     struct err err;
     store_keys_close(k);
     store_messages_close(m);
-    sql_run(kp, "PRAGMA user_version = 2");
-    sql_run(mp, "PRAGMA user_version = 2");
+    sql_run(kp, "PRAGMA user_version = 1000");
+    sql_run(mp, "PRAGMA user_version = 1000");
     ck_assert_int_eq(store_keys_open(&k, kp, tables, TABLE_COUNT, &err), ERR_UNSUPPORTED);
     ck_assert_ptr_nonnull(strstr(err.text, "newer"));
     ck_assert_int_eq(store_messages_open(&m, mp, &err), ERR_UNSUPPORTED);
@@ -319,7 +321,7 @@ static void assert_frugal_and_durable(sqlite3 *db)
     ck_assert_int_eq(pragma(db, "wal_autocheckpoint"), 256);
     ck_assert_int_eq(pragma(db, "journal_size_limit"), 1048576);
     ck_assert_int_gt(pragma(db, "busy_timeout"), 0);
-    ck_assert_int_eq(pragma(db, "user_version"), 1);
+    ck_assert_int_ge(pragma(db, "user_version"), 1);
     ck_assert_int_ne(pragma(db, "application_id"), 0);
 }
 
@@ -850,16 +852,18 @@ static int see(void *ctx, const struct store_row *r)
     struct seen *s = ctx;
     s->rows++;
     s->last = *r;
-    memcpy(s->text, r->text ? r->text : "", r->text_bytes < 63 ? r->text_bytes : 63);
-    snprintf(s->status, sizeof(s->status), "%s", r->status);
-    snprintf(s->kind, sizeof(s->kind), "%s", r->kind ? r->kind : "NULL");
+    if (r->text.p)
+        memcpy(s->text, r->text.p, r->text.n < 63 ? r->text.n : 63);
+    snprintf(s->status, sizeof(s->status), "%s", r->status.p);
+    snprintf(s->kind, sizeof(s->kind), "%s", r->kind.p ? (const char *)r->kind.p : "NULL");
     return 0;
 }
 
 static struct seen look(struct store_messages *m, int64_t id)
 {
     struct seen s = {0};
-    ck_assert_int_eq(store_messages_each(m, id - 1, NULL, 1, see, &s), 0);
+    ck_assert_int_eq(
+        store_messages_each(m, &(struct store_query){.after_id = id - 1, .limit = 1}, see, &s), 0);
     ck_assert_int_eq(s.last.id, id);
     return s;
 }
@@ -962,7 +966,7 @@ START_TEST(test_record_text_with_nul_is_kept_whole)
     int64_t id;
     ck_assert_int_eq(store_messages_record(m, &in, &id), 1);
     struct seen s = look(m, id);
-    ck_assert_uint_eq(s.last.text_bytes, 4);
+    ck_assert_uint_eq(s.last.text.n, 4);
     ck_assert_mem_eq(s.text, "a\0b\0", 4);
     struct store_outbound out = {
         .wa_id = "O", .chat = "1@lid", .target = "1@lid", .sender = OWN, .text = BYTES("x\0y", 3)};
@@ -1494,7 +1498,10 @@ static void assert_ids(struct store_messages *m, int64_t after, const char *chat
                        const char *want)
 {
     char got[64] = "";
-    ck_assert_int_eq(store_messages_each(m, after, chat, limit, collect_ids, got), 0);
+    ck_assert_int_eq(store_messages_each(
+                         m, &(struct store_query){.after_id = after, .chat = chat, .limit = limit},
+                         collect_ids, got),
+                     0);
     ck_assert_str_eq(got, want);
 }
 
@@ -1521,6 +1528,281 @@ START_TEST(test_each_lists_newest_or_after_in_order)
     assert_ids(m, 2, "even@lid", 10, "4 6 8 ");
     assert_ids(m, -1, "49@s.whatsapp.net", 10, "9 ");
     assert_ids(m, -1, "nobody@lid", 10, "");
+    store_messages_close(m);
+}
+END_TEST
+
+/* ---- migrations ------------------------------------------------------------------------- */
+
+static void run_vector(const char *path, const char *name)
+{
+    const char *dir = getenv("VECTORS_DIR");
+    AUTO_BUF struct buf sql;
+    char chunk[4096];
+    buf_init(&sql, 1 << 20);
+    FILE *f = fopen(path_of(dir ? dir : "tests/vectors", name), "r");
+    ck_assert_ptr_nonnull(f);
+    for (size_t n; (n = fread(chunk, 1, sizeof(chunk), f)) > 0;)
+        ck_assert_int_eq(buf_append(&sql, BYTES(chunk, n)), 0);
+    fclose(f);
+    sql_run(path, buf_text(&sql));
+}
+
+/* The schema as SQLite keeps it, one "name: SQL" a line. */
+static void dump_schema(const char *path, struct buf *out)
+{
+    sqlite3 *db;
+    sqlite3_stmt *s;
+    ck_assert_int_eq(sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL), SQLITE_OK);
+    ck_assert_int_eq(
+        sqlite3_prepare_v2(db, "SELECT name, sql FROM sqlite_master ORDER BY name", -1, &s, NULL),
+        SQLITE_OK);
+    while (sqlite3_step(s) == SQLITE_ROW)
+        buf_printf(out, "%s: %s\n", sqlite3_column_text(s, 0), sqlite3_column_text(s, 1));
+    sqlite3_finalize(s);
+    sqlite3_close(db);
+}
+
+static void assert_found(struct store_messages *m, const char *words, const char *want)
+{
+    char got[64] = "";
+    const struct store_query newest = {.after_id = -1, .limit = 10, .search = words};
+    const struct store_query all = {.after_id = 0, .limit = -1, .search = words};
+    ck_assert_msg(store_messages_each(m, &newest, collect_ids, got) == 0, "%s: %s", words,
+                  store_messages_error(m));
+    ck_assert_msg(strcmp(got, want) == 0, "%s: %s, wanted %s", words, got, want);
+    got[0] = '\0';
+    ck_assert_int_eq(store_messages_each(m, &all, collect_ids, got), 0);
+    ck_assert_str_eq(got, want);
+}
+
+START_TEST(test_open_version_1_is_brought_up_to_date)
+{
+    const char *dir = testing_dir(), *old = path_of(dir, "old.db"), *fresh = path_of(dir, "new.db");
+    AUTO_BUF struct buf migrated, made;
+    struct store_queued q;
+    struct store_totals t;
+    buf_init(&migrated, 1 << 20);
+    buf_init(&made, 1 << 20);
+    run_vector(old, "messages-v1.sql");
+    ck_assert_int_eq(sql_number(old, "SELECT count(*) FROM messages"), 6);
+    struct store_messages *m = messages_at(old);
+    /* what was there is there: rows, totals, the queue */
+    assert_found(m, "GEOFFNET", "1 ");
+    assert_found(m, "delivery", "3 ");
+    ck_assert_str_eq(status_of(m, 4), "undecryptable");
+    ck_assert_str_eq(status_of(m, 5), "delivered");
+    ck_assert_int_eq(store_messages_totals(m, &t), 0);
+    ck_assert_int_eq(t.received, 3);
+    ck_assert_int_eq(t.delivered, 1);
+    ck_assert_int_eq(store_messages_next_queued(m, 0, &q), 1);
+    ck_assert_str_eq(q.wa_id, "O2");
+    ck_assert_str_eq(q.quoted_wa_id, "I3");
+    store_messages_close(m);
+    store_messages_close(messages_at(fresh));
+    assert_whole(old);
+    ck_assert_int_eq(sql_number(old, "SELECT count(*) FROM messages"), 6);
+    ck_assert_int_eq(sql_number(old, "PRAGMA auto_vacuum"), 2);
+    ck_assert_int_eq(sql_number(fresh, "PRAGMA auto_vacuum"), 2);
+    dump_schema(old, &migrated);
+    dump_schema(fresh, &made);
+    ck_assert_str_eq(buf_text(&migrated), buf_text(&made));
+}
+END_TEST
+
+/* ---- search, retention, history --------------------------------------------------------- */
+
+static void write_text(struct store_messages *m, const char *wa_id, const char *text, int64_t at)
+{
+    struct store_inbound in = {.wa_id = bytes_text(wa_id),
+                               .chat = "1@lid",
+                               .sender = "1@lid",
+                               .kind = "text",
+                               .text = bytes_text(text),
+                               .received_at = at};
+    int64_t id;
+    ck_assert_int_eq(store_messages_record(m, &in, &id), 1);
+}
+
+START_TEST(test_search_words_case_and_diacritics_do_not_matter)
+{
+    const char *path = path_of(testing_dir(), "messages.db");
+    struct store_messages *m = messages_at(path);
+    write_text(m, "A", "Haben Sie am Sonntag ge\u00f6ffnet?", 1);
+    write_text(m, "B", "caf\u00e9 cr\u00e8me \u2615", 2);
+    write_text(m, "C", "say \"hello\" AND goodbye", 3);
+    int64_t out = queue(m, "1@lid", "O", 0);
+    ck_assert_int_eq(store_messages_replace_text(m, out, bytes_text("Sonntags nie"), "x"), 0);
+    commit(m);
+    assert_found(m, "geoffnet", "1 ");
+    assert_found(m, "GE\u00d6FFNET sonntag", "1 ");
+    assert_found(m, "sonntag", "1 4 ");
+    assert_found(m, "Caf", "2 ");
+    assert_found(m, "caf sonntag", "");
+    assert_found(m, "AND", "3 ");
+    assert_found(m, "\"hello\"", "3 ");
+    assert_found(m, "hello\" OR \"caf", "");
+    assert_found(m, "NEAR(a b) text:x -y * ^ (", "");
+    assert_found(m, "?!", "");
+    assert_found(m, "answer", ""); /* what queue() wrote was replaced */
+    char got[64] = "";
+    const struct store_query other = {.limit = -1, .search = "sonntag", .chat = "2@lid"};
+    ck_assert_int_eq(store_messages_each(m, &other, collect_ids, got), 0);
+    ck_assert_str_eq(got, "");
+    store_messages_close(m);
+    sql_run(path,
+            "INSERT INTO messages_search(messages_search, rank) VALUES('integrity-check', 1)");
+}
+END_TEST
+
+#define DAY INT64_C(86400000)
+
+static int trim_all(struct store_messages *m, struct store_keep keep, int64_t now)
+{
+    int all = 0, n;
+    do {
+        n = store_messages_trim(m, &keep, now);
+        ck_assert_msg(n >= 0 && n <= STORE_TRIM_ROWS, "%d: %s", n, store_messages_error(m));
+        commit(m);
+        all += n;
+    } while (n > 0);
+    return all;
+}
+
+START_TEST(test_trim_days_takes_the_old_and_nothing_that_waits)
+{
+    const char *path = path_of(testing_dir(), "messages.db");
+    struct store_messages *m = messages_at(path);
+    int64_t now = 100 * DAY;
+    for (int i = 0; i < 700; i++) {
+        char id[16];
+        snprintf(id, sizeof(id), "I%d", i);
+        write_text(m, id, "word", now - 40 * DAY + i);
+    }
+    write_text(m, "asked", "old, its answer waits", now - 39 * DAY);
+    queue(m, "1@lid", "waits", 701);
+    write_text(m, "recent", "recent", now - 29 * DAY);
+    int64_t answer = queue(m, "2@lid", "sent", 1); /* answers one that goes, itself recent */
+    commit(m);
+    store_messages_close(m);
+    sql_run(path, "UPDATE messages SET received_at = 8553600000 WHERE direction = 'OUT'");
+    sql_run(path, "UPDATE messages SET status = 'sent' WHERE wa_id = 'sent'");
+    m = messages_at(path);
+    ck_assert_int_eq(trim_all(m, (struct store_keep){0}, now), 0);
+    ck_assert(!store_messages_dirty(m));
+    ck_assert_int_eq(trim_all(m, (struct store_keep){.days = 30}, now), 700);
+    ck_assert_str_eq(status_of(m, 701), "received");
+    ck_assert_str_eq(status_of(m, 702), "queued");
+    ck_assert_str_eq(status_of(m, 703), "received");
+    ck_assert_str_eq(status_of(m, answer), "sent");
+    assert_found(m, "word", "");
+    assert_found(m, "recent", "703 ");
+    struct store_totals t;
+    ck_assert_int_eq(store_messages_totals(m, &t), 0);
+    ck_assert_int_eq(t.received, 702); /* totals do not shrink */
+    store_messages_close(m);
+    ck_assert_int_eq(sql_number(path, "SELECT reply_to IS NULL FROM messages WHERE wa_id = 'sent'"),
+                     1);
+    assert_whole(path);
+    sql_run(path,
+            "INSERT INTO messages_search(messages_search, rank) VALUES('integrity-check', 1)");
+}
+END_TEST
+
+START_TEST(test_trim_bytes_shrinks_the_file_but_keeps_a_day)
+{
+    const char *path = path_of(testing_dir(), "messages.db");
+    struct store_messages *m = messages_at(path);
+    struct stat st;
+    store_messages_close(m);
+    /* 5 MB, half of it older than a day */
+    sql_run(path, "WITH RECURSIVE n(i) AS (VALUES(1) UNION ALL SELECT i + 1 FROM n WHERE i < 6000)"
+                  " INSERT INTO messages(direction, wa_id, chat, sender, kind, text, received_at,"
+                  " status) SELECT 'IN', 'I' || i, '1@lid', '1@lid', 'text', "
+                  "replace(hex(zeroblob(200)), '00', 'ab '),"
+                  " i * 28800, 'received' FROM n");
+    ck_assert_int_eq(stat(path, &st), 0);
+    off_t before = st.st_size;
+    m = messages_at(path);
+    const struct store_keep keep = {.bytes = 1 << 20};
+    int deleted = trim_all(m, keep, 6000 * 28800);
+    ck_assert_int_eq(deleted, 2999); /* received before the last 86400000 ms */
+    for (int i = 0; i < 100; i++) {
+        ck_assert_int_eq(store_messages_trim(m, &keep, 6000 * 28800), 0);
+        commit(m);
+    }
+    store_messages_close(m);
+    sql_run(path, "PRAGMA wal_checkpoint(TRUNCATE)");
+    ck_assert_int_eq(stat(path, &st), 0);
+    ck_assert_msg(st.st_size < before * 3 / 4, "%lld of %lld bytes", (long long)st.st_size,
+                  (long long)before);
+    ck_assert_int_le(sql_number(path, "PRAGMA freelist_count"), STORE_TRIM_SPARE_PAGES);
+    assert_whole(path);
+}
+END_TEST
+
+START_TEST(test_trim_long_log_costs_little)
+{
+    const char *path = path_of(testing_dir(), "messages.db");
+    store_messages_close(messages_at(path));
+    fill(path);
+    struct store_messages *m = messages_at(path);
+    sqlite3 *db = newest_handle;
+    int vm = 0;
+    ck_assert_int_eq(store_messages_trim(m, &(struct store_keep){.days = 1}, 10 * DAY), 300);
+    for (sqlite3_stmt *s = sqlite3_next_stmt(db, NULL); s; s = sqlite3_next_stmt(db, s))
+        vm += sqlite3_stmt_status(s, SQLITE_STMTSTATUS_VM_STEP, 0);
+    ck_assert_int_lt(vm, 200000); /* of 110000 rows none is looked at in vain */
+    commit(m);
+    store_messages_close(m);
+}
+END_TEST
+
+static int collect_codes(void *ctx, const struct store_event *e)
+{
+    char *out = ctx;
+    size_t n = strlen(out);
+    snprintf(out + n, 128 - n, "%s:%s:%s:%s:%s ", e->kind, e->status, e->session, e->code,
+             e->message ? e->message : "-");
+    return 0;
+}
+
+static int count_event(void *ctx, const struct store_event *e)
+{
+    struct store_event *seen = ctx;
+    if (seen->at == 0)
+        seen->id = e->id;
+    seen->at++;
+    return 0;
+}
+
+START_TEST(test_events_are_kept_in_order_and_bounded)
+{
+    struct store_messages *m = messages_at(path_of(testing_dir(), "messages.db"));
+    struct store_event e = {
+        .at = 5, .kind = "state", .status = "RUNNING", .session = "CONNECTED", .code = "connected"};
+    ck_assert_int_eq(store_messages_add_event(m, &e), 0);
+    e = (struct store_event){.at = 6,
+                             .kind = "error",
+                             .status = "ERROR",
+                             .session = "DISCONNECTED",
+                             .code = "not_reached",
+                             .message = "x"};
+    ck_assert_int_eq(store_messages_add_event(m, &e), 0);
+    char got[128] = "";
+    ck_assert_int_eq(store_messages_each_event(m, -1, 1, collect_codes, got), 0);
+    ck_assert_str_eq(got, "error:ERROR:DISCONNECTED:not_reached:x ");
+    got[0] = '\0';
+    ck_assert_int_eq(store_messages_each_event(m, 0, 1, collect_codes, got), 0);
+    ck_assert_str_eq(got, "state:RUNNING:CONNECTED:connected:- ");
+    for (int i = 0; i < STORE_EVENTS_MAX + 10; i++)
+        ck_assert_int_eq(store_messages_add_event(m, &e), 0);
+    struct store_event seen = {0};
+    ck_assert_int_eq(store_messages_each_event(m, 0, -1, count_event, &seen), 0);
+    ck_assert_int_eq(seen.at, STORE_EVENTS_MAX);
+    ck_assert_int_eq(seen.id, 13);
+    e.kind = "gossip";
+    ck_assert_int_eq(store_messages_add_event(m, &e), ERR_STORE);
     store_messages_close(m);
 }
 END_TEST
@@ -1579,7 +1861,8 @@ static void portal(const char *path, int in, int out)
         int answer = 0;
         if (order == 'o')
             answer = store_messages_open_readonly(&m, path, &err);
-        if (order == 'n' && store_messages_each(m, 0, NULL, -1, count_row, &answer) != 0)
+        if (order == 'n' &&
+            store_messages_each(m, &(struct store_query){.limit = -1}, count_row, &answer) != 0)
             answer = -1;
         if (order == 'c')
             store_messages_close(m);
@@ -1784,6 +2067,11 @@ int main(void)
     ADD("status", test_status_every_move_from_every_status_never_goes_back,
         test_status_wa_id_of_a_received_message_changes_nothing,
         test_totals_and_turns_hold_after_any_walk, test_hot_path_long_log_no_statement_scans_it);
+    ADD("upkeep", test_open_version_1_is_brought_up_to_date,
+        test_search_words_case_and_diacritics_do_not_matter,
+        test_trim_days_takes_the_old_and_nothing_that_waits,
+        test_trim_bytes_shrinks_the_file_but_keeps_a_day, test_trim_long_log_costs_little,
+        test_events_are_kept_in_order_and_bounded);
     ADD("readers", test_each_lists_newest_or_after_in_order, test_sqlite3_tool_sees_rows_while_open,
         test_open_readonly_other_user_on_read_only_mount_follows,
         test_open_readonly_writes_and_missing_file_refused);

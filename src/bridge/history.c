@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The history in messages.db, and its retention. Neither may disturb the groups of the pipelines:
+ * what happens is kept in memory and written in a group of its own, between two others.
+ */
+#include "bridge/bridge_internal.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+
+/* When the disk is full for long, the newest are the ones that count. */
+static struct bridge_event_note *new_note(struct bridge_history *h)
+{
+    if (h->count == ARRAY_LEN(h->notes)) {
+        memmove(h->notes, h->notes + 1, sizeof(h->notes) - sizeof(h->notes[0]));
+        h->count--;
+    }
+    return &h->notes[h->count++];
+}
+
+static void note(struct bridge *b, const char *kind, const char *code, const char *message)
+{
+    struct bridge_event_note *n = new_note(&b->history);
+    n->at = clock_wall_ms();
+    n->kind = kind;
+    n->state = b->lifecycle;
+    bytes_copy_text(bytes_text(code), n->code, sizeof(n->code));
+    bytes_copy_text(bytes_text(message), n->message, sizeof(n->message));
+}
+
+void bridge_history_state(struct bridge *b, const char *why, const char *message)
+{
+    note(b, "state", why, message);
+}
+
+void bridge_history_error(struct bridge *b, const char *code, const char *message)
+{
+    note(b, "error", code, message);
+}
+
+static int write_notes(struct bridge *b, struct err *err)
+{
+    int rc = 0;
+    for (size_t i = 0; i < b->history.count && rc == 0; i++) {
+        const struct bridge_event_note *n = &b->history.notes[i];
+        const struct store_event e = {
+            .at = n->at,
+            .kind = n->kind,
+            .status = bridge_state_status(n->state),
+            .session = bridge_state_session(n->state),
+            .code = n->code,
+            .message = n->message[0] ? n->message : NULL,
+        };
+        rc = store_messages_add_event(b->messages, &e);
+    }
+    /* also rolls back what failed */
+    int committed = store_messages_commit(b->messages, err);
+    return rc < 0 ? rc : committed;
+}
+
+static void said(struct bridge *b, int rc, const char *text)
+{
+    if (rc < 0 && !b->history.failed)
+        log_event(LOG_WARN, "upkeep_failed", LOG_STR("error", text));
+    b->history.failed = rc < 0;
+}
+
+void bridge_history_flush(struct bridge *b)
+{
+    struct err err;
+    bool wait = b->history.failed && !b->history.retry;
+    if (!b->messages || b->history.count == 0 || wait || store_messages_dirty(b->messages))
+        return;
+    b->history.retry = false;
+    int rc = write_notes(b, &err);
+    said(b, rc, err.text);
+    if (rc == 0)
+        b->history.count = 0;
+}
+
+static void trim(struct bridge *b)
+{
+    const struct store_keep keep = {.days = b->config.messages_keep_days,
+                                    .bytes = b->config.messages_keep_mb * 1048576};
+    struct err err;
+    int deleted = store_messages_trim(b->messages, &keep, clock_wall_ms());
+    if (deleted < 0)
+        err_set(&err, deleted, "%s", store_messages_error(b->messages));
+    int committed = store_messages_commit(b->messages, deleted < 0 ? NULL : &err);
+    said(b, deleted < 0 ? deleted : committed, err.text);
+    if (deleted > 0 && committed == 0)
+        log_event(LOG_DEBUG, "messages_deleted", LOG_INT("rows", deleted));
+}
+
+void bridge_history_tend(struct bridge *b)
+{
+    if (!b->messages || store_messages_dirty(b->messages))
+        return;
+    trim(b);
+    b->history.retry = true;
+}
