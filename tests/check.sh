@@ -61,6 +61,12 @@ stage "TLS"
 BUILDDIR=$PLAIN tap 120 tests/e2e/tls.sh
 stage "end to end with sanitizers"
 BUILDDIR=$ASAN tap 300 tests/e2e/run.sh
+stage "what an operator sees: metrics, history, search, log"
+BUILDDIR=$PLAIN tap 300 tests/e2e/observe.sh
+stage "the examples of docs/volume.md"
+BUILDDIR=$PLAIN tap 300 tests/e2e/examples.sh
+stage "man pages"
+tap 60 tests/man.sh
 stage "kill -9 under load"
 BUILDDIR=$PLAIN tap 300 tests/e2e/kill.sh
 stage "interoperation with Baileys"
