@@ -112,10 +112,14 @@ stop_bridge
 equal "the history ends with the stop" "STOPPED stop control/stop" \
     "$(run_verb events --json --limit 1 | jq -r '"\(.status) \(.code) \(.message)"')"
 check "metrics.prom says STOPPED" metric_is 'wabridge_status{tenant="e2e",status="STOPPED"}' 1
+sqlite3 "$VOLUME/messages.db" "UPDATE messages SET received_at = received_at - 40 * 86400000 WHERE id = 1"
 : >"$WORK/bridge.log"
 "$BUILDDIR/wabridge" run --log-content -c "$WORK/wabridge.yaml" 2>>"$WORK/bridge.log" &
 BRIDGE_PID=$!
 wait_for 15 connected
+first_gone() { [ "$(rows "select group_concat(id) || coalesce(max(reply_to = 1), 0) from messages where id < 3")" = 20 ]; }
+check "what is older than messages.keep_days is deleted, its answer stays" wait_for 10 first_gone
+equal "… and is found no more" OUT "$(found "geoffnet")"
 "$BUILDDIR/wabridge" ctl reload --volume "$VOLUME" >/dev/null
 say $ANN $PHONE "shown for debugging" >/dev/null
 check "--log-content shows what came in, also after a reload" wait_for 10 grep -q '"event":"message_in".*"shown for debugging"' "$WORK/bridge.log"

@@ -1606,7 +1606,8 @@ START_TEST(test_open_version_1_is_brought_up_to_date)
     ck_assert_int_eq(sql_number(fresh, "PRAGMA auto_vacuum"), 2);
     dump_schema(old, &migrated);
     dump_schema(fresh, &made);
-    ck_assert_str_eq(buf_text(&migrated), buf_text(&made));
+    ck_assert_uint_gt(made.n, 3000);
+    ck_assert(strcmp(buf_text(&migrated), buf_text(&made)) == 0); /* longer than Check prints */
 }
 END_TEST
 
