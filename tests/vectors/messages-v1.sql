@@ -10,7 +10,7 @@ CREATE UNIQUE INDEX messages_outbox ON messages(outbox_name) WHERE outbox_name I
 CREATE INDEX messages_chat ON messages(chat);
 CREATE INDEX messages_waiting ON messages(chat) WHERE status IN ('queued', 'sending');
 CREATE INDEX messages_turn ON messages(id) WHERE turn = 1;
-CREATE INDEX messages_left ON messages(sent_at) WHERE direction = 'OUT' AND sent_at IS NOT NULL;
+CREATE INDEX messages_left ON messages(sent_at, intent) WHERE direction = 'OUT' AND sent_at IS NOT NULL;
 CREATE TABLE totals( id INTEGER PRIMARY KEY CHECK(id = 1), received INTEGER NOT NULL DEFAULT 0, replied INTEGER NOT NULL DEFAULT 0, sent INTEGER NOT NULL DEFAULT 0, delivered INTEGER NOT NULL DEFAULT 0, read INTEGER NOT NULL DEFAULT 0, failed INTEGER NOT NULL DEFAULT 0, undecryptable INTEGER NOT NULL DEFAULT 0, last_message_at INTEGER NOT NULL DEFAULT 0, queued INTEGER NOT NULL DEFAULT 0);
 INSERT INTO totals(id) VALUES(1);
 CREATE TRIGGER messages_count_undecryptable AFTER INSERT ON messages WHEN new.status = 'undecryptable' BEGIN UPDATE totals SET undecryptable = undecryptable + 1; END;
