@@ -21,7 +21,7 @@ BUILD_PACKAGES="gcc libc6-dev make autoconf automake pkg-config protobuf-c-compi
     libsqlite3-dev libqrencode-dev libpng-dev libyaml-dev libssl-dev libsignal-protocol-c-dev
     libprotobuf-c-dev zlib1g-dev libjansson-dev libutf8proc-dev check ca-certificates"
 RUN_PACKAGES="curl jq zbar-tools"
-CHECK_PACKAGES="$RUN_PACKAGES sqlite3 procps strace socat openssl python3 nodejs mandoc man-db"
+CHECK_PACKAGES="$RUN_PACKAGES sqlite3 procps strace socat openssl mandoc man-db"
 
 need() { # PACKAGE…: installs what is missing
     local missing="" name
@@ -91,6 +91,7 @@ check)
     # shellcheck disable=SC2086
     need $CHECK_PACKAGES
     command -v npm >/dev/null || need npm
+    command -v python3 >/dev/null || need python3
     build build CFLAGS='-O2 -g'
     build build-asan --enable-sanitizers --enable-werror CFLAGS='-O1 -g'
     promtool build
