@@ -50,7 +50,7 @@ quietly() { # LOG COMMAND…: its output only when it fails
 
 # promtool lints metrics.prom. Its package brings a server that starts by itself, so only the tool is taken
 # out of it. Without it (no such package, no network) that one test is skipped.
-promtool() { # DIR
+fetch_promtool() { # DIR
     if [ -x "$1/promtool" ] || command -v promtool >/dev/null; then return 0; fi
     local work
     work=$(mktemp -d)
@@ -94,7 +94,7 @@ check)
     command -v python3 >/dev/null || need python3
     build build CFLAGS='-O2 -g'
     build build-asan --enable-sanitizers --enable-werror CFLAGS='-O1 -g'
-    promtool build
+    fetch_promtool build
     exec tests/check.sh build build-asan
     ;;
 bench)
