@@ -7,7 +7,7 @@
 #include "wa/node.h"
 
 #define WA_DEVICES_PER_USER_MAX 100
-#define WA_DEVICES_CACHE_USERS 512 /* oldest entries go first */
+#define WA_DEVICES_CACHE_USERS 2048 /* oldest entries go first */
 #define WA_DEVICES_CACHE_TTL_MS 3600000
 
 /* Appends <usync><query><devices version="2"/><lid/></query><list>users</list></usync> to iq. */

@@ -21,10 +21,11 @@
     X(WA_TABLE_IDENTITY, "identity")           /* "<signal name>:<device>" -> 33 bytes */          \
     X(WA_TABLE_SESSION, "session")             /* "<signal name>:<device>" -> library record */    \
     X(WA_TABLE_SENDER_KEY, "sender_key")       /* "<group jid>/<signal name>:<device>" */          \
+    X(WA_TABLE_SENDER_KEY_HOLDER, "sender_key_holder") /* "<group jid>": wa/groups.h */            \
     X(WA_TABLE_LID_OF_PN, "lid_of_pn")         /* PN user part -> LID user part */                 \
     X(WA_TABLE_PN_OF_LID, "pn_of_lid")         /* LID user part -> PN user part */                 \
     X(WA_TABLE_RETRY, "retry")                 /* "<chat>/<sender>/<id>" -> count, one byte */     \
-    X(WA_TABLE_PRIVACY_TOKEN, "privacy_token") /* bare JID -> 8 bytes BE timestamp, token */       \
+    X(WA_TABLE_PRIVACY_TOKEN, "privacy_token") /* bare JID: wa/privacy.h */                        \
     X(WA_TABLE_APP_STATE_KEY, "app_state_key") /* hex key id -> AppStateSyncKeyData */
 
 enum wa_table {

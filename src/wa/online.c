@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Logged in: prekeys, backlog, keepalive, notifications (protocol/01 sections 9 and 11 to 13,
- * protocol/03 section 7, protocol/05 section 12). */
+/* Logged in: prekeys, backlog, keepalive (protocol/01 sections 9 and 11 to 13, protocol/03 section
+ * 7). */
 #include "base/clock.h"
 #include "wa/session_internal.h"
 
@@ -28,7 +28,7 @@ static void on_prekeys_uploaded(void *ctx, void *arg, const struct wa_node *answ
         wa_session_end_store(s);
 }
 
-static void upload_prekeys(struct wa_session *s, size_t count)
+void wa_online_upload_prekeys(struct wa_session *s, size_t count)
 {
     if (s->uploading_prekeys)
         return;
@@ -50,13 +50,13 @@ static void on_prekey_count(void *ctx, void *arg, const struct wa_node *answer, 
         return;
     wa_node_attr_u64(wa_node_find(answer, "count"), "value", &value);
     if (value < WA_PREKEYS_MINIMUM)
-        upload_prekeys(ctx, value == 0 ? WA_PREKEYS_FIRST : WA_PREKEYS_REFILL);
+        wa_online_upload_prekeys(ctx, value == 0 ? WA_PREKEYS_FIRST : WA_PREKEYS_REFILL);
 }
 
 static void check_prekeys(struct wa_session *s)
 {
     if (!s->device.prekeys_uploaded) {
-        upload_prekeys(s, WA_PREKEYS_FIRST);
+        wa_online_upload_prekeys(s, WA_PREKEYS_FIRST);
         return;
     }
     struct wa_node *iq = wa_session_query(s, "get", "encrypt");
@@ -202,66 +202,4 @@ void wa_online_ping(struct wa_session *s)
 {
     wa_online_schedule_ping(s);
     wa_session_ask_until(s, wa_session_query(s, "get", "w:p"), PING_ANSWER_MS, on_pong, NULL);
-}
-
-/* ---- notifications --------------------------------------------------------------------------- */
-
-static void on_encrypt_notification(struct wa_session *s, const struct wa_node *node)
-{
-    const struct wa_node *count = wa_node_find(node, "count");
-    struct wa_jid from;
-    uint64_t value = 0;
-    if (count && wa_node_attr_u64(count, "value", &value) && value < WA_PREKEYS_MINIMUM)
-        upload_prekeys(s, WA_PREKEYS_REFILL);
-    if (!wa_node_find(node, "identity") || !wa_node_attr_jid(node, "from", &from) ||
-        from.device != 0 || !wa_jid_is_user(&from))
-        return;
-    /* Re-installed: the next message to them starts from a fresh bundle. */
-    struct wa_jid address = wa_session_address(s, &from);
-    wa_device_cache_drop(s->devices, &from);
-    if (wa_signal_drop_session(s->signal, &address) < 0)
-        wa_session_end_store(s);
-}
-
-static void on_devices_notification(struct wa_session *s, const struct wa_node *node)
-{
-    struct wa_jid from, lid;
-    if (!wa_node_attr_jid(node, "from", &from))
-        return;
-    wa_device_cache_drop(s->devices, &from);
-    if (wa_node_attr_jid(node, "lid", &lid)) {
-        wa_device_cache_drop(s->devices, &lid);
-        wa_session_learn_lid(s, &from, &lid);
-    }
-}
-
-static void forget_own_devices(struct wa_session *s, const struct wa_node *node)
-{
-    if (!wa_node_find(node, "devices"))
-        return;
-    wa_device_cache_drop(s->devices, &s->device.pn);
-    wa_device_cache_drop(s->devices, &s->device.lid);
-}
-
-static void on_reg_refresh(struct wa_session *s, const struct wa_node *node)
-{
-    (void)node;
-    wa_linking_renew(s);
-}
-
-void wa_online_notification(struct wa_session *s, const struct wa_node *node)
-{
-    static const struct {
-        const char *type;
-        void (*handle)(struct wa_session *s, const struct wa_node *node);
-    } table[] = {
-        {"encrypt", on_encrypt_notification},
-        {"devices", on_devices_notification},
-        {"account_sync", forget_own_devices},
-        {"companion_reg_refresh", on_reg_refresh},
-    };
-    for (size_t i = 0; i < ARRAY_LEN(table); i++)
-        if (wa_node_attr_is(node, "type", table[i].type))
-            table[i].handle(s, node);
-    wa_receive_ack(s, node, 0);
 }

@@ -11,6 +11,7 @@
 
 #define RETRIES_MAX 5
 #define ENCS_MAX 8 /* <enc> nodes of one stanza that are looked at */
+#define EDIT_ADMIN_REVOKE "8"
 #define ERROR_PARSE 487
 #define ERROR_UNRECOGNISED 488
 #define ERROR_PROTOBUF 491
@@ -170,6 +171,7 @@ static int read_envelope(struct wa_session *s, const struct wa_node *node, struc
         if (!e->has_participant)
             return ERR_INVALID;
         in->group = server == WA_SERVER_GROUP;
+        in->admin = in->group && wa_node_attr_is(node, "edit", EDIT_ADMIN_REVOKE);
         e->status = server == WA_SERVER_BROADCAST && strcmp(e->from.user, "status") == 0;
         in->chat = e->from;
         in->sender = e->participant;
@@ -216,6 +218,20 @@ static const struct wa_node *enc_parent(struct wa_session *s, const struct wa_no
     return node;
 }
 
+/* A key that was handed out before the LID of its sender was known is under the phone number. */
+static int open_group(struct wa_session *s, const struct envelope *e, const struct wa_jid *peer,
+                      struct bytes sealed, struct buf *plain, enum wa_signal_fault *fault)
+{
+    struct wa_jid group = wa_jid_bare(&e->from);
+    int rc = wa_signal_group_decrypt(s->signal, &group, peer, sealed, plain, fault);
+    if (rc != ERR_AUTH || *fault != WA_FAULT_NO_SESSION || wa_jid_is_none(&e->in.sender_pn))
+        return rc;
+    struct wa_jid pn = wa_jid_with_device(&e->in.sender_pn, e->in.sender.device);
+    if (wa_jid_equal(&pn, peer))
+        return rc;
+    return wa_signal_group_decrypt(s->signal, &group, &pn, sealed, plain, fault);
+}
+
 static int open_enc(struct wa_session *s, const struct envelope *e, enum wa_enc_type type,
                     struct bytes sealed, struct buf *plain, enum wa_signal_fault *fault)
 {
@@ -227,8 +243,7 @@ static int open_enc(struct wa_session *s, const struct envelope *e, enum wa_enc_
         return ERR_AUTH;
     }
     if (type == WA_ENC_SKMSG) {
-        struct wa_jid group = wa_jid_bare(&e->from);
-        return wa_signal_group_decrypt(s->signal, &group, &peer, sealed, plain, fault);
+        return open_group(s, e, &peer, sealed, plain, fault);
     }
     return wa_signal_decrypt(s->signal, &peer, type, sealed, plain, fault);
 }
@@ -390,10 +405,15 @@ static void learn_push_name(struct wa_session *s, const struct wa_incoming *in)
         wa_session_end_store(s);
 }
 
-/* Only our own account may say that a message is a copy of what it sent (protocol/05 section 9). */
+/* Only our own account may say that a message is a copy of what it sent, and only its phone may
+ * send protocol data (protocol/05 section 9). */
 static bool content_allowed(const struct envelope *e, const struct wa_content *content)
 {
-    return e->in.from_me || (!content->device_sent && !content->has_history_sync);
+    bool phone = e->in.from_me && e->in.sender.device == 0;
+    if (content->kind == WA_KIND_PROTOCOL && !phone &&
+        (content->has_history_sync || wa_protocol_is_own_only(content->protocol_type)))
+        return false;
+    return e->in.from_me || !content->device_sent;
 }
 
 static void take_content(struct wa_session *s, struct envelope *e, const struct opened *o)
@@ -401,6 +421,8 @@ static void take_content(struct wa_session *s, struct envelope *e, const struct 
     learn_push_name(s, &e->in);
     forget_retries(s, e);
     bool allowed = content_allowed(e, &o->content);
+    if (allowed && wa_protocol_is_own_only(o->content.protocol_type))
+        wa_protocol_take(s, &o->content);
     send_receipt(s, e, allowed && o->content.has_history_sync);
     if (allowed && o->content.kind != WA_KIND_NONE && o->content.kind != WA_KIND_PROTOCOL)
         emit_message(s, e, &o->content, NULL, 0);

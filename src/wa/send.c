@@ -2,7 +2,7 @@
 /*
  * Messages out (protocol/06): which devices, which sessions, one ciphertext for each, the ack.
  *
- *   DEVICES -> (usync) -> SESSIONS -> (bundles) -> ACK -> gone
+ *   [GROUP -> (w:g2)] -> DEVICES -> (usync) -> SESSIONS -> (bundles) -> ACK -> gone
  *
  * A send moves as far as it can at once; the answers of the queries move it on. Nothing is
  * encrypted before all that can be had is there, so that one stanza carries every device.
@@ -12,31 +12,17 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "wa/pairing.h"
-#include "wa/session_internal.h"
+#include "wa/privacy.h"
+#include "wa/send_internal.h"
 
-#define ACK_TIMEOUT_MS 75000
-#define DEVICES_MAX (2 * WA_DEVICES_PER_USER_MAX)
-#define ID_MAX 64
+#define USER_DEVICES_MAX (2 * WA_DEVICES_PER_USER_MAX)
 
-enum send_state { SEND_DEVICES, SEND_DEVICES_ASKED, SEND_SESSIONS, SEND_SESSIONS_ASKED, SEND_ACK };
+static bool is_group(const struct wa_send *m)
+{
+    return m->to.server == WA_SERVER_GROUP;
+}
 
-struct wa_send {
-    struct wa_send *next;
-    struct wa_session *session;
-    enum send_state state;
-    char id[ID_MAX + 1];
-    struct wa_jid to;
-    struct buf message; /* serialised Message, unpadded */
-    int64_t ack_until;
-    char phash[WA_PHASH_SIZE];
-    bool resend; /* for the one device that asked */
-    struct wa_jid device;
-    unsigned retry_count;
-};
-
-static void step(struct wa_session *s, struct wa_send *m);
-
-static void unlink_send(struct wa_session *s, struct wa_send *m)
+void wa_send_drop(struct wa_session *s, struct wa_send *m)
 {
     for (struct wa_send **at = &s->sends; *at; at = &(*at)->next) {
         if (*at != m)
@@ -46,13 +32,14 @@ static void unlink_send(struct wa_session *s, struct wa_send *m)
         break;
     }
     buf_deinit(&m->message);
+    buf_deinit(&m->holders);
     free(m);
 }
 
 void wa_send_free_all(struct wa_session *s)
 {
     while (s->sends)
-        unlink_send(s, s->sends);
+        wa_send_drop(s, s->sends);
 }
 
 static void emit_end(struct wa_session *s, enum wa_event_type type, struct wa_send *m, int64_t t,
@@ -65,35 +52,55 @@ static void emit_end(struct wa_session *s, enum wa_event_type type, struct wa_se
         ev->u.ack.error = error;
         ev->u.ack.text = text;
     }
-    unlink_send(s, m);
+    wa_send_drop(s, m);
 }
 
-static void fail(struct wa_session *s, struct wa_send *m, const char *why)
+void wa_send_fail(struct wa_session *s, struct wa_send *m, const char *why)
 {
     emit_end(s, WA_EVENT_SEND_FAILED, m, 0, 0, why);
+}
+
+void wa_send_refuse(struct wa_session *s, struct wa_send *m, unsigned code)
+{
+    emit_end(s, WA_EVENT_ACKED, m, 0, code ? code : WA_IQ_TIMED_OUT, NULL);
 }
 
 /* ---- devices -----------------------------------------------------------------------------------
  */
 
-/* Our account in the namespace of `to`: all targets of a stanza share one (protocol/06 section 1).
- */
-static struct wa_jid own_user(const struct wa_session *s, const struct wa_jid *to)
+/* Our account in the namespace of the stanza: all its targets share one (protocol/06 section 1). */
+static struct wa_jid own_user(const struct wa_session *s, const struct wa_send *m,
+                              const struct wa_group *group)
 {
-    return wa_jid_bare(wa_jid_is_lid(to) ? &s->device.lid : &s->device.pn);
+    bool lid = group ? group->lid : wa_jid_is_lid(&m->to);
+    return wa_jid_bare(lid ? &s->device.lid : &s->device.pn);
 }
 
-/* The users whose device lists are not known: 0, 1 or 2 of them. */
-static size_t unknown_users(struct wa_session *s, const struct wa_send *m, struct wa_jid out[2])
+/* Whose devices get a copy: the recipients, then our own account. In the arena. */
+static size_t recipients(struct wa_session *s, const struct wa_send *m,
+                         const struct wa_group *group, struct wa_jid **out)
 {
-    struct wa_jid users[2] = {m->to, own_user(s, &m->to)};
-    size_t count = 0, known;
-    for (size_t i = 0; i < 2; i++) {
-        if (wa_jid_is_none(&users[i]) || (i == 1 && wa_jid_same_user(&users[0], &users[1])))
-            continue;
-        if (!wa_device_cache_get(s->devices, &users[i], &known, wa_session_now(s)))
-            out[count++] = users[i];
-    }
+    size_t room = (group ? group->count : 1) + 1, n = 0;
+    struct wa_jid own = own_user(s, m, group);
+    *out = arena_alloc(&s->arena, room * sizeof(**out));
+    if (!group)
+        (*out)[n++] = m->to;
+    for (size_t i = 0; group && i < group->count; i++)
+        if (!wa_jid_same_user(&group->members[i], &own))
+            (*out)[n++] = group->members[i];
+    if (!wa_jid_is_none(&own) && (group || !wa_jid_same_user(&own, &m->to)))
+        (*out)[n++] = own;
+    return n;
+}
+
+/* Those of them whose device lists are not known. */
+static size_t unknown_users(struct wa_session *s, const struct wa_send *m,
+                            const struct wa_group *group, struct wa_jid **out)
+{
+    size_t total = recipients(s, m, group, out), count = 0, known;
+    for (size_t i = 0; i < total; i++)
+        if (!wa_device_cache_get(s->devices, &(*out)[i], &known, wa_session_now(s)))
+            (*out)[count++] = (*out)[i];
     return count;
 }
 
@@ -118,17 +125,19 @@ static void on_devices(void *ctx, void *arg, const struct wa_node *answer, unsig
     struct wa_session *s = ctx;
     struct wa_send *m = arg;
     struct wa_usync_user *users;
-    struct wa_jid asked[2];
+    struct wa_jid *asked;
     (void)code;
     if (!answer || wa_usync_parse(answer, &users) < 0) {
-        fail(s, m, "the device list could not be had");
+        wa_send_fail(s, m, "the device list could not be had");
         return;
     }
-    size_t count = unknown_users(s, m, asked);
+    const struct wa_group *group =
+        is_group(m) ? wa_group_cache_get(s->groups, &m->to, wa_session_now(s)) : NULL;
+    size_t count = is_group(m) && !group ? 0 : unknown_users(s, m, group, &asked);
     for (size_t i = 0; i < count; i++)
         cache_devices(s, users, &asked[i]);
-    m->state = SEND_SESSIONS;
-    step(s, m);
+    m->state = WA_SEND_SESSIONS;
+    wa_send_step(s, m);
 }
 
 static void ask_devices(struct wa_session *s, struct wa_send *m, const struct wa_jid *users,
@@ -138,32 +147,49 @@ static void ask_devices(struct wa_session *s, struct wa_send *m, const struct wa
     char sid[WA_IQ_ID_SIZE];
     wa_iq_id(&s->iq, sid);
     wa_usync_build(iq, sid, users, count);
-    m->state = SEND_DEVICES_ASKED;
+    m->state = WA_SEND_DEVICES_ASKED;
     wa_session_ask(s, iq, on_devices, m);
 }
 
-static size_t add_devices(struct wa_session *s, const struct wa_jid *user, struct wa_jid *out,
-                          size_t n)
+static bool is_hosted(const struct wa_jid *device)
 {
-    size_t count;
+    return device->server == WA_SERVER_HOSTED || device->server == WA_SERVER_HOSTED_LID;
+}
+
+/* Hosted devices take no part in groups (protocol/06 section 3.3). */
+static size_t add_devices(struct wa_session *s, const struct wa_jid *user, bool hosted,
+                          struct wa_jid *out, size_t room)
+{
+    size_t count, n = 0;
     const struct wa_jid *list = wa_device_cache_get(s->devices, user, &count, wa_session_now(s));
-    for (size_t i = 0; list && i < count && n < DEVICES_MAX; i++)
-        if (!wa_jid_equal(&list[i], &s->device.pn) && !wa_jid_equal(&list[i], &s->device.lid))
+    if (!list) { /* the list fell out of the cache: the primary is always there */
+        list = user;
+        count = 1;
+    }
+    for (size_t i = 0; i < count && n < room; i++)
+        if (!wa_jid_equal(&list[i], &s->device.pn) && !wa_jid_equal(&list[i], &s->device.lid) &&
+            (hosted || !is_hosted(&list[i])))
             out[n++] = list[i];
     return n;
 }
 
-/* Every device that gets a copy: the recipient's, then our other ones. */
-static size_t targets(struct wa_session *s, const struct wa_send *m, struct wa_jid *out)
+/* Every device that gets a copy: the recipients', then our other ones. In the arena. */
+static size_t targets(struct wa_session *s, const struct wa_send *m, const struct wa_group *group,
+                      struct wa_jid **out)
 {
+    struct wa_jid *users;
+    size_t room = group ? WA_GROUP_DEVICES_MAX : USER_DEVICES_MAX, n = 0;
     if (m->resend) {
-        out[0] = m->device;
+        *out = arena_alloc(&s->arena, sizeof(**out));
+        **out = m->device;
         return 1;
     }
-    size_t n = add_devices(s, &m->to, out, 0);
-    struct wa_jid own = own_user(s, &m->to);
-    if (!wa_jid_is_none(&own) && !wa_jid_same_user(&own, &m->to))
-        n = add_devices(s, &own, out, n);
+    size_t count = recipients(s, m, group, &users);
+    if (room > count * WA_DEVICES_PER_USER_MAX)
+        room = count * WA_DEVICES_PER_USER_MAX;
+    *out = arena_alloc(&s->arena, room * sizeof(**out));
+    for (size_t i = 0; i < count; i++)
+        n += add_devices(s, &users[i], !group, *out + n, room - n);
     return n;
 }
 
@@ -214,14 +240,14 @@ static void on_bundles(void *ctx, void *arg, const struct wa_node *answer, unsig
             return;
         }
     }
-    step(s, m);
+    wa_send_step(s, m);
 }
 
 /* True when it had to ask; then the answer goes on. */
 static bool ask_bundles(struct wa_session *s, struct wa_send *m, const struct wa_jid *devices,
                         size_t count)
 {
-    struct wa_jid missing[DEVICES_MAX];
+    struct wa_jid *missing = arena_alloc(&s->arena, (count + 1) * sizeof(*missing));
     size_t n = 0;
     for (size_t i = 0; i < count; i++) {
         int rc = has_session(s, &devices[i]);
@@ -236,7 +262,7 @@ static bool ask_bundles(struct wa_session *s, struct wa_send *m, const struct wa
         return false;
     struct wa_node *iq = wa_session_query(s, "get", "encrypt");
     wa_bundle_build_query(iq, missing, n);
-    m->state = SEND_SESSIONS_ASKED;
+    m->state = WA_SEND_SESSIONS_ASKED;
     wa_session_ask(s, iq, on_bundles, m);
     return true;
 }
@@ -244,9 +270,8 @@ static bool ask_bundles(struct wa_session *s, struct wa_send *m, const struct wa
 /* ---- the stanza --------------------------------------------------------------------------------
  */
 
-/* 1 sealed into an <enc> below parent, 0 no session for this device, ERR_STORE. */
-static int seal_for(struct wa_session *s, struct wa_node *parent, const struct wa_jid *device,
-                    struct bytes message, unsigned retry_count, bool *pkmsg)
+int wa_send_seal(struct wa_session *s, struct wa_node *parent, const struct wa_jid *device,
+                 struct bytes message, unsigned retry_count, bool *pkmsg)
 {
     struct wa_jid address = wa_session_address(s, device);
     struct buf padded = {.max = WA_MESSAGE_MAX + 16, .secret = true},
@@ -270,7 +295,7 @@ static int seal_for(struct wa_session *s, struct wa_node *parent, const struct w
     return rc == 0 ? 1 : rc == ERR_STORE ? ERR_STORE : 0;
 }
 
-static void add_device_identity(struct wa_session *s, struct wa_node *message, bool pkmsg)
+void wa_send_add_identity(struct wa_session *s, struct wa_node *message, bool pkmsg)
 {
     if (pkmsg)
         wa_node_child_data(message, "device-identity",
@@ -290,7 +315,7 @@ static int seal_all(struct wa_session *s, struct wa_send *m, struct wa_node *par
         bool own = wa_device_is_own(&s->device, &devices[i]);
         struct wa_node *target = wa_node_new(&s->arena, "to");
         wa_node_set_jid(target, "jid", &devices[i]);
-        rc = seal_for(s, target, &devices[i], buf_bytes(own ? &copy : &m->message), 0, pkmsg);
+        rc = wa_send_seal(s, target, &devices[i], buf_bytes(own ? &copy : &m->message), 0, pkmsg);
         if (rc == 1) {
             wa_node_append(participants, target);
             reached += !own || own_chat;
@@ -298,6 +323,63 @@ static int seal_all(struct wa_session *s, struct wa_send *m, struct wa_node *par
     }
     buf_deinit(&copy);
     return rc < 0 ? rc : reached;
+}
+
+/* ---- privacy tokens (protocol/06 section 8.2)
+ * ------------------------------------------------------ */
+
+static int64_t wall_s(const struct wa_session *s)
+{
+    return s->host->wall_ms(s->host->ctx) / 1000;
+}
+
+/* Our record of the recipient; false when tokens have no place here. */
+static bool load_privacy(struct wa_session *s, const struct wa_send *m, struct wa_jid *user,
+                         struct wa_privacy *p)
+{
+    if (is_group(m) || wa_device_is_own(&s->device, &m->to))
+        return false;
+    *user = wa_session_address(s, &m->to);
+    if (wa_privacy_load(p, s->host, user) >= 0)
+        return true;
+    wa_session_end_store(s);
+    return false;
+}
+
+static void add_token(struct wa_session *s, const struct wa_send *m, struct wa_node *node)
+{
+    struct wa_jid user;
+    struct wa_privacy p;
+    if (load_privacy(s, m, &user, &p) && p.length > 0 && !wa_privacy_expired(p.token_s, wall_s(s)))
+        wa_node_child_data(node, "tctoken", BYTES(p.token, p.length));
+}
+
+/* Whom we write to may write to us: ours, once in each bucket. */
+static void issue_token(struct wa_session *s, const struct wa_send *m)
+{
+    struct wa_jid user;
+    struct wa_privacy p;
+    int64_t now = wall_s(s);
+    if (!load_privacy(s, m, &user, &p) || !wa_privacy_due(p.issued_s, now))
+        return;
+    struct wa_jid pn = wa_session_pn_of(s, &user);
+    struct wa_node *iq = wa_session_query(s, "set", "privacy");
+    struct wa_node *token = wa_node_child(wa_node_child(iq, "tokens"), "token");
+    wa_node_set_jid(token, "jid", wa_jid_is_none(&pn) ? &user : &pn);
+    wa_node_set_u64(token, "t", (uint64_t)now);
+    wa_node_set(token, "type", "trusted_contact");
+    p.issued_s = now;
+    if (wa_privacy_save(&p, s->host, &user) < 0)
+        wa_session_end_store(s);
+    else
+        wa_session_ask(s, iq, NULL, NULL);
+}
+
+void wa_send_put(struct wa_session *s, struct wa_send *m, const struct wa_node *node)
+{
+    m->state = WA_SEND_ACK;
+    m->ack_until = wa_session_now(s) + WA_SEND_ACK_TIMEOUT_MS;
+    wa_session_put(s, node);
 }
 
 static void put_fanout(struct wa_session *s, struct wa_send *m, const struct wa_jid *devices,
@@ -315,14 +397,13 @@ static void put_fanout(struct wa_session *s, struct wa_send *m, const struct wa_
         return;
     }
     if (reached == 0) {
-        fail(s, m, "no device of the recipient could be encrypted for");
+        wa_send_fail(s, m, "no device of the recipient could be encrypted for");
         return;
     }
-    add_device_identity(s, node, pkmsg);
+    wa_send_add_identity(s, node, pkmsg);
+    add_token(s, m, node);
     wa_phash(m->phash, devices, count);
-    m->state = SEND_ACK;
-    m->ack_until = wa_session_now(s) + ACK_TIMEOUT_MS;
-    wa_session_put(s, node);
+    wa_send_put(s, m, node);
 }
 
 /* protocol/06 section 11 step 7: to the device that asked, without <participants>. */
@@ -342,14 +423,14 @@ static void put_resend(struct wa_session *s, struct wa_send *m)
     if (own)
         rc = wa_message_build_device_sent(&copy, wa_jid_text(&m->to, to), buf_bytes(&m->message));
     if (rc == 0)
-        rc = seal_for(s, node, &m->device, buf_bytes(own ? &copy : &m->message), m->retry_count,
-                      &pkmsg);
+        rc = wa_send_seal(s, node, &m->device, buf_bytes(own ? &copy : &m->message), m->retry_count,
+                          &pkmsg);
     buf_deinit(&copy);
     if (rc == 1) {
-        add_device_identity(s, node, pkmsg);
+        wa_send_add_identity(s, node, pkmsg);
         wa_session_put(s, node);
     }
-    unlink_send(s, m);
+    wa_send_drop(s, m);
     if (rc == ERR_STORE)
         wa_session_end_store(s);
 }
@@ -357,30 +438,47 @@ static void put_resend(struct wa_session *s, struct wa_send *m)
 /* ---- the way of one send -----------------------------------------------------------------------
  */
 
-static void step(struct wa_session *s, struct wa_send *m)
+static void put(struct wa_session *s, struct wa_send *m, const struct wa_jid *devices, size_t count)
 {
-    struct wa_jid devices[DEVICES_MAX], unknown[2];
-    if (m->state == SEND_DEVICES && !m->resend) {
-        size_t count = unknown_users(s, m, unknown);
-        if (count > 0) {
-            ask_devices(s, m, unknown, count);
-            return;
-        }
-    }
-    size_t count = targets(s, m, devices);
-    bool may_ask = m->state != SEND_SESSIONS_ASKED;
-    if (may_ask && ask_bundles(s, m, devices, count))
-        return;
-    if (m->resend)
+    if (is_group(m) && m->resend)
+        wa_send_group_again(s, m);
+    else if (is_group(m))
+        wa_send_group_put(s, m, devices, count);
+    else if (m->resend)
         put_resend(s, m);
     else
         put_fanout(s, m, devices, count);
+}
+
+void wa_send_step(struct wa_session *s, struct wa_send *m)
+{
+    const struct wa_group *group = NULL;
+    struct wa_jid *devices, *wanted;
+    if (is_group(m) && !(group = wa_send_group(s, m)))
+        return;
+    if (m->state == WA_SEND_DEVICES) {
+        size_t unknown = unknown_users(s, m, group, &wanted);
+        if (unknown > 0) {
+            ask_devices(s, m, wanted, unknown);
+            return;
+        }
+    }
+    size_t count = targets(s, m, group, &devices);
+    int want = (int)count;
+    wanted = devices;
+    if (group && !m->resend)
+        want = wa_send_group_lacking(s, m, devices, count, &wanted);
+    if (want < 0)
+        wa_session_end_store(s);
+    else if (m->state == WA_SEND_SESSIONS_ASKED || !ask_bundles(s, m, wanted, (size_t)want))
+        put(s, m, devices, count);
 }
 
 static struct wa_send *add_send(struct wa_session *s, const struct wa_outgoing *o)
 {
     struct wa_send *m = err_calloc(1, sizeof(*m));
     buf_init_secret(&m->message, WA_MESSAGE_MAX);
+    buf_init(&m->holders, WA_RECORD_MAX);
     if (wa_message_build_text(&m->message, &o->text) < 0) {
         buf_deinit(&m->message);
         free(m);
@@ -389,6 +487,7 @@ static struct wa_send *add_send(struct wa_session *s, const struct wa_outgoing *
     bytes_copy_text(bytes_text(o->id), m->id, sizeof(m->id));
     m->to = wa_jid_bare(&o->to);
     m->session = s;
+    m->state = is_group(m) ? WA_SEND_GROUP : WA_SEND_DEVICES;
     m->ack_until = CLOCK_NEVER;
     struct wa_send **at = &s->sends;
     while (*at)
@@ -402,9 +501,10 @@ static int check_outgoing(const struct wa_session *s, const struct wa_outgoing *
 {
     if (s->phase != WA_PHASE_ONLINE)
         return ERR_STATE;
-    if (m->to.server == WA_SERVER_GROUP || m->to.server == WA_SERVER_BROADCAST)
+    if (m->to.server == WA_SERVER_BROADCAST)
         return ERR_UNSUPPORTED;
-    if (!m->id || !m->id[0] || strlen(m->id) > ID_MAX || !wa_jid_is_user(&m->to) ||
+    if (!m->id || !m->id[0] || strlen(m->id) > WA_SEND_ID_MAX ||
+        !(wa_jid_is_user(&m->to) || (m->to.server == WA_SERVER_GROUP && m->to.user[0])) ||
         m->text.text.n > WA_TEXT_MAX || !text_utf8_valid(m->text.text))
         return ERR_INVALID;
     return s->send_count >= WA_SENDS_MAX ? ERR_LIMIT : 0;
@@ -418,7 +518,7 @@ int wa_session_send(struct wa_session *s, const struct wa_outgoing *o)
     struct wa_send *m = add_send(s, o);
     if (!m)
         return ERR_INVALID;
-    step(s, m);
+    wa_send_step(s, m);
     return 0;
 }
 
@@ -434,7 +534,9 @@ int wa_session_resend(struct wa_session *s, const struct wa_event *request,
     m->resend = true;
     m->device = request->u.resend.device;
     m->retry_count = request->u.resend.count;
-    step(s, m);
+    if (!is_group(m))
+        m->state = WA_SEND_SESSIONS;
+    wa_send_step(s, m);
     return 0;
 }
 
@@ -446,7 +548,7 @@ static void check_phash(struct wa_session *s, const struct wa_send *m, const str
     struct bytes theirs = wa_node_attr(ack, "phash");
     if (theirs.n == 0 || bytes_is(theirs, m->phash))
         return;
-    struct wa_jid own = own_user(s, &m->to);
+    struct wa_jid own = own_user(s, m, NULL);
     wa_device_cache_drop(s->devices, &m->to);
     wa_device_cache_drop(s->devices, &own);
 }
@@ -458,9 +560,14 @@ void wa_send_acked(struct wa_session *s, const struct wa_node *ack)
     wa_node_attr_u64(ack, "t", &t);
     wa_node_attr_u64(ack, "error", &error);
     for (struct wa_send *m = s->sends; m; m = m->next) {
-        if (m->state != SEND_ACK || !bytes_is(id, m->id))
+        if (m->state != WA_SEND_ACK || !bytes_is(id, m->id))
             continue;
-        check_phash(s, m, ack);
+        if (is_group(m) && wa_send_group_acked(s, m, ack, error))
+            return;
+        if (!is_group(m))
+            check_phash(s, m, ack);
+        if (error == 0)
+            issue_token(s, m);
         emit_end(s, WA_EVENT_ACKED, m, (int64_t)(t & INT64_MAX), (unsigned)error, NULL);
         return;
     }
@@ -472,7 +579,7 @@ void wa_send_expire(struct wa_session *s, int64_t now_ms)
     for (struct wa_send *m = s->sends; m; m = next) {
         next = m->next;
         if (m->ack_until <= now_ms)
-            fail(s, m, "the server did not acknowledge it");
+            wa_send_fail(s, m, "the server did not acknowledge it");
     }
 }
 

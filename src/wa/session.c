@@ -185,7 +185,7 @@ static void dispatch(struct wa_session *s, const struct wa_node *node)
         {"receipt", true, wa_receive_receipt},
         {"ack", true, wa_send_acked},
         {"iq", false, on_iq},
-        {"notification", false, wa_online_notification},
+        {"notification", false, wa_notification},
         {"call", true, on_call},
         {"ib", false, wa_online_ib},
         {"success", false, wa_online_success},
@@ -337,6 +337,7 @@ int wa_session_open(struct wa_session **out, const struct wa_session_config *con
         rc = wa_handshake_begin(&s->handshake, host, &s->device.noise, config->noise_root, &s->out);
     s->signal = wa_signal_open(&s->device, host);
     s->devices = wa_device_cache_open();
+    s->groups = wa_group_cache_open();
     if (rc < 0) {
         wa_session_close(s);
         return err_set(err, rc, "the device's keys could not be read or made (%s)", err_name(rc));
@@ -352,6 +353,7 @@ void wa_session_close(struct wa_session *s)
     wa_send_free_all(s);
     wa_iq_deinit(&s->iq);
     wa_device_cache_close(s->devices);
+    wa_group_cache_close(s->groups);
     wa_signal_close(s->signal);
     wa_handshake_deinit(&s->handshake);
     wa_device_wipe(&s->device);

@@ -62,6 +62,7 @@ struct wa_incoming {
     struct wa_jid sender_pn, sender_lid;
     bool from_me;            /* sent by another device of this account */
     bool group;
+    bool admin;              /* group: the server says that an admin revokes what another wrote */
     bool offline;            /* came from the queue */
     int64_t timestamp_s;     /* server's */
     struct bytes push_name;  /* valid UTF-8; may be BYTES_NONE */
@@ -150,10 +151,10 @@ bool wa_session_connected(const struct wa_session *s); /* after WA_EVENT_CONNECT
 const struct wa_device *wa_session_device(const struct wa_session *s);
 
 /*
- * Sends text to a user (bare JID). Device lists and bundles are fetched as needed, so the stanza may
- * leave later; the end is one WA_EVENT_ACKED or WA_EVENT_SEND_FAILED with this id. The same id may be
+ * Sends text to a user (bare JID) or a group. Members, device lists and bundles are fetched as
+ * needed, so the stanza may leave later; the end is one WA_EVENT_ACKED or WA_EVENT_SEND_FAILED with this id. The same id may be
  * given again on a later connection. 0; ERR_STATE when not connected; ERR_LIMIT when WA_SENDS_MAX are
- * under way; ERR_INVALID for a bad JID, id or text; ERR_UNSUPPORTED for groups.
+ * under way; ERR_INVALID for a bad JID, id or text; ERR_UNSUPPORTED for broadcasts.
  */
 struct wa_outgoing {
     const char *id; /* WA_MESSAGE_ID_SIZE - 1 characters */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * The inside of a session, shared by its parts: session.c (connection), linking.c, online.c,
- * ends.c, users.c, receive.c (message stanzas), send.c (outgoing messages). Nobody else includes
+ * notifications.c, protocol.c, ends.c, users.c, receive.c (message stanzas), send.c and
+ * send_group.c (outgoing messages). Nobody else includes
  * this.
  */
 #ifndef WA_SESSION_INTERNAL_H
@@ -9,6 +10,7 @@
 
 #include "wa/crypto.h"
 #include "wa/devices.h"
+#include "wa/groups.h"
 #include "wa/handshake.h"
 #include "wa/iq.h"
 #include "wa/prekeys.h"
@@ -50,6 +52,8 @@ struct wa_session {
 
     struct wa_iq iq;
     struct wa_device_cache *devices;
+    struct wa_group_cache *groups;
+    unsigned key_renewals; /* of our sender keys, whichever group */
     struct wa_send *sends;
     size_t send_count;
 
@@ -105,6 +109,9 @@ struct wa_jid wa_session_lid_of(struct wa_session *s, const struct wa_jid *pn);
 struct wa_jid wa_session_pn_of(struct wa_session *s, const struct wa_jid *lid);
 /* Where the Signal session of a device lives: its LID form when known (protocol/04 section 1.3). */
 struct wa_jid wa_session_address(struct wa_session *s, const struct wa_jid *device);
+/* A <participant> of a group, named twice. */
+void wa_session_learn_participant(struct wa_session *s, const struct wa_node *participant);
+
 /* ---- linking.c ---------------------------------------------------------------------------------
  */
 void wa_linking_refs(struct wa_session *s, const struct wa_node *iq,
@@ -120,13 +127,25 @@ void wa_linking_renew(struct wa_session *s);
  */
 void wa_online_success(struct wa_session *s, const struct wa_node *node);
 void wa_online_ib(struct wa_session *s, const struct wa_node *node);
-void wa_online_notification(struct wa_session *s, const struct wa_node *node);
 void wa_online_schedule_ping(struct wa_session *s);
 void wa_online_ping(struct wa_session *s);
+/* No-op while an upload is under way. */
+void wa_online_upload_prekeys(struct wa_session *s, size_t count);
 /* Every stanza passes here; those of the backlog order the next batch. */
 void wa_online_count_backlog(struct wa_session *s, const struct wa_node *node);
 void wa_online_request_backlog(struct wa_session *s);
 void wa_online_finish_backlog(struct wa_session *s);
+
+/* ---- notifications.c ---------------------------------------------------------------------------
+ */
+void wa_notification(struct wa_session *s, const struct wa_node *node);
+
+/* ---- protocol.c --------------------------------------------------------------------------------
+ */
+/* Only our own phone may say this; from anybody else it is dropped. */
+bool wa_protocol_is_own_only(int32_t type);
+/* Acts upon a ProtocolMessage of our own phone. */
+void wa_protocol_take(struct wa_session *s, const struct wa_content *content);
 
 /* ---- ends.c ------------------------------------------------------------------------------------
  */

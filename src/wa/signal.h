@@ -104,5 +104,12 @@ int wa_signal_group_decrypt(struct wa_signal *s, const struct wa_jid *group,
 int wa_signal_group_encrypt(struct wa_signal *s, const struct wa_jid *group,
                             const struct wa_jid *own, struct bytes padded, struct buf *sealed,
                             struct buf *skdm);
+/* Appends our current SenderKeyDistributionMessage; the key is made when absent. 0, ERR_STORE,
+ * ERR_LIMIT. */
+int wa_signal_group_distribution(struct wa_signal *s, const struct wa_jid *group,
+                                 const struct wa_jid *own, struct buf *skdm);
+/* Forgets a sender key, so that the next message makes a new one. 0 or ERR_STORE. */
+int wa_signal_group_forget(struct wa_signal *s, const struct wa_jid *group,
+                           const struct wa_jid *sender);
 
 #endif

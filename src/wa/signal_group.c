@@ -182,8 +182,8 @@ static int seal(struct wa_signal *s, const struct chain_name *n, struct bytes pa
     return rc;
 }
 
-static int distribute_and_seal(struct wa_signal *s, const struct chain_name *n, struct bytes padded,
-                               sender_key_distribution_message **skdm, ciphertext_message **sealed)
+static int distribute(struct wa_signal *s, const struct chain_name *n,
+                      sender_key_distribution_message **skdm)
 {
     group_session_builder *builder = NULL;
     int rc = group_session_builder_create(&builder, s->stores, s->context);
@@ -191,6 +191,13 @@ static int distribute_and_seal(struct wa_signal *s, const struct chain_name *n, 
         return rc;
     rc = group_session_builder_create_session(builder, skdm, &n->at);
     group_session_builder_free(builder);
+    return rc;
+}
+
+static int distribute_and_seal(struct wa_signal *s, const struct chain_name *n, struct bytes padded,
+                               sender_key_distribution_message **skdm, ciphertext_message **sealed)
+{
+    int rc = distribute(s, n, skdm);
     return rc < 0 ? rc : seal(s, n, padded, sealed);
 }
 
@@ -222,4 +229,34 @@ int wa_signal_group_encrypt(struct wa_signal *s, const struct wa_jid *group,
         skdm->n = skdm_before;
     }
     return rc;
+}
+
+int wa_signal_group_distribution(struct wa_signal *s, const struct wa_jid *group,
+                                 const struct wa_jid *own, struct buf *skdm)
+{
+    struct chain_name n;
+    sender_key_distribution_message *made = NULL;
+    size_t before = skdm->n;
+    chain_name_init(&n, group, own);
+    int rc = distribute(s, &n, &made);
+    if (rc < 0 && mend(s, &n, rc))
+        rc = distribute(s, &n, &made);
+    rc = wa_signal_error(s, rc);
+    if (rc == 0)
+        rc = wa_signal_append(skdm, ciphertext_message_get_serialized((ciphertext_message *)made));
+    SIGNAL_UNREF(made);
+    rc = wa_signal_finish(s, rc);
+    if (rc < 0)
+        skdm->n = before;
+    return rc;
+}
+
+int wa_signal_group_forget(struct wa_signal *s, const struct wa_jid *group,
+                           const struct wa_jid *sender)
+{
+    struct chain_name n;
+    char key[WA_KEY_MAX];
+    chain_name_init(&n, group, sender);
+    wa_signal_sender_key(&n.at, key);
+    return s->overlay.host->del(s->overlay.host->ctx, WA_TABLE_SENDER_KEY, key) < 0 ? ERR_STORE : 0;
 }

@@ -58,3 +58,12 @@ void wa_session_learn_lid(struct wa_session *s, const struct wa_jid *a, const st
         wa_signal_migrate(s->signal, pn, lid) < 0)
         wa_session_end_store(s);
 }
+
+void wa_session_learn_participant(struct wa_session *s, const struct wa_node *participant)
+{
+    struct wa_jid jid, other;
+    if (wa_node_attr_jid(participant, "jid", &jid) &&
+        (wa_node_attr_jid(participant, "lid", &other) ||
+         wa_node_attr_jid(participant, "phone_number", &other)))
+        wa_session_learn_lid(s, &jid, &other);
+}

@@ -16,7 +16,9 @@
 #include "wa/frame.h"
 #include "wa/noise.h"
 #include "wa/pairing.h"
+#include "wa/devices.h"
 #include "wa/prekeys.h"
+#include "wa/privacy.h"
 #include "wa/session.h"
 #include "wa/signal.h"
 
@@ -954,7 +956,7 @@ START_TEST(test_send_bad_input_refused)
 {
     meet_peer();
     struct wa_outgoing m = outgoing("3EB0AC");
-    m.to = wa_jid_make(WA_SERVER_GROUP, "120363", 0);
+    m.to = wa_jid_make(WA_SERVER_BROADCAST, "status", 0);
     ck_assert_int_eq(wa_session_send(session, &m), ERR_UNSUPPORTED);
     m = outgoing("");
     ck_assert_int_eq(wa_session_send(session, &m), ERR_INVALID);
@@ -966,6 +968,449 @@ START_TEST(test_send_bad_input_refused)
         ck_assert_int_eq(wa_session_send(session, &m), 0);
     ck_assert_int_eq(wa_session_send(session, &m), ERR_LIMIT);
     part_from_peer();
+}
+END_TEST
+
+static void accept(const char *id, const char *error)
+{
+    struct wa_node *ack = stanza("ack");
+    wa_node_set(ack, "class", "message");
+    wa_node_set(ack, "id", id);
+    wa_node_set(ack, "t", "1780000005");
+    if (error)
+        wa_node_set(ack, "error", error);
+    say(ack);
+}
+
+/* ---- groups ------------------------------------------------------------------------------------
+ */
+
+static const struct wa_jid group = {.server = WA_SERVER_GROUP, .user = "120363000000000001"};
+
+/* The peer's <enc> of a Message of its own for us, or under its sender key for the group. */
+static void add_enc(struct wa_node *node, struct bytes message, bool to_group)
+{
+    struct buf padded = {.max = 4096}, sealed = {.max = 8192}, skdm = {.max = 4096};
+    enum wa_enc_type type = WA_ENC_SKMSG;
+    ck_assert_int_eq(wa_padding_add(&padded, message, 5), 0);
+    if (to_group)
+        ck_assert_int_eq(wa_signal_group_encrypt(peer_signal, &group, &peer_lid, buf_bytes(&padded),
+                                                 &sealed, &skdm),
+                         0);
+    else
+        ck_assert_int_eq(
+            wa_signal_encrypt(peer_signal, &our_address, buf_bytes(&padded), &type, &sealed), 0);
+    struct wa_node *enc = wa_node_child_data(node, "enc", buf_bytes(&sealed));
+    wa_node_set(enc, "v", "2");
+    wa_node_set(enc, "type", wa_enc_text(type));
+    buf_deinit(&padded);
+    buf_deinit(&sealed);
+    buf_deinit(&skdm);
+}
+
+static struct wa_node *group_stanza(const char *id)
+{
+    struct wa_node *node = stanza("message");
+    wa_node_set_jid(node, "from", &group);
+    wa_node_set_jid(node, "participant", &peer_lid);
+    wa_node_set_jid(node, "participant_pn", &peer_pn);
+    wa_node_set(node, "addressing_mode", "lid");
+    wa_node_set(node, "id", id);
+    wa_node_set(node, "t", "1780000001");
+    wa_node_set(node, "type", "text");
+    return node;
+}
+
+static struct wa_node *group_message(const char *id, const char *text, bool with_key)
+{
+    struct wa_node *node = group_stanza(id);
+    struct buf message = {.max = 4096}, skdm = {.max = 4096}, key = {.max = 4096};
+    struct wa_text t = {.text = bytes_text(text)};
+    ck_assert_int_eq(wa_message_build_text(&message, &t), 0);
+    ck_assert_int_eq(wa_signal_group_distribution(peer_signal, &group, &peer_lid, &skdm), 0);
+    ck_assert_int_eq(wa_message_build_skdm(&key, "120363000000000001@g.us", buf_bytes(&skdm)), 0);
+    if (with_key)
+        add_enc(node, buf_bytes(&key), false);
+    add_enc(node, buf_bytes(&message), true);
+    buf_deinit(&message);
+    buf_deinit(&skdm);
+    buf_deinit(&key);
+    return node;
+}
+
+START_TEST(test_message_group_key_then_text_recorded_with_both_names)
+{
+    meet_peer();
+    say(group_message("3A10", "to all", true));
+    struct wa_event ev = expect(WA_EVENT_MESSAGE);
+    ck_assert(ev.u.message.group && !ev.u.message.from_me);
+    testing_assert_bytes(ev.u.message.content->text, bytes_text("to all"), "text");
+    ck_assert(wa_jid_equal(&ev.u.message.chat, &group));
+    ck_assert(wa_jid_equal(&ev.u.message.sender_pn, &peer_pn));
+    struct wa_node *receipt = hear_tag("receipt");
+    ck_assert(wa_node_attr_is(receipt, "to", "120363000000000001@g.us") &&
+              wa_node_attr_is(receipt, "participant", "222222222222222@lid"));
+    ck_assert(hear() == NULL);
+    say(group_message("3A11", "again", false));
+    expect(WA_EVENT_MESSAGE);
+    part_from_peer();
+}
+END_TEST
+
+START_TEST(test_message_group_without_key_asks_for_it)
+{
+    meet_peer();
+    say(group_message("3A12", "who reads this", false));
+    struct wa_event ev = expect(WA_EVENT_MESSAGE);
+    ck_assert_int_eq((int)ev.u.message.content->kind, WA_KIND_UNDECRYPTABLE);
+    struct wa_node *receipt = hear_tag("receipt");
+    ck_assert(wa_node_attr_is(receipt, "type", "retry") &&
+              wa_node_attr_is(receipt, "participant", "222222222222222@lid"));
+    ck_assert(wa_node_attr_is(wa_node_find(receipt, "retry"), "error", "1"));
+    part_from_peer();
+}
+END_TEST
+
+static void say_members(const struct wa_node *query, bool with_peer)
+{
+    ck_assert(wa_node_attr_is(query, "xmlns", "w:g2") &&
+              wa_node_attr_is(query, "to", "120363000000000001@g.us"));
+    struct wa_node *iq = answer_to(query), *g = wa_node_child(iq, "group");
+    wa_node_set(g, "id", "120363000000000001");
+    wa_node_set(g, "addressing_mode", "lid");
+    struct wa_node *self = wa_node_child(g, "participant");
+    wa_node_set(self, "jid", "123456789012345@lid");
+    if (with_peer) {
+        struct wa_node *member = wa_node_child(g, "participant");
+        wa_node_set_jid(member, "jid", &peer_lid);
+        wa_node_set_jid(member, "phone_number", &peer_pn);
+    }
+    say(iq);
+    expect_nothing();
+}
+
+static struct wa_outgoing to_group(const char *id)
+{
+    struct wa_outgoing m = outgoing(id);
+    m.to = group;
+    return m;
+}
+
+static void refuse_bundles(const struct wa_node *query)
+{
+    ck_assert(wa_node_attr_is(query, "xmlns", "encrypt"));
+    say(answer_to(query));
+    expect_nothing();
+}
+
+/* Reads what the peer would: its copy of the key when there is one, then the text. */
+static void peer_reads_group(const struct wa_node *message, bool with_key)
+{
+    struct wa_jid own = wa_jid_make(WA_SERVER_LID, "123456789012345", 12);
+    const struct wa_node *to = wa_node_find(wa_node_find(message, "participants"), "to");
+    struct buf plain = {.max = 8192};
+    enum wa_signal_fault fault;
+    enum wa_enc_type type;
+    struct wa_content content;
+    ck_assert_int_eq(to != NULL, with_key);
+    if (to) {
+        const struct wa_node *enc = wa_node_find(to, "enc");
+        ck_assert(wa_node_attr_is(to, "jid", "222222222222222@lid"));
+        ck_assert_int_eq(wa_enc_parse(wa_node_attr(enc, "type"), &type), 0);
+        ck_assert_int_eq(
+            wa_signal_decrypt(peer_signal, &our_address, type, wa_node_data(enc), &plain, &fault),
+            0);
+        struct bytes padded = buf_bytes(&plain);
+        ck_assert_int_eq(wa_padding_remove(&padded), 0);
+        ck_assert_int_eq(wa_message_parse(padded, &heard_arena, &content), 0);
+        ck_assert(bytes_is(content.skdm_group, "120363000000000001@g.us"));
+        ck_assert_int_eq(wa_signal_process_skdm(peer_signal, &group, &own, content.skdm), 0);
+        buf_clear(&plain);
+    }
+    const struct wa_node *enc = wa_node_find(message, "enc");
+    ck_assert(wa_node_attr_is(enc, "type", "skmsg"));
+    ck_assert_int_eq(
+        wa_signal_group_decrypt(peer_signal, &group, &own, wa_node_data(enc), &plain, &fault), 0);
+    struct bytes padded = buf_bytes(&plain);
+    ck_assert_int_eq(wa_padding_remove(&padded), 0);
+    ck_assert_int_eq(wa_message_parse(padded, &heard_arena, &content), 0);
+    testing_assert_bytes(content.text, bytes_text("hello back"), "group text");
+    buf_deinit(&plain);
+}
+
+static struct wa_node *hear_group_message(const char *mode)
+{
+    struct wa_node *message = hear_tag("message");
+    ck_assert(wa_node_attr_is(message, "to", "120363000000000001@g.us") &&
+              wa_node_attr_is(message, "addressing_mode", mode));
+    ck_assert(hear() == NULL);
+    return message;
+}
+
+/* Up to the first message of ours in the group, which the peer reads. */
+static void write_to_group(void)
+{
+    meet_peer();
+    say(group_message("3A13", "hi all", true));
+    expect(WA_EVENT_MESSAGE);
+    forget_output();
+    struct wa_outgoing m = to_group("3EB0C1");
+    ck_assert_int_eq(wa_session_send(session, &m), 0);
+    say_members(hear_tag("iq"), true);
+    say_devices(hear_tag("iq"));
+    expect_nothing();
+    refuse_bundles(hear_tag("iq")); /* of our own phone */
+    struct wa_node *message = hear_group_message("lid");
+    struct wa_jid devices[] = {peer_lid, wa_jid_make(WA_SERVER_LID, "123456789012345", 0),
+                               wa_jid_make(WA_SERVER_LID, "123456789012345", 12)};
+    char phash[WA_PHASH_SIZE];
+    wa_phash(phash, devices, ARRAY_LEN(devices));
+    ck_assert(wa_node_attr_is(message, "phash", phash));
+    peer_reads_group(message, true);
+}
+
+static void send_again(const char *id)
+{
+    struct wa_outgoing m = to_group(id);
+    ck_assert_int_eq(wa_session_send(session, &m), 0);
+}
+
+START_TEST(test_send_group_key_goes_once_after_the_ack)
+{
+    write_to_group();
+    send_again("3EB0C2"); /* the first is not acked yet: nobody is known to hold the key */
+    refuse_bundles(hear_tag("iq"));
+    peer_reads_group(hear_group_message("lid"), true);
+    accept("3EB0C1", NULL);
+    expect(WA_EVENT_ACKED);
+    send_again("3EB0C3");
+    refuse_bundles(hear_tag("iq"));
+    peer_reads_group(hear_group_message("lid"), false);
+    ck_assert_uint_eq(fake_host_count(&mem, WA_TABLE_SENDER_KEY_HOLDER), 1);
+    part_from_peer();
+}
+END_TEST
+
+static void say_group_changed(const char *what)
+{
+    struct wa_node *n = stanza("notification");
+    wa_node_set(n, "id", "n8");
+    wa_node_set(n, "type", "w:gp2");
+    wa_node_set_jid(n, "from", &group);
+    struct wa_node *p = wa_node_child(wa_node_child(n, what), "participant");
+    wa_node_set_jid(p, "jid", &peer_lid);
+    say(n);
+    expect_nothing();
+    ck_assert(wa_node_attr_is(hear_tag("ack"), "type", "w:gp2"));
+}
+
+START_TEST(test_send_group_member_left_key_is_new)
+{
+    struct wa_jid own = wa_jid_make(WA_SERVER_LID, "123456789012345", 12);
+    struct buf plain = {.max = 8192};
+    enum wa_signal_fault fault;
+    write_to_group();
+    accept("3EB0C1", NULL);
+    expect(WA_EVENT_ACKED);
+    say_group_changed("remove");
+    send_again("3EB0C4");
+    say_members(hear_tag("iq"), false);
+    refuse_bundles(hear_tag("iq"));
+    struct wa_node *message = hear_group_message("lid");
+    ck_assert_ptr_null(wa_node_find(message, "participants"));
+    const struct wa_node *enc = wa_node_find(message, "enc");
+    ck_assert_int_eq(
+        wa_signal_group_decrypt(peer_signal, &group, &own, wa_node_data(enc), &plain, &fault),
+        ERR_AUTH);
+    ck_assert_int_eq((int)fault, WA_FAULT_NO_SESSION);
+    buf_deinit(&plain);
+    part_from_peer();
+}
+END_TEST
+
+START_TEST(test_send_group_stale_mode_asks_and_sends_once_more)
+{
+    write_to_group();
+    for (int i = 0; i < 2; i++) {
+        accept("3EB0C1", "421");
+        if (i == 1)
+            break;
+        expect_nothing();
+        say_members(hear_tag("iq"), true);
+        refuse_bundles(hear_tag("iq"));
+        peer_reads_group(hear_group_message("lid"), true);
+    }
+    struct wa_event ev = expect(WA_EVENT_ACKED);
+    ck_assert_uint_eq(ev.u.ack.error, 421);
+    part_from_peer();
+}
+END_TEST
+
+START_TEST(test_send_group_not_a_member_is_refused)
+{
+    meet_peer();
+    struct wa_outgoing m = to_group("3EB0C5");
+    ck_assert_int_eq(wa_session_send(session, &m), 0);
+    struct wa_node *iq = answer_to(hear_tag("iq"));
+    wa_node_set(iq, "type", "error");
+    wa_node_set(wa_node_child(iq, "error"), "code", "403");
+    say(iq);
+    struct wa_event ev = expect(WA_EVENT_ACKED);
+    ck_assert_uint_eq(ev.u.ack.error, 403);
+    ck_assert(hear() == NULL);
+    part_from_peer();
+}
+END_TEST
+
+static struct wa_event ask_group_again(const struct wa_jid *device)
+{
+    struct wa_node *receipt = stanza("receipt");
+    wa_node_set(receipt, "id", "3EB0C1");
+    wa_node_set(receipt, "type", "retry");
+    wa_node_set_jid(receipt, "from", &group);
+    wa_node_set_jid(receipt, "participant", device);
+    struct wa_node *retry = wa_node_child(receipt, "retry");
+    wa_node_set(retry, "id", "3EB0C1");
+    wa_node_set(retry, "count", "1");
+    say(receipt);
+    struct wa_event ev = expect(WA_EVENT_RESEND);
+    hear_tag("ack");
+    return ev;
+}
+
+START_TEST(test_resend_group_member_gets_key_and_text_stranger_nothing)
+{
+    struct wa_jid stranger = wa_jid_make(WA_SERVER_LID, "333333333333333", 0);
+    struct buf plain = {.max = 8192};
+    enum wa_signal_fault fault;
+    struct wa_content content;
+    write_to_group();
+    accept("3EB0C1", NULL);
+    expect(WA_EVENT_ACKED);
+    struct wa_outgoing m = to_group("3EB0C1");
+    struct wa_event ev = ask_group_again(&peer_lid);
+    ck_assert_int_eq(wa_session_resend(session, &ev, &m), 0);
+    struct wa_node *message = hear_group_message("lid");
+    ck_assert(wa_node_attr_is(message, "participant", "222222222222222@lid"));
+    const struct wa_node *enc = wa_node_find(message, "enc");
+    ck_assert(wa_node_attr_is(enc, "count", "1"));
+    ck_assert_int_eq(
+        wa_signal_decrypt(peer_signal, &our_address, WA_ENC_MSG, wa_node_data(enc), &plain, &fault),
+        0);
+    struct bytes padded = buf_bytes(&plain);
+    ck_assert_int_eq(wa_padding_remove(&padded), 0);
+    ck_assert_int_eq(wa_message_parse(padded, &heard_arena, &content), 0);
+    testing_assert_bytes(content.text, bytes_text("hello back"), "text");
+    ck_assert_uint_gt(content.skdm.n, 0);
+    ev = ask_group_again(&stranger);
+    ck_assert_int_eq(wa_session_resend(session, &ev, &m), 0);
+    refuse_bundles(hear_tag("iq"));
+    ck_assert(hear() == NULL);
+    buf_deinit(&plain);
+    part_from_peer();
+}
+END_TEST
+
+/* ---- what only our own phone may say -----------------------------------------------------------
+ */
+
+/* A ProtocolMessage of this type with a key share {1 {1 {1 id} 2 data}}, by the wire format. */
+static struct bytes key_share(void)
+{
+    static const uint8_t message[] = {0x62, 14, 0x10, 6, 0x3a, 10,   0x0a, 8,
+                                      0x0a, 3,  0x0a, 1, 0xab, 0x12, 1,    0x7f};
+    return BYTES_ARRAY(message);
+}
+
+START_TEST(test_message_key_share_kept_from_own_phone_alone)
+{
+    const struct wa_jid senders[] = {
+        wa_jid_make(WA_SERVER_LID, "222222222222222", 0), /* a contact */
+        wa_jid_make(WA_SERVER_LID, "123456789012345", 3), /* our other companion */
+        wa_jid_make(WA_SERVER_LID, "123456789012345", 0), /* our phone */
+    };
+    for (size_t i = 0; i < ARRAY_LEN(senders); i++) {
+        if (i > 0) {
+            teardown();
+            setup();
+        }
+        meet_peer();
+        struct wa_node *node = stanza("message");
+        wa_node_set_jid(node, "from", &senders[i]);
+        wa_node_set(node, "category", "peer");
+        wa_node_set(node, "id", "3A20");
+        wa_node_set(node, "t", "1780000001");
+        add_enc(node, key_share(), false);
+        say(node);
+        expect_nothing();
+        ck_assert(wa_node_attr_is(hear_tag("receipt"), "type", "peer_msg"));
+        ck_assert_uint_eq(fake_host_count(&mem, WA_TABLE_APP_STATE_KEY), i == 2);
+        part_from_peer();
+    }
+}
+END_TEST
+
+/* ---- privacy tokens ----------------------------------------------------------------------------
+ */
+
+START_TEST(test_send_token_attached_and_ours_issued_once)
+{
+    meet_peer();
+    say(peer_message("3A30", "hi", 0));
+    expect(WA_EVENT_MESSAGE);
+    struct wa_node *n = stanza("notification");
+    wa_node_set(n, "id", "n9");
+    wa_node_set(n, "type", "privacy_token");
+    wa_node_set_jid(n, "from", &peer_pn);
+    wa_node_set_jid(n, "sender_lid", &peer_lid);
+    struct wa_node *token = wa_node_child(wa_node_child(n, "tokens"), "token");
+    wa_node_set(token, "t", "1780000000");
+    wa_node_set(token, "type", "trusted_contact");
+    wa_node_set_data(token, bytes_text("secret"));
+    say(n);
+    expect_nothing();
+    forget_output();
+    for (int i = 0; i < 2; i++) {
+        struct wa_outgoing m = outgoing(i ? "3EB0D2" : "3EB0D1");
+        ck_assert_int_eq(wa_session_send(session, &m), 0);
+        if (i == 0)
+            say_devices(hear_tag("iq"));
+        expect_nothing();
+        refuse_bundles(hear_tag("iq"));
+        struct wa_node *message = hear_tag("message");
+        testing_assert_bytes(wa_node_child_bytes(message, "tctoken"), bytes_text("secret"),
+                             "token");
+        accept(m.id, NULL);
+        expect(WA_EVENT_ACKED);
+        struct wa_node *iq = hear();
+        ck_assert_int_eq(iq != NULL, i == 0);
+        if (iq)
+            ck_assert(wa_node_attr_is(iq, "xmlns", "privacy") &&
+                      wa_node_attr_is(wa_node_find(wa_node_find(iq, "tokens"), "token"), "jid",
+                                      "4915112345678@s.whatsapp.net"));
+    }
+    part_from_peer();
+}
+END_TEST
+
+START_TEST(test_privacy_vectors_expiry_and_reissue)
+{
+    json_t *vectors = testing_vectors("tokens.json"), *v;
+    size_t i;
+    json_array_foreach(json_object_get(vectors, "tctoken_expiry"), i, v)
+    {
+        ck_assert_int_eq(json_integer_value(json_object_get(v, "duration")), WA_PRIVACY_BUCKET_S);
+        ck_assert_int_eq(json_integer_value(json_object_get(v, "buckets")), WA_PRIVACY_BUCKETS);
+        ck_assert_int_eq(wa_privacy_expired(json_integer_value(json_object_get(v, "timestamp")),
+                                            json_integer_value(json_object_get(v, "now"))),
+                         json_is_true(json_object_get(v, "expired")));
+    }
+    json_array_foreach(json_object_get(vectors, "reissue"), i, v)
+        ck_assert_int_eq(wa_privacy_due(json_integer_value(json_object_get(v, "last_sent")),
+                                        json_integer_value(json_object_get(v, "now"))),
+                         json_is_true(json_object_get(v, "should_issue")));
+    ck_assert(wa_privacy_due(0, 1756000000));
+    ck_assert(!wa_privacy_due(1756000000, 1756000000));
 }
 END_TEST
 
@@ -1062,7 +1507,16 @@ int main(void)
           test_message_same_stanza_twice_receipt_without_event,
           test_message_undecryptable_asks_five_times_then_gives_up,
           test_message_store_fails_answers_nothing, test_message_malformed_or_empty_is_nacked,
-          test_receipt_each_type_event_and_ack);
+          test_receipt_each_type_event_and_ack,
+          test_message_group_key_then_text_recorded_with_both_names,
+          test_message_group_without_key_asks_for_it,
+          test_message_key_share_kept_from_own_phone_alone);
+    GROUP("groups and tokens", test_send_group_key_goes_once_after_the_ack,
+          test_send_group_member_left_key_is_new,
+          test_send_group_stale_mode_asks_and_sends_once_more,
+          test_send_group_not_a_member_is_refused,
+          test_resend_group_member_gets_key_and_text_stranger_nothing,
+          test_send_token_attached_and_ours_issued_once, test_privacy_vectors_expiry_and_reissue);
     GROUP("sending", test_send_known_session_fans_out_and_is_acked,
           test_send_no_session_to_be_had_fails, test_send_bad_input_refused,
           test_logout_asks_server_then_closes);

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Private to send.c and send_group.c. */
+#ifndef WA_SEND_INTERNAL_H
+#define WA_SEND_INTERNAL_H
+
+#include "wa/session_internal.h"
+
+#define WA_SEND_ACK_TIMEOUT_MS 75000
+#define WA_SEND_ID_MAX 64
+
+enum wa_send_state {
+    WA_SEND_GROUP, /* groups only: who is in it? */
+    WA_SEND_GROUP_ASKED,
+    WA_SEND_DEVICES,
+    WA_SEND_DEVICES_ASKED,
+    WA_SEND_SESSIONS,
+    WA_SEND_SESSIONS_ASKED,
+    WA_SEND_ACK,
+};
+
+struct wa_send {
+    struct wa_send *next;
+    struct wa_session *session;
+    enum wa_send_state state;
+    char id[WA_SEND_ID_MAX + 1];
+    struct wa_jid to;
+    struct buf message; /* serialised Message, unpadded */
+    int64_t ack_until;
+    char phash[WA_PHASH_SIZE];
+    bool resend; /* for the one device that asked */
+    struct wa_jid device;
+    unsigned retry_count;
+    struct buf holders;   /* groups: the record to keep once the server has taken the message */
+    unsigned group_tries; /* how often the group was asked for */
+    unsigned renewals;    /* wa_session.key_renewals when it was encrypted */
+    bool refreshed;       /* the server refused our idea of the group once (error 421) */
+};
+
+/* ---- send.c ------------------------------------------------------------------------------------
+ */
+/* Goes on as far as it can; m may be gone afterwards. */
+void wa_send_step(struct wa_session *s, struct wa_send *m);
+/* Ends a send that cannot be: WA_EVENT_SEND_FAILED. m is gone. why: static text. */
+void wa_send_fail(struct wa_session *s, struct wa_send *m, const char *why);
+/* The same for an error code of the server's: WA_EVENT_ACKED. */
+void wa_send_refuse(struct wa_session *s, struct wa_send *m, unsigned code);
+/* Takes m off the list without an event. */
+void wa_send_drop(struct wa_session *s, struct wa_send *m);
+/* 1 sealed into an <enc> below parent, 0 no session for this device, ERR_STORE. */
+int wa_send_seal(struct wa_session *s, struct wa_node *parent, const struct wa_jid *device,
+                 struct bytes message, unsigned retry_count, bool *pkmsg);
+/* <device-identity>, which each stanza with a pkmsg must carry (protocol/04 section 7). */
+void wa_send_add_identity(struct wa_session *s, struct wa_node *message, bool pkmsg);
+/* Sends the stanza of m and waits for its ack. */
+void wa_send_put(struct wa_session *s, struct wa_send *m, const struct wa_node *node);
+
+/* ---- send_group.c ------------------------------------------------------------------------------
+ */
+/* The group of m, or NULL: then it was asked for, or m failed and is gone. */
+const struct wa_group *wa_send_group(struct wa_session *s, struct wa_send *m);
+/* The devices of those in the list that do not hold our sender key, in the arena; all of them when
+ * it must be made anew. Negative: ERR_STORE. */
+int wa_send_group_lacking(struct wa_session *s, const struct wa_send *m,
+                          const struct wa_jid *devices, size_t count, struct wa_jid **out);
+void wa_send_group_put(struct wa_session *s, struct wa_send *m, const struct wa_jid *devices,
+                       size_t count);
+/* To the device that asked, with the key in the same Message. m is gone. */
+void wa_send_group_again(struct wa_session *s, struct wa_send *m);
+/* Looks at the ack: true when the message was taken back to be sent again. */
+bool wa_send_group_acked(struct wa_session *s, struct wa_send *m, const struct wa_node *ack,
+                         uint64_t error);
+
+#endif
