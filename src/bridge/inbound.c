@@ -7,7 +7,6 @@
 #include "bridge/policy.h"
 #include "bridge/reply.h"
 
-
 /* The address forms of one party as texts; "" where unknown. */
 struct forms {
     char main[WA_JID_TEXT_SIZE], pn[WA_JID_TEXT_SIZE], lid[WA_JID_TEXT_SIZE];
@@ -57,11 +56,36 @@ static int record(struct bridge *b, const struct wa_incoming *in, const struct f
         .kind = wa_kind_text(in->content->kind),
         .text = in->content->text,
         .quoted_id = in->content->quoted_id,
+        .target_id = in->content->target_id,
         .fault = in->fault,
         .sent_at = in->timestamp_s * 1000,
         .received_at = clock_wall_ms(),
     };
     return store_messages_record(b->messages, &row, id);
+}
+
+/* An edit or a revoke has a row of its own, and acts on that of its target. */
+static int act_on_target(struct bridge *b, const struct wa_incoming *in, const struct forms *chat)
+{
+    struct forms sender;
+    make_forms(&sender, &in->sender, &in->sender_pn, &in->sender_lid);
+    const struct store_change change = {
+        .target_id = in->content->target_id,
+        .chat = chat->main,
+        .chat_pn = or_null(chat->pn),
+        .chat_lid = or_null(chat->lid),
+        .sender = sender.main,
+        .sender_pn = or_null(sender.pn),
+        .sender_lid = or_null(sender.lid),
+        .any_author = in->admin,
+        .text = in->content->text,
+        .at = in->timestamp_s * 1000,
+    };
+    if (change.target_id.n == 0)
+        return 0;
+    if (in->content->kind == WA_KIND_EDIT)
+        return store_messages_edit(b->messages, &change);
+    return in->content->kind == WA_KIND_REVOKE ? store_messages_revoke(b->messages, &change) : 0;
 }
 
 /* ---- the reply ------------------------------------------------------------------------------ */
@@ -152,8 +176,11 @@ void bridge_inbound_message(struct bridge *b, const struct wa_incoming *in)
               LOG_STR("chat", log_mask(bytes_text(chat.main), masked)),
               LOG_STR("kind", wa_kind_text(in->content->kind)), LOG_BOOL("new", rc == 1),
               LOG_BYTES(b->config.log_content ? "text" : NULL, in->content->text));
-    if (rc == 1 && !in->fault)
-        rc = answer(b, in, &chat, id);
+    if (rc == 1 && !in->fault) {
+        rc = act_on_target(b, in, &chat);
+        if (rc >= 0)
+            rc = answer(b, in, &chat, id);
+    }
     if (rc == ERR_STORE)
         b->store_failed = true;
     else if (rc < 0)

@@ -83,8 +83,12 @@ static enum bridge_rate rate(const struct bridge *b, const struct store_queued *
 
 static void mark_answered(struct bridge *b, const struct store_queued *q, const struct wa_jid *to)
 {
-    if (b->config.read_receipts && q->reply_to && q->quoted_wa_id && q->attempts == 0)
-        wa_session_mark_read(b->session, to, NULL, bytes_text(q->quoted_wa_id));
+    struct wa_jid author = {0};
+    if (!b->config.read_receipts || !q->reply_to || !q->quoted_wa_id || q->attempts > 0)
+        return;
+    if (to->server == WA_SERVER_GROUP && q->answered_sender)
+        wa_jid_parse(&author, bytes_text(q->answered_sender));
+    wa_session_mark_read(b->session, to, &author, bytes_text(q->quoted_wa_id));
 }
 
 /* 1 given to the session, 0 dropped or refused for good, ERR_LIMIT or ERR_STATE: not now,
@@ -208,13 +212,16 @@ void bridge_outbound_acked(struct bridge *b, const struct wa_event *ev)
         b->store_failed = true;
 }
 
-/* A device gets again only what was meant for its user, or what one of our own devices lacks. */
+/* A device gets again only what was meant for its user, or what one of our own devices lacks. Who
+ * is in a group the session knows (wa/send_group.c). */
 static bool may_have(const struct bridge *b, const struct wa_event *ev, const char *target)
 {
     struct wa_jid to, device = wa_jid_bare(&ev->u.resend.device);
     if (wa_jid_parse(&to, bytes_text(target)) < 0 ||
         !bridge_records_same_user(&b->host, &to, &ev->u.resend.chat))
         return false;
+    if (to.server == WA_SERVER_GROUP)
+        return true;
     return wa_device_is_own(wa_session_device(b->session), &ev->u.resend.device) ||
            bridge_records_same_user(&b->host, &to, &device);
 }

@@ -130,13 +130,18 @@ static const char *const migrations[] = {
     " code TEXT NOT NULL, message TEXT);"
     "CREATE TRIGGER events_bound AFTER INSERT ON events BEGIN"
     " DELETE FROM events WHERE id <= new.id - " EVENTS_KEPT ";"
-    " END;"};
+    " END;",
+
+    /* 3: what is said about earlier messages */
+    "ALTER TABLE messages ADD COLUMN target_id TEXT;"
+    "ALTER TABLE messages ADD COLUMN edited_at INTEGER;"
+    "ALTER TABLE messages ADD COLUMN revoked_at INTEGER;"};
 
 /* ---- statements ------------------------------------------------------------------------- */
 
 #define QUEUED(index)                                                                              \
     "SELECT q.id, q.reply_to, q.wa_id, q.chat, q.target, q.text, coalesce(q.quoted_id, r.wa_id),"  \
-    " q.attempts, q.intent, q.received_at"                                                         \
+    " q.attempts, q.intent, q.received_at, r.sender"                                               \
     " FROM messages q INDEXED BY " index " LEFT JOIN messages r ON r.id = q.reply_to"
 #define COLUMN(name, type) ", " #name
 #define LISTED "SELECT NULL" STORE_COLUMNS(COLUMN) " FROM messages"
@@ -167,15 +172,26 @@ static const char *const migrations[] = {
             " ORDER BY chat = ?2 AND sender = ?5 DESC LIMIT 1")                                    \
     X(INSERT_IN, "INSERT INTO messages(direction, wa_id, chat, chat_pn, chat_lid, sender,"         \
                  " sender_pn, sender_lid, sender_name, from_me, offline, kind, text, quoted_id,"   \
-                 " fault, sent_at, received_at, status) VALUES('IN', ?1, ?2, ?3, ?4, ?5, ?6, ?7,"  \
-                 " ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16,"                                     \
+                 " fault, sent_at, received_at, target_id, status) VALUES('IN', ?1, ?2, ?3, ?4,"   \
+                 " ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17,"                    \
                  " CASE WHEN ?14 IS NULL THEN 'received' ELSE 'undecryptable' END)")               \
     X(COMPLETE, "UPDATE messages SET status = 'received', fault = NULL,"                           \
                 " chat_pn = coalesce(?2, chat_pn), chat_lid = coalesce(?3, chat_lid),"             \
                 " sender_pn = coalesce(?4, sender_pn), sender_lid = coalesce(?5, sender_lid),"     \
                 " sender_name = coalesce(?6, sender_name), offline = ?7, kind = ?8, text = ?9,"    \
-                " quoted_id = ?10, sent_at = coalesce(?11, sent_at), received_at = ?12"            \
+                " quoted_id = ?10, sent_at = coalesce(?11, sent_at), received_at = ?12,"           \
+                " target_id = ?13"                                                                 \
                 " WHERE id = ?1 AND status = 'undecryptable'")                                     \
+    X(FIND_IN_CHAT, "SELECT id FROM messages INDEXED BY messages_identity WHERE wa_id = ?1"        \
+                    " AND (chat IN (?2, ?3, ?4) OR chat_pn IN (?2, ?3, ?4)"                        \
+                    "  OR chat_lid IN (?2, ?3, ?4)) ORDER BY id LIMIT 1")                          \
+    X(EDIT, "UPDATE messages SET text = ?2, edited_at = ?3 WHERE id = ?1 AND revoked_at IS NULL"   \
+            " AND coalesce(edited_at, 0) <= ?3 AND status NOT IN " WAITING)                        \
+    X(REVOKE, "UPDATE messages SET revoked_at = ?2 WHERE id = ?1 AND revoked_at IS NULL"           \
+              " AND status NOT IN " WAITING)                                                       \
+    X(CANCEL_REPLY, "UPDATE messages INDEXED BY messages_reply SET status = 'dropped',"            \
+                    " error = 'revoked' WHERE reply_to = ?1 AND status = 'queued'"                 \
+                    " AND attempts = 0")                                                           \
     X(INSERT_OUT, "INSERT INTO messages(direction, wa_id, chat, target, sender, from_me, kind,"    \
                   " text, quoted_id, intent, outbox_name, received_at, reply_to, chat_pn,"         \
                   " chat_lid, status, turn) VALUES('OUT', ?1, ?2, ?3, ?4, 1, 'text', ?5, ?6, ?7,"  \
@@ -349,20 +365,21 @@ static int insert_inbound(struct store_messages *m, const struct store_inbound *
                      STORE_TEXT(in->sender_lid), STORE_BYTES(in->sender_name),
                      STORE_INT(in->from_me), STORE_INT(in->offline), STORE_TEXT(in->kind),
                      STORE_BYTES(in->text), STORE_BYTES(in->quoted_id), STORE_TEXT(in->fault),
-                     STORE_TIME(in->sent_at), STORE_TIME(in->received_at)));
+                     STORE_TIME(in->sent_at), STORE_TIME(in->received_at),
+                     STORE_BYTES(in->target_id)));
     *id = store_db_last_id(m->db);
     return rc;
 }
 
 static int complete_inbound(struct store_messages *m, const struct store_inbound *in, int64_t id)
 {
-    return store_db_write(m->db, SQL_COMPLETE,
-                          STORE_VALUES(STORE_INT(id), STORE_TEXT(in->chat_pn),
-                                       STORE_TEXT(in->chat_lid), STORE_TEXT(in->sender_pn),
-                                       STORE_TEXT(in->sender_lid), STORE_BYTES(in->sender_name),
-                                       STORE_INT(in->offline), STORE_TEXT(in->kind),
-                                       STORE_BYTES(in->text), STORE_BYTES(in->quoted_id),
-                                       STORE_TIME(in->sent_at), STORE_TIME(in->received_at)));
+    return store_db_write(
+        m->db, SQL_COMPLETE,
+        STORE_VALUES(STORE_INT(id), STORE_TEXT(in->chat_pn), STORE_TEXT(in->chat_lid),
+                     STORE_TEXT(in->sender_pn), STORE_TEXT(in->sender_lid),
+                     STORE_BYTES(in->sender_name), STORE_INT(in->offline), STORE_TEXT(in->kind),
+                     STORE_BYTES(in->text), STORE_BYTES(in->quoted_id), STORE_TIME(in->sent_at),
+                     STORE_TIME(in->received_at), STORE_BYTES(in->target_id)));
 }
 
 int store_messages_record(struct store_messages *m, const struct store_inbound *in, int64_t *id)
@@ -377,6 +394,50 @@ int store_messages_record(struct store_messages *m, const struct store_inbound *
     if (rc == 0)
         return insert_inbound(m, in, id);
     return undecryptable && !in->fault ? complete_inbound(m, in, *id) : 0;
+}
+
+/* ---- what is said about an earlier message ------------------------------------------------ */
+
+/* 1 and the row that a change is about, 0, or ERR_STORE. */
+static int find_target(struct store_messages *m, const struct store_change *c, int64_t *id)
+{
+    const struct store_inbound like = {.wa_id = c->target_id,
+                                       .chat = c->chat,
+                                       .chat_pn = c->chat_pn,
+                                       .chat_lid = c->chat_lid,
+                                       .sender = c->sender,
+                                       .sender_pn = c->sender_pn,
+                                       .sender_lid = c->sender_lid};
+    bool undecryptable;
+    *id = 0;
+    if (!c->any_author)
+        return find_inbound(m, &like, id, &undecryptable);
+    int rc = store_db_number(m->db, id, SQL_FIND_IN_CHAT,
+                             STORE_VALUES(STORE_BYTES(c->target_id), STORE_TEXT(c->chat),
+                                          STORE_TEXT(c->chat_pn), STORE_TEXT(c->chat_lid)));
+    return rc < 0 ? rc : *id != 0;
+}
+
+int store_messages_edit(struct store_messages *m, const struct store_change *c)
+{
+    int64_t id;
+    int rc = find_target(m, c, &id);
+    if (rc != 1)
+        return rc;
+    return store_db_write(m->db, SQL_EDIT,
+                          STORE_VALUES(STORE_INT(id), STORE_BYTES(c->text), STORE_INT(c->at)));
+}
+
+int store_messages_revoke(struct store_messages *m, const struct store_change *c)
+{
+    int64_t id;
+    int rc = find_target(m, c, &id);
+    if (rc == 1)
+        rc = store_db_write(m->db, SQL_REVOKE, STORE_VALUES(STORE_INT(id), STORE_INT(c->at)));
+    if (rc != 1)
+        return rc;
+    rc = store_db_write(m->db, SQL_CANCEL_REPLY, STORE_VALUES(STORE_INT(id)));
+    return rc < 0 ? rc : 1;
 }
 
 /* ---- out -------------------------------------------------------------------------------- */
@@ -439,7 +500,8 @@ static int one_queued(struct store_messages *m, struct sqlite3_stmt *row, struct
                                   .quoted_wa_id = kept_text(m, row, 6),
                                   .attempts = (int)store_db_int(row, 7),
                                   .warning = bytes_is(store_db_bytes(row, 8), STORE_INTENT_WARNING),
-                                  .created_at = store_db_int(row, 9)};
+                                  .created_at = store_db_int(row, 9),
+                                  .answered_sender = kept_text(m, row, 10)};
     store_db_end(row);
     return rc;
 }

@@ -16,7 +16,9 @@
  *            reply_to INTEGER REFERENCES messages(id), intent TEXT,
  *            target TEXT,                                  -- JID to send to
  *            offline INTEGER, outbox_name TEXT,
- *            turn INTEGER)                   -- 1: next of its chat to be sent, or under way
+ *            turn INTEGER,                   -- 1: next of its chat to be sent, or under way
+ *            target_id TEXT,                 -- reaction, edit, revoke, vote: wa_id it is about
+ *            edited_at, revoked_at INTEGER)  -- of the message itself, by the server's clock
  *            unique: (wa_id, sender, chat); outbox_name and reply_to where not NULL
  *   messages_search(text)                    -- FTS5 over messages.text, rowid = messages.id
  *   totals(one row)                          -- struct store_totals and the length of the queue
@@ -52,7 +54,7 @@ struct store_inbound {
     struct bytes sender_name;
     bool from_me, offline;
     const char *kind;
-    struct bytes text, quoted_id;
+    struct bytes text, quoted_id, target_id;
     const char *fault; /* not NULL: undecryptable, and why */
     int64_t sent_at, received_at;
 };
@@ -77,6 +79,21 @@ struct store_outbound {
  * ERR_INVALID without wa_id, chat or sender.
  */
 int store_messages_record(struct store_messages *m, const struct store_inbound *in, int64_t *id);
+
+/* An edit or a revoke of an earlier message. */
+struct store_change {
+    struct bytes target_id;
+    const char *chat, *chat_pn, *chat_lid;
+    const char *sender, *sender_pn, *sender_lid; /* who wants it; only authors change their own */
+    bool any_author;                             /* an admin of the group revokes */
+    struct bytes text;                           /* edit */
+    int64_t at;                                  /* Unix ms, the server's */
+};
+/* The text of the message is replaced, unless it was revoked or edited later. 1, 0 when there is no
+ * such message, ERR_STORE. */
+int store_messages_edit(struct store_messages *m, const struct store_change *c);
+/* Marks it; its text stays. An answer that has not left yet is dropped ("revoked"). As above. */
+int store_messages_revoke(struct store_messages *m, const struct store_change *c);
 /* Adds an OUT row with status queued; reply_to is the IN row or 0. At most one reply per IN row: 0
  * when it (or outbox_name) already has one, which *id then is; 1 when added; ERR_STORE; ERR_EXISTS
  * when wa_id is taken. */
@@ -92,6 +109,7 @@ struct store_queued {
     int attempts;
     bool warning; /* intent is the rate-limit warning */
     int64_t created_at;
+    const char *answered_sender; /* who wrote what it answers, or NULL */
 };
 /* Per-chat FIFO: of each chat without a row in status sending the oldest queued row; of those the
  * first with id above after_id. 1 found, 0 none, ERR_STORE. */

@@ -892,6 +892,81 @@ START_TEST(test_record_same_message_twice_is_one_row)
 }
 END_TEST
 
+static struct store_change change_of(const char *sender, const char *text, int64_t at)
+{
+    return (struct store_change){.target_id = bytes_text("A"),
+                                 .chat = "9@g.us",
+                                 .sender = sender,
+                                 .text = bytes_text(text),
+                                 .at = at};
+}
+
+static int64_t record_in_group(struct store_messages *m)
+{
+    struct store_inbound in = {.wa_id = bytes_text("A"),
+                               .chat = "9@g.us",
+                               .sender = "1@lid",
+                               .sender_pn = "491@s.whatsapp.net",
+                               .kind = "text",
+                               .text = bytes_text("one"),
+                               .received_at = 5};
+    int64_t id;
+    ck_assert_int_eq(store_messages_record(m, &in, &id), 1);
+    return id;
+}
+
+START_TEST(test_edit_author_alone_newest_wins)
+{
+    struct store_messages *m = messages_at(path_of(testing_dir(), "messages.db"));
+    int64_t id = record_in_group(m);
+    struct store_change by_other = change_of("2@lid", "forged", 10),
+                        by_number = change_of("491@s.whatsapp.net", "two", 20),
+                        late = change_of("1@lid", "older", 15);
+    ck_assert_int_eq(store_messages_edit(m, &by_other), 0);
+    ck_assert_str_eq(look(m, id).text, "one");
+    ck_assert_int_eq(store_messages_edit(m, &by_number), 1);
+    ck_assert_int_eq(store_messages_edit(m, &late), 0);
+    ck_assert_str_eq(look(m, id).text, "two");
+    by_number.target_id = bytes_text("B");
+    ck_assert_int_eq(store_messages_edit(m, &by_number), 0);
+    store_messages_close(m);
+}
+END_TEST
+
+START_TEST(test_revoke_by_author_or_admin_drops_the_waiting_answer)
+{
+    for (int admin = 0; admin <= 1; admin++) {
+        struct store_messages *m = messages_at(path_of(testing_dir(), "messages.db"));
+        int64_t id = record_in_group(m), answer = queue(m, "9@g.us", "O1", id);
+        struct store_change by_other = change_of("2@lid", NULL, 10),
+                            wanted = change_of(admin ? "2@lid" : "1@lid", NULL, 11);
+        ck_assert_int_eq(store_messages_revoke(m, &by_other), 0);
+        ck_assert_str_eq(look(m, answer).status, "queued");
+        wanted.any_author = admin;
+        ck_assert_int_eq(store_messages_revoke(m, &wanted), 1);
+        ck_assert_str_eq(look(m, answer).status, "dropped");
+        ck_assert_str_eq(look(m, id).text, "one");
+        ck_assert_int_eq(store_messages_count_queued(m), 0);
+        ck_assert_int_eq(store_messages_revoke(m, &wanted), 0);
+        struct store_change edit = change_of("1@lid", "after all", 12);
+        ck_assert_int_eq(store_messages_edit(m, &edit), 0);
+        store_messages_close(m);
+    }
+}
+END_TEST
+
+START_TEST(test_revoke_answer_that_left_stays)
+{
+    struct store_messages *m = messages_at(path_of(testing_dir(), "messages.db"));
+    int64_t id = record_in_group(m), answer = queue(m, "9@g.us", "O1", id);
+    struct store_change c = change_of("1@lid", NULL, 11);
+    ck_assert_int_eq(store_messages_set_sending(m, answer, 6), 0);
+    ck_assert_int_eq(store_messages_revoke(m, &c), 1);
+    ck_assert_str_eq(look(m, answer).status, "sending");
+    store_messages_close(m);
+}
+END_TEST
+
 START_TEST(test_record_undecryptable_completed_keeps_id)
 {
     struct store_messages *m = messages_at(path_of(testing_dir(), "messages.db"));
@@ -2057,7 +2132,8 @@ int main(void)
         test_messages_fault_at_every_write_keeps_what_was_committed);
     ADD("death", test_commit_killed_at_any_moment_loses_nothing_reported,
         test_commit_power_cut_at_any_moment_loses_nothing_committed);
-    ADD("in", test_record_same_message_twice_is_one_row,
+    ADD("in", test_record_same_message_twice_is_one_row, test_edit_author_alone_newest_wins,
+        test_revoke_by_author_or_admin_drops_the_waiting_answer, test_revoke_answer_that_left_stays,
         test_record_undecryptable_completed_keeps_id,
         test_record_other_address_of_same_sender_is_one_row,
         test_record_text_with_nul_is_kept_whole, test_record_without_identity_refused_without_harm);
