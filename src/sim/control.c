@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "sim/group.h"
 #include "sim/load.h"
 #include "sim/login.h"
 #include "sim/notify.h"
@@ -290,6 +291,89 @@ static bool post_scan(struct sim_request *r)
     return true;
 }
 
+/* ---- groups -------------------------------------------------------------------------------------
+ */
+
+static void write_group(struct json_writer *w, const struct sim_group *g)
+{
+    json_open(w, NULL, '{');
+    put_jid(w, "id", &g->jid);
+    json_put_bytes(w, "subject", bytes_text(g->subject));
+    json_put_text(w, "addressing", g->pn_addressed ? "pn" : "lid");
+    json_open(w, "members", '[');
+    for (size_t i = 0; i < g->count; i++)
+        json_put_text(w, NULL, g->members[i]->pn.user);
+    json_close(w, ']');
+    json_close(w, '}');
+}
+
+static bool get_groups(struct sim_request *r)
+{
+    struct json_writer w;
+
+    begin(r, &w);
+    json_open(&w, NULL, '{');
+    json_open(&w, "groups", '[');
+    for (const struct sim_group *g = r->sim->groups; g; g = g->next)
+        write_group(&w, g);
+    json_close(&w, ']');
+    json_close(&w, '}');
+    return true;
+}
+
+static bool post_group(struct sim_request *r)
+{
+    struct json_doc AUTO_DOC *doc = NULL;
+    const struct json_value *v = body(r, &doc);
+    struct sim_account *creator =
+        v ? sim_account_by_phone(r->sim, json_text(v, "creator", "")) : NULL;
+    struct json_writer w;
+    struct sim_group *g;
+
+    if (!v)
+        return true;
+    if (!creator)
+        return refuse(r, 404, "creator is no account");
+    g = sim_group_create(creator, json_text(v, "subject", ""),
+                         strcmp(json_text(v, "addressing", "lid"), "pn") == 0);
+    begin(r, &w);
+    r->status = 201;
+    write_group(&w, g);
+    return true;
+}
+
+/* One account joins or leaves. */
+static bool change_group(struct sim_request *r,
+                         int (*change)(struct sim_group *g, struct sim_account *a))
+{
+    struct json_doc AUTO_DOC *doc = NULL;
+    const struct json_value *v = body(r, &doc);
+    struct sim_group *g = NULL;
+    struct sim_account *a;
+    struct wa_jid jid;
+
+    if (!v)
+        return true;
+    a = sim_account_by_phone(r->sim, json_text(v, "phone", ""));
+    if (wa_jid_parse(&jid, bytes_text(r->arg)) == 0)
+        g = sim_group_by_jid(r->sim, &jid);
+    if (!g || !a)
+        return refuse(r, 404, g ? "phone is no account" : "there is no such group");
+    if (change(g, a) != 0)
+        return refuse(r, 409, "it is in the group already, or is not in it, or the group is full");
+    return answer_ok(r);
+}
+
+static bool post_group_add(struct sim_request *r)
+{
+    return change_group(r, sim_group_add);
+}
+
+static bool post_group_remove(struct sim_request *r)
+{
+    return change_group(r, sim_group_remove);
+}
+
 static struct sim_device *companion(struct sim_request *r, const struct sim_account *a,
                                     const struct json_value *v)
 {
@@ -342,6 +426,7 @@ static bool post_send(struct sim_request *r)
     struct sim_outgoing m = {.text = bytes_text(json_text(v, "text", NULL)),
                              .id = json_text(v, "id", NULL),
                              .quote = json_text(v, "quote", NULL)};
+    struct wa_jid group;
     struct json_writer w;
     char id[SIM_ID_MAX + 1];
     struct err err;
@@ -349,8 +434,10 @@ static bool post_send(struct sim_request *r)
     if (!v)
         return true;
     m.to = sim_account_by_phone(r->sim, json_text(v, "to", ""));
-    if (!m.to)
-        return refuse(r, 404, "to is no account");
+    if (!m.to && wa_jid_parse(&group, bytes_text(json_text(v, "to", ""))) == 0)
+        m.group = sim_group_by_jid(r->sim, &group);
+    if (!m.to && (!m.group || !sim_group_has(m.group, a)))
+        return refuse(r, 404, "to is no account, and no group of this one");
     if (m.text.n == 0)
         return refuse(r, 422, "text is missing");
     if (sim_phone_send(a->phone, &m, id, &err) != 0)
@@ -591,6 +678,10 @@ static const struct {
     {"GET", "/accounts/*/receipts", get_receipts},
     {"POST", "/accounts/*/unlink", post_unlink},
     {"POST", "/accounts/*/refill", post_refill},
+    {"GET", "/groups", get_groups},
+    {"POST", "/groups", post_group},
+    {"POST", "/groups/*/add", post_group_add},
+    {"POST", "/groups/*/remove", post_group_remove},
     {"POST", "/faults", post_fault},
     {"GET", "/load", get_load},
     {"POST", "/load", post_load},

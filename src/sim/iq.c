@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "sim/iq.h"
 
+#include "sim/group.h"
+
 #include "sim/login.h"
 #include "sim/notify.h"
 #include "sim/phone.h"
@@ -147,19 +149,6 @@ static void iq_privacy(const struct sim_sender *from, struct wa_node *iq)
     sim_reply(from, node);
 }
 
-static void iq_groups(const struct sim_sender *from, struct wa_node *iq)
-{
-    struct wa_node *node;
-
-    if (!wa_node_find(iq, "participating")) {
-        sim_iq_error(from, iq, "404", "item-not-found");
-        return;
-    }
-    node = sim_iq_result(from, iq);
-    wa_node_child(node, "groups");
-    sim_reply(from, node);
-}
-
 /* Every collection is empty and up to date. */
 static void iq_app_state(const struct sim_sender *from, struct wa_node *iq)
 {
@@ -219,7 +208,7 @@ static const struct {
     {"w", iq_props, true},
     {"privacy", iq_privacy, true},
     {"blocklist", iq_blocklist, true},
-    {"w:g2", iq_groups, true},
+    {"w:g2", sim_iq_group, true},
     {"w:sync:app:state", iq_app_state, true},
     {"w:m", iq_media, true},
     {"w:mex", iq_mex, true},

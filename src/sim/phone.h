@@ -19,10 +19,10 @@ struct sim_arrival {
     int64_t seq, at_ms;
     char id[SIM_ID_MAX + 1];
     struct wa_jid from;        /* sending device, PN */
-    char to[WA_JID_TEXT_SIZE]; /* own copies: whom it was sent to; else this phone */
+    char to[WA_JID_TEXT_SIZE]; /* own copies: whom it was sent to; the group; else this phone */
     char *text, *quoted;       /* owned; quoted may be NULL */
     const char *kind;          /* static, as wa_kind_text */
-    const char *enc;           /* "pkmsg" or "msg" */
+    const char *enc;           /* "pkmsg", "msg" or "skmsg" */
     bool own, duplicate;
 };
 
@@ -48,8 +48,11 @@ void sim_phone_direct(struct sim_phone *p, const struct wa_node *node);
 
 /* Sends text to an account: to all its devices, and copies to the companions of the own account. id
  * NULL: one is made and written to out. 0, ERR_INVALID, ERR_EXISTS (id was used), ERR_INTERNAL. */
+struct sim_group;
+
 struct sim_outgoing {
     struct sim_account *to;
+    struct sim_group *group; /* instead of to */
     struct bytes text;
     const char *id, *quote; /* may be NULL */
 };

@@ -12,7 +12,8 @@
 struct incoming {
     const struct wa_node *node;
     struct sim_device *sender;
-    bool own, peer; /* from an own companion; peer: protocol data */
+    bool own, peer;      /* from an own companion; peer: protocol data */
+    struct wa_jid group; /* or none */
     enum wa_enc_type type;
     const struct wa_node *enc;
 };
@@ -37,6 +38,7 @@ static struct wa_node *receipt_for(const struct incoming *m, const char *type)
 
     wa_node_copy_attr(receipt, m->node, "id");
     sim_copy_jid(receipt, "to", m->node, "from");
+    wa_node_copy_attr(receipt, m->node, "participant");
     if (type)
         wa_node_set(receipt, "type", type);
     if (m->own && !m->peer)
@@ -126,7 +128,9 @@ static void keep(struct sim_phone *p, const struct incoming *m, const struct wa_
     bytes_copy_text(wa_node_attr(m->node, "id"), a->id, sizeof a->id);
     a->from = sim_device_pn(m->sender);
     a->own = m->own;
-    if (m->own && content->destination.n)
+    if (!wa_jid_is_none(&m->group))
+        wa_jid_text(&m->group, a->to);
+    else if (m->own && content->destination.n)
         bytes_copy_text(content->destination, a->to, sizeof a->to);
     else
         wa_jid_text(&own, a->to);
@@ -182,18 +186,76 @@ static void decrypt(struct sim_phone *p, const struct incoming *m)
     }
 }
 
+/* ---- groups -------------------------------------------------------------------------------------
+ */
+
+/* Opens one <enc>; what it says goes to *out when it is for a person. 0, 1 duplicate, negative. */
+static int open_group_enc(struct sim_phone *p, struct incoming *m, struct wa_content *out,
+                          enum wa_signal_fault *fault)
+{
+    struct wa_jid peer = sim_phone_peer(m->sender);
+    struct wa_content content;
+    struct bytes padded;
+    struct buf AUTO_BUF plain;
+    int rc;
+
+    buf_init(&plain, WA_ENC_MAX);
+    if (m->type == WA_ENC_SKMSG)
+        rc = wa_signal_group_decrypt(p->signal, &m->group, &peer, m->enc->data, &plain, fault);
+    else
+        rc = wa_signal_decrypt(p->signal, &peer, m->type, m->enc->data, &plain, fault);
+    padded = buf_bytes(&plain);
+    if (rc == 0 && (rc = wa_padding_remove(&padded)) == 0)
+        rc = wa_message_parse(arena_copy(m->node->arena, padded), m->node->arena, &content);
+    if (rc != 0)
+        return rc;
+    if (content.skdm.n)
+        wa_signal_process_skdm(p->signal, &m->group, &peer, content.skdm);
+    if (content.kind != WA_KIND_NONE)
+        *out = content;
+    return 0;
+}
+
+static void on_group_message(struct sim_phone *p, struct incoming *m)
+{
+    struct wa_content content = {.kind = WA_KIND_NONE};
+    enum wa_signal_fault fault = WA_FAULT_UNKNOWN;
+    struct wa_jid pn = sim_device_pn(p->device);
+    int rc = 0;
+
+    for (; m->enc && rc >= 0; m->enc = wa_node_next(m->enc, "enc"))
+        if (wa_enc_parse(wa_node_attr(m->enc, "type"), &m->type) == 0)
+            rc = open_group_enc(p, m, &content, &fault);
+    if (rc < 0) {
+        sim_note(p->sim, "phone_cannot_decrypt", &pn, wa_node_attr(m->node, "id"),
+                 wa_fault_text(fault));
+        ask_again(p, m, fault);
+        return;
+    }
+    keep(p, m, &content);
+    confirm(p, m);
+}
+
 static void on_message(struct sim_phone *p, struct wa_node *node)
 {
     struct incoming m = {.node = node, .enc = wa_node_find(node, "enc")};
     struct wa_jid from;
 
-    if (!wa_node_attr_jid(node, "from", &from) || !(m.sender = sim_device_by_jid(p->sim, &from)) ||
-        !m.enc || wa_enc_parse(wa_node_attr(m.enc, "type"), &m.type) != 0) {
+    if (wa_node_attr_jid(node, "from", &from) && from.server == WA_SERVER_GROUP) {
+        m.group = from;
+        wa_node_attr_jid(node, "participant", &from);
+    }
+    if (!(m.sender = sim_device_by_jid(p->sim, &from)) || !m.enc ||
+        wa_enc_parse(wa_node_attr(m.enc, "type"), &m.type) != 0) {
         send_ack(p, node); /* the device was unlinked meanwhile */
         return;
     }
     m.own = m.sender->account == p->device->account;
     m.peer = wa_node_attr_is(node, "category", "peer");
+    if (!wa_jid_is_none(&m.group)) {
+        on_group_message(p, &m);
+        return;
+    }
     decrypt(p, &m);
 }
 
@@ -222,7 +284,9 @@ static void on_receipt(struct sim_phone *p, struct wa_node *node)
     const struct sim_device *d;
     struct wa_jid from;
 
-    d = wa_node_attr_jid(node, "from", &from) ? sim_device_by_jid(p->sim, &from) : NULL;
+    d = wa_node_attr_jid(node, "participant", &from) || wa_node_attr_jid(node, "from", &from)
+            ? sim_device_by_jid(p->sim, &from)
+            : NULL;
     if (d) {
         keep_receipt(p, d, wa_node_attr(node, "id"), type);
         for (const struct wa_node *n = wa_node_find(list, "item"); n; n = wa_node_next(n, "item"))

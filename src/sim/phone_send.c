@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "sim/deflate.h"
+#include "sim/group.h"
 #include "sim/notify.h"
 #include "sim/pb.h"
 #include "sim/phone_internal.h"
@@ -146,6 +147,86 @@ static void fan_out(struct sim_phone *p, const struct sim_sent *sent)
     sim_stanza_from_phone(p->device, message);
 }
 
+/* ---- groups -------------------------------------------------------------------------------------
+ */
+
+static int build_key(struct sim_phone *p, const struct sim_group *g, struct buf *out)
+{
+    struct wa_jid own = sim_phone_peer(p->device);
+    char text[WA_JID_TEXT_SIZE];
+    struct buf AUTO_BUF skdm;
+    int rc;
+
+    buf_init(&skdm, WA_ENC_MAX);
+    rc = wa_signal_group_distribution(p->signal, &g->jid, &own, &skdm);
+    return rc != 0 ? rc : wa_message_build_skdm(out, wa_jid_text(&g->jid, text), buf_bytes(&skdm));
+}
+
+static int seal_for_group(struct sim_phone *p, const struct sim_group *g, struct bytes message,
+                          struct wa_node *enc)
+{
+    struct wa_jid own = sim_phone_peer(p->device);
+    struct buf AUTO_BUF padded, AUTO_BUF sealed, AUTO_BUF skdm;
+    uint8_t random;
+    int rc;
+
+    buf_init(&padded, WA_ENC_MAX);
+    buf_init(&sealed, WA_ENC_MAX);
+    buf_init(&skdm, WA_ENC_MAX);
+    sim_random_bytes(&p->sim->random, &random, 1);
+    rc = wa_padding_add(&padded, message, random);
+    if (rc == 0)
+        rc = wa_signal_group_encrypt(p->signal, &g->jid, &own, buf_bytes(&padded), &sealed, &skdm);
+    wa_node_set(enc, "v", "2");
+    wa_node_set(enc, "type", wa_enc_text(WA_ENC_SKMSG));
+    wa_node_set_data(enc, buf_bytes(&sealed));
+    return rc;
+}
+
+/* The key goes along with each message, as some clients do it. */
+static void fan_out_group(struct sim_phone *p, const struct sim_sent *sent)
+{
+    const struct sim_group *g = sent->group;
+    struct arena AUTO_ARENA arena;
+    struct buf AUTO_BUF key;
+    struct wa_node *message, *participants;
+
+    arena_init(&arena);
+    buf_init(&key, WA_MESSAGE_MAX);
+    message = wa_node_new(&arena, "message");
+    wa_node_set(message, "id", sent->id);
+    wa_node_set_jid(message, "to", &g->jid);
+    wa_node_set(message, "type", "text");
+    wa_node_set(message, "addressing_mode", g->pn_addressed ? "pn" : "lid");
+    participants = wa_node_child(message, "participants");
+    if (build_key(p, g, &key) != 0)
+        return;
+    for (size_t i = 0; i < g->count; i++)
+        for (struct sim_device *d = g->members[i]->devices; d; d = d->next)
+            if (d != p->device)
+                put_participant(p, participants, d, sim_group_like(g, d->account), buf_bytes(&key));
+    if (seal_for_group(p, g, BYTES(sent->message, sent->n), wa_node_child(message, "enc")) == 0)
+        sim_stanza_from_phone(p->device, message);
+}
+
+static void send_again_to_group(struct sim_phone *p, const struct sim_sent *sent,
+                                struct sim_device *d, struct arena *arena, unsigned count)
+{
+    struct wa_jid participant = sim_device_jid(d, sim_group_like(sent->group, d->account));
+    struct wa_node *message = wa_node_new(arena, "message");
+    struct buf AUTO_BUF both;
+
+    buf_init(&both, WA_MESSAGE_MAX);
+    wa_node_set(message, "id", sent->id);
+    wa_node_set_jid(message, "to", &sent->group->jid);
+    wa_node_set_jid(message, "participant", &participant);
+    wa_node_set(message, "type", "text");
+    if (build_key(p, sent->group, &both) == 0 &&
+        buf_append(&both, BYTES(sent->message, sent->n)) == 0 &&
+        put_enc(p, message, d, buf_bytes(&both), count) == 0)
+        sim_stanza_from_phone(p->device, message);
+}
+
 static void make_id(struct sim_phone *p, char out[SIM_ID_MAX + 1])
 {
     uint8_t raw[ID_RANDOM];
@@ -159,9 +240,10 @@ static void make_id(struct sim_phone *p, char out[SIM_ID_MAX + 1])
 static int build_text(struct sim_phone *p, const struct sim_outgoing *m, struct buf *out)
 {
     struct wa_text text = {.text = m->text, .quoted_id = bytes_text(m->quote)};
-    struct wa_jid author = sim_account_jid(m->to, addressing(p));
+    struct wa_jid author;
     char author_text[WA_JID_TEXT_SIZE];
 
+    author = sim_account_jid(m->to ? m->to : p->device->account, addressing(p));
     if (m->quote)
         text.quoted_author = bytes_text(wa_jid_text(&author, author_text));
     return wa_message_build_text(out, &text);
@@ -184,6 +266,13 @@ int sim_phone_send(struct sim_phone *p, const struct sim_outgoing *m, char out[S
         memcpy(out, m->id, id.n + 1);
     else
         make_id(p, out);
+    if (m->group) {
+        struct sim_sent *sent = remember(p, out, NULL, buf_bytes(&message));
+
+        sent->group = m->group;
+        fan_out_group(p, sent);
+        return 0;
+    }
     if (m->to != p->device->account &&
         !sim_table_put(&p->tokens, bytes_text(m->to->pn.user), m->to))
         sim_notify_privacy_token(p->device->account, m->to, (uint64_t)sim_now_s());
@@ -242,20 +331,25 @@ void sim_phone_resend(struct sim_phone *p, const struct wa_node *receipt)
     const struct wa_node *retry = wa_node_find(receipt, "retry");
     const struct sim_sent *sent = sim_table_get(&p->sent_by_id, wa_node_attr(receipt, "id"));
     struct wa_jid from, pn = sim_device_pn(p->device);
-    struct sim_device *d;
+    struct sim_device *d = NULL;
     uint64_t count;
 
-    d = wa_node_attr_jid(receipt, "from", &from) ? sim_device_by_jid(p->sim, &from) : NULL;
+    if (wa_node_attr_jid(receipt, "participant", &from) || wa_node_attr_jid(receipt, "from", &from))
+        d = sim_device_by_jid(p->sim, &from);
     if (!sent || !d || !wa_node_attr_u64(retry, "count", &count) || count > SIM_RETRIES_MAX)
         return;
-    if (d->account != sent->to && d->account != p->device->account)
+    if (sent->group ? !sim_group_has(sent->group, d->account)
+                    : d->account != sent->to && d->account != p->device->account)
         return;
     if (renew_session(p, d, receipt, (unsigned)count) != 0) {
         sim_note(p->sim, "phone_bad_retry_keys", &pn, wa_node_attr(receipt, "id"), NULL);
         return;
     }
     sim_note(p->sim, "phone_resends", &pn, wa_node_attr(receipt, "id"), NULL);
-    send_again(p, sent, d, receipt, (unsigned)count);
+    if (sent->group)
+        send_again_to_group(p, sent, d, receipt->arena, (unsigned)count);
+    else
+        send_again(p, sent, d, receipt, (unsigned)count);
 }
 
 /* ---- greeting a new companion (protocol/07 sections 7 and 8) ------------------------------------

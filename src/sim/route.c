@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "sim/route.h"
 
+#include "sim/group.h"
 #include "sim/notify.h"
 #include "wa/devices.h"
 
@@ -19,15 +20,6 @@ struct transit {
 
 /* ---- message: what each device gets -------------------------------------------------------------
  */
-
-static struct wa_node *shallow(const struct wa_node *node)
-{
-    struct wa_node *copy = arena_alloc(node->arena, sizeof *copy);
-
-    *copy = *node;
-    copy->next = NULL;
-    return copy;
-}
 
 /* The name of the sender in the namespace of the stanza, and the other one beside it. */
 static void put_sender(struct wa_node *out, const struct transit *t, bool own)
@@ -58,9 +50,9 @@ static void put_context(struct wa_node *out, const struct transit *t, const stru
     for (const struct wa_node *n = t->message->first; n; n = n->next)
         for (size_t i = 0; i < ARRAY_LEN(kept); i++)
             if (wa_node_is(n, kept[i]))
-                wa_node_append(out, shallow(n));
+                wa_node_append(out, sim_shallow(n));
     if (wa_node_attr_is(enc, "type", "pkmsg") && wa_node_find(t->message, "device-identity"))
-        wa_node_append(out, shallow(wa_node_find(t->message, "device-identity")));
+        wa_node_append(out, sim_shallow(wa_node_find(t->message, "device-identity")));
 }
 
 static struct wa_node *build_delivery(const struct transit *t, const struct sim_device *to,
@@ -75,7 +67,7 @@ static struct wa_node *build_delivery(const struct transit *t, const struct sim_
     wa_node_set_u64(out, "t", (uint64_t)sim_now_s());
     wa_node_copy_attr(out, t->message, "edit");
     wa_node_copy_attr(out, t->message, "category");
-    wa_node_append(out, shallow(enc));
+    wa_node_append(out, sim_shallow(enc));
     put_context(out, t, enc);
     return out;
 }
@@ -173,7 +165,7 @@ static const char *route(struct transit *t)
     if (id.n == 0 || id.n > SIM_ID_MAX || !wa_node_attr_jid(t->message, "to", &t->to))
         return "400";
     t->account = sim_account_by_jid(t->from->sim, &t->to);
-    if (!t->account) /* groups and broadcasts included: there are none here */
+    if (!t->account) /* broadcasts included: there are none here */
         return wa_jid_is_user(&t->to) ? "404" : "403";
     t->peer = wa_node_attr_is(t->message, "category", "peer");
     if (t->peer && t->account != t->from->device->account)
@@ -202,27 +194,33 @@ static bool other_phash(const struct transit *t, char out[WA_PHASH_SIZE])
     return true;
 }
 
-static void send_ack(const struct transit *t, const char *error)
+static bool is_for_group(const struct wa_node *stanza)
 {
-    struct wa_node *ack = wa_node_new(t->from->arena, "ack");
+    struct wa_jid to;
+
+    return wa_node_attr_jid(stanza, "to", &to) && to.server == WA_SERVER_GROUP;
+}
+
+/* What the server does with the message: NULL or an error; the ack learns what it knows better. */
+static const char *pass_on(struct transit *t, struct wa_node *ack)
+{
+    const char *error;
     char phash[WA_PHASH_SIZE];
 
-    wa_node_set(ack, "class", "message");
-    wa_node_copy_attr(ack, t->message, "id");
-    sim_copy_jid(ack, "from", t->message, "to");
-    wa_node_set_u64(ack, "t", (uint64_t)sim_now_s());
-    if (error)
-        wa_node_set(ack, "error", error);
-    else if (wa_node_find(t->message, "participants") && other_phash(t, phash))
+    if (is_for_group(t->message))
+        return sim_group_route(t->from, t->message, ack);
+    error = route(t);
+    if (!error && wa_node_find(t->message, "participants") && other_phash(t, phash))
         wa_node_set(ack, "phash", phash);
-    sim_reply(t->from, ack);
+    return error;
 }
 
 void sim_route_message(const struct sim_sender *from, struct wa_node *message)
 {
     struct transit t = {.from = from, .message = message};
     struct bytes id = wa_node_attr(message, "id");
-    const char *error = route(&t);
+    struct wa_node *ack = wa_node_new(from->arena, "ack");
+    const char *error = pass_on(&t, ack);
     struct wa_jid pn = sim_device_pn(from->device);
 
     if (error)
@@ -231,7 +229,13 @@ void sim_route_message(const struct sim_sender *from, struct wa_node *message)
         sim_note(from->sim, "message_from_client", &pn, id, error ? error : "");
     if (from->client && sim_fault_take(&from->client->faults, SIM_FAULT_DROP_ACKS))
         return;
-    send_ack(&t, error);
+    wa_node_set(ack, "class", "message");
+    wa_node_copy_attr(ack, message, "id");
+    sim_copy_jid(ack, "from", message, "to");
+    wa_node_set_u64(ack, "t", (uint64_t)sim_now_s());
+    if (error)
+        wa_node_set(ack, "error", error);
+    sim_reply(from, ack);
 }
 
 /* ---- receipts -----------------------------------------------------------------------------------
@@ -250,7 +254,7 @@ static void forward_receipt(const struct sim_sender *from, const struct wa_node 
     wa_node_copy_attr(out, receipt, "category");
     wa_node_set_u64(out, "t", (uint64_t)sim_now_s());
     for (const struct wa_node *n = receipt->first; n; n = n->next)
-        wa_node_append(out, shallow(n));
+        wa_node_append(out, sim_shallow(n));
     sim_deliver(target, out, false);
 }
 
@@ -304,7 +308,9 @@ void sim_route_receipt(const struct sim_sender *from, struct wa_node *receipt)
         sim_note(from->sim, "receipt", &pn, wa_node_attr(receipt, "id"), detail);
     if (!retry)
         take_over(from, receipt);
-    if (!bytes_is(type, "server-error"))
+    if (is_for_group(receipt))
+        sim_group_receipt(from, receipt);
+    else if (!bytes_is(type, "server-error"))
         forward_receipts(from, receipt, retry);
     ack_receipt(from, receipt);
 }

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "sim/account.h"
 #include "sim/client.h"
+#include "sim/group.h"
 #include "sim/load.h"
 
 void sim_init(struct sim *s, unsigned ref_seconds, bool seeded, uint64_t seed)
@@ -23,6 +24,7 @@ void sim_init(struct sim *s, unsigned ref_seconds, bool seeded, uint64_t seed)
 void sim_deinit(struct sim *s)
 {
     sim_load_free(s->load);
+    sim_groups_free(s);
     while (s->accounts) {
         struct sim_account *a = s->accounts;
 

@@ -16,6 +16,7 @@
 
 struct sim_account;
 struct sim_client;
+struct sim_group;
 struct sim_load;
 
 struct sim_stats {
@@ -38,6 +39,7 @@ struct sim {
 
     struct sim_table by_pn, by_lid; /* user part -> struct sim_account, owned by the list below */
     struct sim_account *accounts, **accounts_end;
+    struct sim_group *groups; /* in the order of their making */
     struct sim_client *clients;
     struct sim_faults next_connection;
     struct sim_load *load; /* the last one; NULL before */

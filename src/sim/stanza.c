@@ -170,3 +170,12 @@ void sim_violation(const struct sim_sender *from, struct bytes id, const char *w
     log_event(LOG_WARN, "sim_violation", LOG_STR("what", what));
     sim_note(from->sim, "violation", from->device ? &pn : NULL, id, what);
 }
+
+struct wa_node *sim_shallow(const struct wa_node *node)
+{
+    struct wa_node *copy = arena_alloc(node->arena, sizeof *copy);
+
+    *copy = *node;
+    copy->next = NULL;
+    return copy;
+}

@@ -22,6 +22,8 @@ void sim_reply(const struct sim_sender *from, const struct wa_node *node);
 /* Sets key to the JID that from has under from_key, when there is one. */
 void sim_copy_jid(struct wa_node *node, const char *key, const struct wa_node *from,
                   const char *from_key);
+/* A copy without siblings, to be put into another stanza. */
+struct wa_node *sim_shallow(const struct wa_node *node);
 /* Notes that a client broke a rule of the protocol; it is served as well as can be. */
 void sim_violation(const struct sim_sender *from, struct bytes id, const char *what);
 

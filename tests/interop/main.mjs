@@ -9,8 +9,9 @@ import { Simulator } from './lib/sim.mjs';
 import { trustRoot } from './lib/device.mjs';
 import { phones } from './suites/phones.mjs';
 import { bridge } from './suites/bridge.mjs';
+import { groups } from './suites/groups.mjs';
 
-const suites = { phones, bridge };
+const suites = { phones, bridge, groups };
 const wanted = (process.env.INTEROP_SUITES || Object.keys(suites).join(' ')).split(/\s+/);
 const logs = process.env.INTEROP_LOGS;
 const build = process.env.BUILDDIR;

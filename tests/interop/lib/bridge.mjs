@@ -19,6 +19,7 @@ fallback:
 const CONFIG = `replies:
   file: REPLIES
   queue_per_chat: 1000
+  groups: true
 reconnect:
   initial_ms: 100
   max_ms: 1000
