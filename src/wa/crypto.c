@@ -254,3 +254,22 @@ int wa_cbc_decrypt(struct buf *out, struct bytes key, struct bytes iv, struct by
 {
     return cbc_run(out, key, iv, sealed, 0);
 }
+
+/* ---- linking by code ------------------------------------------------------------------------ */
+
+void wa_pbkdf2_sha256(uint8_t out[32], struct bytes password, struct bytes salt, int iterations)
+{
+    must(password.n <= INT_MAX && salt.n <= INT_MAX, "PBKDF2: lengths");
+    must(PKCS5_PBKDF2_HMAC((const char *)password.p, (int)password.n, salt.p, (int)salt.n,
+                           iterations, EVP_sha256(), 32, out) == 1,
+         "PBKDF2");
+}
+
+void wa_ctr_crypt(uint8_t *out, const uint8_t key[32], const uint8_t iv[16], struct bytes in)
+{
+    int n = 0;
+    EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
+    must(ctx && EVP_CipherInit_ex(ctx, EVP_aes_256_ctr(), NULL, key, iv, 1) == 1, "CTR init");
+    must(in.n <= INT_MAX && EVP_CipherUpdate(ctx, out, &n, in.p, (int)in.n) == 1, "CTR");
+    EVP_CIPHER_CTX_free(ctx);
+}

@@ -30,6 +30,11 @@ int wa_gcm_open(struct buf *out, const uint8_t key[32], const uint8_t nonce[12],
 int wa_cbc_encrypt(struct buf *out, struct bytes key, struct bytes iv, struct bytes plain);
 int wa_cbc_decrypt(struct buf *out, struct bytes key, struct bytes iv, struct bytes sealed);
 
+/* 32 bytes of key from a password. */
+void wa_pbkdf2_sha256(uint8_t out[32], struct bytes password, struct bytes salt, int iterations);
+/* AES-256-CTR, both directions; iv is the first counter block. out is as long as in. */
+void wa_ctr_crypt(uint8_t *out, const uint8_t key[32], const uint8_t iv[16], struct bytes in);
+
 /* Incremental forms for the Signal library's provider; owned until _free. */
 struct wa_digest;
 struct wa_digest *wa_hmac_sha256_begin(struct bytes key);

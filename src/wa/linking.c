@@ -57,6 +57,10 @@ void wa_linking_rotate(struct wa_session *s)
         show_ref(s);
         return;
     }
+    if (s->code_until != CLOCK_NEVER) { /* the owner may be typing it */
+        s->ref_until = s->code_until + 1;
+        return;
+    }
     s->ref_until = CLOCK_NEVER;
     wa_session_end(s, WA_CLOSE_PAIRING_TIMEOUT, "all %zu pairing codes ran out unscanned",
                    s->ref_count);
@@ -145,7 +149,7 @@ void wa_linking_success(struct wa_session *s, const struct wa_node *iq,
         return;
     }
     confirm_pairing(s, iq, &result);
-    s->ref_until = CLOCK_NEVER;
+    s->ref_until = s->code_until = CLOCK_NEVER;
     s->phase = WA_PHASE_PAIRED;
     s->phase_until = wa_session_now(s) + PAIRED_TIMEOUT_MS;
     wa_session_emit_account(s, WA_EVENT_PAIRED);

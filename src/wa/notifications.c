@@ -112,9 +112,13 @@ void wa_notification(struct wa_session *s, const struct wa_node *node)
         const char *type;
         void (*handle)(struct wa_session *s, const struct wa_node *node);
     } table[] = {
-        {"encrypt", on_encrypt_notification}, {"devices", on_devices_notification},
-        {"account_sync", forget_own_devices}, {"companion_reg_refresh", on_reg_refresh},
-        {"w:gp2", on_group_notification},     {"privacy_token", on_privacy_token},
+        {"encrypt", on_encrypt_notification},
+        {"devices", on_devices_notification},
+        {"account_sync", forget_own_devices},
+        {"companion_reg_refresh", on_reg_refresh},
+        {"w:gp2", on_group_notification},
+        {"privacy_token", on_privacy_token},
+        {"link_code_companion_reg", wa_linking_code_notification},
     };
     for (size_t i = 0; i < ARRAY_LEN(table); i++)
         if (wa_node_attr_is(node, "type", table[i].type))

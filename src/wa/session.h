@@ -73,6 +73,7 @@ struct wa_incoming {
 
 enum wa_event_type {
     WA_EVENT_QR,        /* u.qr: show this payload */
+    WA_EVENT_CODE,      /* u.code: show this pairing code, or none any more */
     WA_EVENT_PAIRED,    /* credentials are in the records; the answer is in the output; closes soon */
     WA_EVENT_CONNECTED, /* logged in */
     WA_EVENT_OFFLINE_DONE, /* the backlog is through; safe to answer */
@@ -94,6 +95,11 @@ struct wa_event {
             unsigned index;    /* 0 for the first ref of this connection */
             int64_t ttl_ms;
         } qr;
+        struct {
+            const char *shown; /* "XXXX-XXXX"; NULL: it ran out or was refused. Borrowed */
+            int64_t ttl_ms;
+            unsigned error;    /* of the server's, 0 none: protocol/03 section 4.3 */
+        } code;
         struct {
             struct wa_jid pn, lid;
             const char *push_name, *platform, *business_name;
@@ -149,6 +155,13 @@ struct buf *wa_session_output(struct wa_session *s);
 
 bool wa_session_connected(const struct wa_session *s); /* after WA_EVENT_CONNECTED, until closed */
 const struct wa_device *wa_session_device(const struct wa_session *s);
+
+/*
+ * Asks for a code that the owner of the phone number types instead of scanning the QR; valid for 180
+ * s. 0, then WA_EVENT_CODE follows; ERR_STATE while no QR is shown; ERR_INVALID for a number that is
+ * none (digits, international); ERR_LIMIT after three codes on one connection.
+ */
+int wa_session_pair_code(struct wa_session *s, const char *phone);
 
 /*
  * Sends text to a user (bare JID) or a group. Members, device lists and bundles are fetched as

@@ -13,6 +13,7 @@
 #include "wa/groups.h"
 #include "wa/handshake.h"
 #include "wa/iq.h"
+#include "wa/link_code.h"
 #include "wa/prekeys.h"
 #include "wa/session.h"
 #include "wa/signal.h"
@@ -31,6 +32,16 @@ enum wa_phase {
 
 /* One outgoing message; see send.c for its way through the states. */
 struct wa_send;
+
+/* The pairing code that is live; see linking_code.c. */
+struct wa_linking_code {
+    char code[WA_LINK_CODE_LEN + 1], shown[WA_LINK_CODE_SHOWN_SIZE], phone[16];
+    struct wa_keypair ephemeral;
+    uint8_t ref[WA_REF_MAX];
+    size_t ref_length;
+    unsigned hellos; /* of the phone */
+    unsigned made;   /* codes on this connection */
+};
 
 struct wa_session {
     struct wa_session_config config;
@@ -67,6 +78,8 @@ struct wa_session {
     size_t ref_length[WA_REFS_MAX];
     size_t ref_count, ref_index;
     int64_t ref_until;
+    struct wa_linking_code code;
+    int64_t code_until; /* CLOCK_NEVER: none */
 
     uint64_t offline_expected, offline_seen;
     bool offline_done, offline_awaiting_first;
@@ -122,6 +135,11 @@ void wa_linking_success(struct wa_session *s, const struct wa_node *iq,
 void wa_linking_rotate(struct wa_session *s);
 /* A scan was broken off on the phone: a new ADV secret, the same ref (protocol/03 section 2.1). */
 void wa_linking_renew(struct wa_session *s);
+
+/* ---- linking_code.c ----------------------------------------------------------------------------
+ */
+void wa_linking_code_notification(struct wa_session *s, const struct wa_node *node);
+void wa_linking_code_expire(struct wa_session *s);
 
 /* ---- online.c ----------------------------------------------------------------------------------
  */

@@ -14,6 +14,7 @@
 #include "base/err.h"
 #include "wa/crypto.h"
 #include "wa/frame.h"
+#include "wa/link_code.h"
 #include "wa/noise.h"
 #include "wa/pairing.h"
 #include "wa/devices.h"
@@ -416,6 +417,137 @@ START_TEST(test_pairing_store_fails_sends_nothing)
     say_plain(testing_hex(c, "pair_success_stanza"));
     expect_close(WA_CLOSE_STORE);
     ck_assert(hear() == NULL);
+}
+END_TEST
+
+/* ---- linking by code ---------------------------------------------------------------------------
+ */
+
+START_TEST(test_link_code_vectors_match)
+{
+    json_t *v = testing_vectors("link-code.json"), *code = json_object_get(v, "code"), *one;
+    char text[WA_LINK_CODE_LEN + 1], shown[WA_LINK_CODE_SHOWN_SIZE];
+    size_t i;
+    wa_link_code(text, testing_hex(code, "random_bytes").p);
+    ck_assert_str_eq(text, json_string_value(json_object_get(code, "code")));
+    wa_link_code_shown(shown, text);
+    ck_assert_str_eq(shown, json_string_value(json_object_get(code, "displayed")));
+    json_array_foreach(json_object_get(code, "more"), i, one)
+    {
+        wa_link_code(text, testing_hex(one, "bytes").p);
+        ck_assert_str_eq(text, json_string_value(json_object_get(one, "code")));
+    }
+    ck_assert_int_eq(wa_link_check_phone("5511987654321"), 0);
+    const char *const bad[] = {"", "123456", "0511987654321", "+5511987654321", "1234567890123456"};
+    for (i = 0; i < ARRAY_LEN(bad); i++)
+        ck_assert_int_eq(wa_link_check_phone(bad[i]), ERR_INVALID);
+}
+END_TEST
+
+/* The link_code_companion_reg of a stanza stands in the vector's bytes. */
+static void expect_vector_reg(const struct wa_node *iq, json_t *part)
+{
+    struct buf encoded = {.max = 4096};
+    struct bytes want = testing_hex(part, "stanza");
+    const struct wa_node *reg = wa_node_find(iq, "link_code_companion_reg");
+    ck_assert_ptr_nonnull(reg);
+    ck_assert_int_eq(wa_node_encode(reg, &encoded), 0);
+    ck_assert_msg(memmem(want.p, want.n, encoded.p + 1, encoded.n - 1) != NULL,
+                  "not as the vector");
+    buf_deinit(&encoded);
+}
+
+/* The device of the vectors asks for their code. */
+static json_t *ask_code(void)
+{
+    json_t *v = testing_vectors("link-code.json"), *keys = json_object_get(v, "keys");
+    struct wa_device d;
+    ck_assert_int_eq(wa_device_load(&d, &mem.host), 1);
+    load_keypair(&d.identity, keys, "companion_identity");
+    uint8_t typed[33] = {5};
+    memcpy(typed + 1, d.signed_prekey.key.pub, 32);
+    wa_curve_sign(d.signed_prekey.signature, d.identity.priv, BYTES_ARRAY(typed), &mem.host);
+    ck_assert_int_eq(wa_device_save(&d, &mem.host), 0);
+    start_pairing(6);
+    expect(WA_EVENT_QR);
+    forget_output();
+    json_t *hello = json_object_get(v, "companion_hello");
+    fake_host_script(&mem, testing_hex(json_object_get(keys, "companion_ephemeral"), "private"));
+    fake_host_script(&mem, testing_hex(json_object_get(v, "code"), "random_bytes"));
+    fake_host_script(&mem, testing_hex(hello, "salt"));
+    fake_host_script(&mem, testing_hex(hello, "iv"));
+    ck_assert_int_eq(wa_session_pair_code(session, "5511987654321"), 0);
+    return v;
+}
+
+static void give_ref(const struct wa_node *hello, json_t *v)
+{
+    struct wa_node *iq = answer_to(hello);
+    struct bytes ref = bytes_text(
+        json_string_value(json_object_get(json_object_get(v, "primary_hello"), "ref_utf8")));
+    wa_node_child_data(wa_node_child(iq, "link_code_companion_reg"), "link_code_pairing_ref", ref);
+    say(iq);
+}
+
+START_TEST(test_pair_code_three_stages_as_the_vectors)
+{
+    json_t *v = ask_code(), *finished = json_object_get(v, "companion_finish");
+    struct wa_node *hello = hear_tag("iq");
+    struct bytes wrapped = testing_hex(json_object_get(v, "companion_hello"), "wrapped_80_bytes");
+    testing_assert_bytes(wa_node_child_bytes(wa_node_find(hello, "link_code_companion_reg"),
+                                             "link_code_pairing_wrapped_companion_ephemeral_pub"),
+                         wrapped, "wrapped key");
+    /* the noise key is that of the handshake's vectors, all else that of these */
+    struct wa_node *reg = wa_node_find(hello, "link_code_companion_reg");
+    wa_node_set_data(
+        wa_node_find(reg, "companion_server_auth_key_pub"),
+        testing_hex(json_object_get(json_object_get(v, "keys"), "companion_noise_static"),
+                    "public"));
+    expect_vector_reg(hello, json_object_get(v, "companion_hello"));
+    give_ref(hello, v);
+    struct wa_event ev = expect(WA_EVENT_CODE);
+    ck_assert_str_eq(ev.u.code.shown,
+                     json_string_value(json_object_get(json_object_get(v, "code"), "displayed")));
+    ck_assert_int_eq(ev.u.code.ttl_ms, 180000);
+    fake_host_script(&mem, testing_hex(finished, "bundle_salt"));
+    fake_host_script(&mem, testing_hex(finished, "bundle_nonce"));
+    fake_host_script(&mem, testing_hex(json_object_get(v, "adv_secret"), "adv_random"));
+    say_plain(testing_hex(json_object_get(v, "primary_hello"), "stanza"));
+    expect_nothing();
+    struct wa_node *heard = hear(), *other = hear();
+    struct wa_node *finish = wa_node_is(heard, "iq") ? heard : other;
+    ck_assert(heard && other && wa_node_is(finish, "iq"));
+    expect_vector_reg(finish, finished);
+    struct wa_device d;
+    ck_assert_int_eq(wa_device_load(&d, &mem.host), 1);
+    testing_assert_bytes(BYTES_ARRAY(d.adv_secret),
+                         testing_hex(json_object_get(v, "adv_secret"), "adv_secret"), "secret");
+}
+END_TEST
+
+START_TEST(test_pair_code_refused_expired_and_bounded)
+{
+    json_t *v = ask_code();
+    struct wa_node *iq = answer_to(hear_tag("iq"));
+    wa_node_set(iq, "type", "error");
+    wa_node_set(wa_node_child(iq, "error"), "code", "429");
+    say(iq);
+    struct wa_event ev = expect(WA_EVENT_CODE);
+    ck_assert_ptr_null(ev.u.code.shown);
+    ck_assert_uint_eq(ev.u.code.error, 429);
+    ck_assert_int_eq(wa_session_pair_code(session, "none"), ERR_INVALID);
+    ck_assert_int_eq(wa_session_pair_code(session, "5511987654321"), 0);
+    give_ref(hear_tag("iq"), v);
+    expect(WA_EVENT_CODE);
+    mem.now_ms += 180000;
+    struct wa_event gone;
+    do
+        gone = (ck_assert(next_event(&gone)), gone);
+    while (gone.type == WA_EVENT_QR);
+    ck_assert_int_eq((int)gone.type, WA_EVENT_CODE);
+    ck_assert_ptr_null(gone.u.code.shown);
+    ck_assert_int_eq(wa_session_pair_code(session, "5511987654321"), 0);
+    ck_assert_int_eq(wa_session_pair_code(session, "5511987654321"), ERR_LIMIT);
 }
 END_TEST
 
@@ -1489,6 +1621,8 @@ int main(void)
           test_handshake_vector_hello_sends_the_vectors_static,
           test_handshake_any_flipped_byte_closes, test_handshake_wrong_root_closes,
           test_handshake_byte_by_byte_same_result, test_handshake_silent_server_times_out);
+    GROUP("linking by code", test_link_code_vectors_match,
+          test_pair_code_three_stages_as_the_vectors, test_pair_code_refused_expired_and_bounded);
     GROUP("pairing", test_pairing_first_ref_gives_the_vectors_qr,
           test_pairing_refs_rotate_then_time_out, test_pairing_vector_success_answers_as_the_vector,
           test_pairing_vector_negatives_refused_and_unpaired,
