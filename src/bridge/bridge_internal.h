@@ -98,6 +98,8 @@ struct bridge {
     char push_name[128], platform[32];
 
     /* commands */
+    char pair_phone[24]; /* a code is wanted as soon as a QR is shown; "" none */
+    char pairing_code[16];
     bool logout_pending;
     struct volume_control_request logout;
     bool stop_due;
@@ -144,6 +146,8 @@ void bridge_commands_block_signals(void);
 int bridge_commands_open(struct bridge *b, struct err *err);
 void bridge_commands_close(struct bridge *b);
 void bridge_commands_scan(struct bridge *b);
+/* Asks for the pairing code that control/pair wanted, if it can be had now. */
+void bridge_commands_want_code(struct bridge *b);
 /* Answers a logout that was waiting for the end of the session. */
 void bridge_commands_session_ended(struct bridge *b, enum bridge_event how);
 
@@ -163,6 +167,8 @@ void bridge_status_config(struct bridge *b);
 void bridge_status_state(struct bridge *b, enum bridge_state state);
 void bridge_status_account(struct bridge *b, const struct wa_event *ev);
 void bridge_status_qr(struct bridge *b, const struct wa_event *ev);
+/* The pairing code, or that there is none any more. */
+void bridge_status_code(struct bridge *b, const struct wa_event *ev);
 void bridge_status_error(struct bridge *b, const char *code, const char *fmt, ...)
     PRINTF_LIKE(3, 4);
 void bridge_status_no_error(struct bridge *b);

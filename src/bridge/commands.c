@@ -133,8 +133,39 @@ static void logout(struct bridge *b, const struct volume_control_request *r)
     }
 }
 
+void bridge_commands_want_code(struct bridge *b)
+{
+    if (!b->pair_phone[0] || !b->session)
+        return;
+    int rc = wa_session_pair_code(b->session, b->pair_phone);
+    if (rc == ERR_STATE)
+        return;
+    if (rc < 0)
+        log_event(LOG_WARN, "pairing_code", LOG_STR("error", err_name(rc)));
+    b->pair_phone[0] = '\0';
+    bridge_touch(b);
+}
+
+/* While a QR is shown. */
+static void pair_by_code(struct bridge *b, const struct volume_control_request *r)
+{
+    int rc = wa_session_pair_code(b->session, r->phone);
+    bridge_touch(b);
+    if (rc == 0)
+        done(b, r, "the code will be pairing_code in state.json");
+    else
+        refuse(b, r,
+               rc == ERR_LIMIT ? "too many codes; wait for the next QR"
+                               : "phone must be 7 to 15 digits with the country code");
+}
+
 static void pair(struct bridge *b, const struct volume_control_request *r)
 {
+    if (r->phone[0] && b->lifecycle == BRIDGE_PAIRING && b->session) {
+        pair_by_code(b, r);
+        return;
+    }
+    bytes_copy_text(bytes_text(r->phone), b->pair_phone, sizeof(b->pair_phone));
     int rc = bridge_apply(b, BRIDGE_ON_PAIR);
     if (rc == 0)
         done(b, r, NULL);

@@ -134,6 +134,10 @@ static void take_event(struct bridge *b, const struct wa_event *ev)
     case WA_EVENT_QR:
         bridge_status_qr(b, ev);
         bridge_apply(b, BRIDGE_ON_QR);
+        bridge_commands_want_code(b);
+        break;
+    case WA_EVENT_CODE:
+        bridge_status_code(b, ev);
         break;
     case WA_EVENT_PAIRED:
         bridge_status_account(b, ev);

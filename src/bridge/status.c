@@ -64,6 +64,7 @@ void bridge_status_state(struct bridge *b, enum bridge_state state)
     struct volume_state *s = &b->state;
     if (b->lifecycle == BRIDGE_PAIRING && state != BRIDGE_PAIRING) {
         s->qr.live = b->qr_due = false;
+        s->pairing_code = NULL;
         s->qr.issued_at = s->qr.expires_at = 0;
         b->qr_remove_due = true;
         buf_clear(&b->qr_payload);
@@ -94,6 +95,18 @@ void bridge_status_qr(struct bridge *b, const struct wa_event *ev)
     s->qr.expires_at = s->qr.issued_at + ev->u.qr.ttl_ms;
     b->qr_due = true;
     b->qr_remove_due = false;
+    bridge_status_want(b, BRIDGE_PUBLISH_DURABLE);
+}
+
+void bridge_status_code(struct bridge *b, const struct wa_event *ev)
+{
+    const char *shown = ev->u.code.shown;
+    bytes_copy_text(bytes_text(shown ? shown : ""), b->pairing_code, sizeof(b->pairing_code));
+    b->state.pairing_code = shown ? b->pairing_code : NULL;
+    if (ev->u.code.error)
+        bridge_status_error(b, "pairing_code_refused",
+                            "The server gave no pairing code (%u). Scan the QR, or try later.",
+                            ev->u.code.error);
     bridge_status_want(b, BRIDGE_PUBLISH_DURABLE);
 }
 

@@ -32,6 +32,7 @@ CLI_VERBS(X)
     X('t', "timeout-ms", "N", "how long to wait for the answer; default 10000")                    \
     X('f', "follow", NULL, "go on printing what comes")                                            \
     X('o', "once", NULL, "draw what there is and end")                                             \
+    X('p', "phone", "NUMBER", "pair by a code for this phone number, in international digits")      \
     X('C', "chat", "JID", "of this chat only")                                                     \
     X('s', "search", "TEXT", "with all these words, or words that begin so")                       \
     X('n', "limit", "N", "the newest N; default 50")                                               \
@@ -39,7 +40,7 @@ CLI_VERBS(X)
     X('h', "help", NULL, "print this help")
 
 struct cli_options {
-    const char *config, *volume, *chat, *search;
+    const char *config, *volume, *chat, *search, *phone;
     bool json, ready, follow, once, log_content;
     int timeout_ms, limit;
     const char *argument; /* what is not an option; NULL when there is none */

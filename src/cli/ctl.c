@@ -44,13 +44,17 @@ int cli_ctl(int argc, char **argv)
     struct buf answer = {.max = ACK_MAX};
     struct err err;
     char volume[512];
-    int code = cli_parse(argc, argv, "cdt", true, &options);
+    int code = cli_parse(argc, argv, "cdtp", true, &options);
     if (code >= 0)
         return code;
     if (!is_command(options.argument))
         return cli_usage_error(argv[0], "no such command: %s", options.argument);
+    if (options.phone && (strcmp(options.argument, "pair") != 0 || !options.phone[0] ||
+                          strspn(options.phone, "0123456789") != strlen(options.phone)))
+        return cli_usage_error(argv[0], "--phone goes with pair and takes digits alone");
     cli_volume_path(&options, volume);
-    if (volume_control_send(volume, options.argument, options.timeout_ms, &answer, &err) < 0) {
+    if (volume_control_send(volume, options.argument, options.phone, options.timeout_ms, &answer,
+                            &err) < 0) {
         fprintf(stderr, "wabridge ctl: %s\n", err.text);
         code = EXIT_NOT_DONE;
     } else {

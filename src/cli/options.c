@@ -82,6 +82,9 @@ static bool take(struct cli_options *o, char letter, const char *value)
     case 'd':
         o->volume = value;
         return true;
+    case 'p':
+        o->phone = value;
+        return true;
     case 'C':
         o->chat = value;
         return true;

@@ -356,7 +356,7 @@ static bool id_ok(const char *id)
 }
 
 /* NULL with the id, "" when the content names none; or why the command is refused. */
-static const char *find_id(struct bytes content, char id[128])
+static const char *find_id(struct bytes content, struct volume_control_request *r)
 {
     struct json_doc *doc;
     const char *why = NULL;
@@ -364,24 +364,26 @@ static const char *find_id(struct bytes content, char id[128])
         return NULL;
     const struct json_value *v = json_get(json_root(doc), "id");
     if (v && id_ok(json_text(v, "", "")))
-        bytes_copy_text(bytes_text(json_text(v, "", "")), id, 128);
+        bytes_copy_text(bytes_text(json_text(v, "", "")), r->id, sizeof(r->id));
     else if (v)
         why = "id must be a text of 1 to 120 letters, digits, '.', '_' or '-', not beginning with "
               "'.'";
+    bytes_copy_text(bytes_text(json_text(json_root(doc), "phone", "")), r->phone, sizeof(r->phone));
     json_doc_close(doc);
     return why;
 }
 
 /* Looks at a claimed file. Content that cannot be read (another owner, no permission) names no id.
  */
-static const char *inspect(const struct volume_control *c, const char *claim, char id[128])
+static const char *inspect(const struct volume_control *c, const char *claim,
+                           struct volume_control_request *r)
 {
     AUTO_BUF struct buf content;
     buf_init(&content, CONTENT_MAX);
-    id[0] = '\0';
+    r->id[0] = r->phone[0] = '\0';
     switch (volume_read(c->v->control_fd, claim, &content)) {
     case 0:
-        return find_id(buf_bytes(&content), id);
+        return find_id(buf_bytes(&content), r);
     case ERR_INVALID:
         return "not a regular file";
     case ERR_LIMIT:
@@ -434,7 +436,7 @@ static int take_command(struct volume_control *c, enum volume_command command,
     if (!claim(c, command_names[command], out, &stale))
         return 0;
     out->command = command;
-    const char *why = inspect(c, out->claim, out->id);
+    const char *why = inspect(c, out->claim, out);
     if (!why && !stale)
         return 1;
     refuse(c, out, why ? "refused" : "stale", why ? why : "older than the start of this process");
@@ -456,7 +458,7 @@ static bool refuse_unknown(struct volume_control *c, const char *name)
     bool stale;
     if (!claim(c, name, &r, &stale))
         return false;
-    const char *why = inspect(c, r.claim, r.id);
+    const char *why = inspect(c, r.claim, &r);
     if (why)
         refuse(c, &r, "refused", why);
     else
@@ -516,7 +518,7 @@ static void answer_leftovers(struct volume_control *c)
         }
         bytes_copy_text(bytes_text(name), r.claim, sizeof(r.claim));
         bytes_copy_text(bytes_text(name + prefix), r.name, sizeof(r.name));
-        inspect(c, r.claim, r.id);
+        inspect(c, r.claim, &r);
         refuse(c, &r, "stale", "claimed by a process that ended before it answered");
     }
     if (dir)

@@ -27,6 +27,7 @@ struct volume_control_request {
     enum volume_command command;
     char name[64]; /* file name */
     char id[128];  /* "id" member of the content: 1 to 120 of [A-Za-z0-9._-], no '.' first; or "" */
+    char phone[24]; /* "phone" member of the content, cut; or "" */
     char claim[VOLUME_CONTROL_CLAIM_SIZE]; /* name of the claimed file; removed by
                                               volume_control_ack */
 };
@@ -65,11 +66,11 @@ int volume_control_ack(struct volume_control *c, const struct volume_control_req
                        const char *result, const char *error, const char *detail);
 
 /*
- * The portal's side, for `wabridge ctl`: writes control/<command> with a fresh id and waits for its
- * ack (timeout_ms). 0 and the ack's text in out; ERR_TIMEOUT, the command withdrawn unless a bridge
+ * The portal's side, for `wabridge ctl`: writes control/<command> with a fresh id, and phone (digits)
+ * unless it is NULL, and waits for its ack (timeout_ms). 0 and the ack's text in out; ERR_TIMEOUT, the command withdrawn unless a bridge
  * had taken it already; ERR_SYSTEM; ERR_INVALID for a name that is no file name.
  */
-int volume_control_send(const char *volume_path, const char *command, int timeout_ms,
-                        struct buf *out, struct err *err);
+int volume_control_send(const char *volume_path, const char *command, const char *phone,
+                        int timeout_ms, struct buf *out, struct err *err);
 
 #endif

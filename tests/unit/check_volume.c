@@ -1689,7 +1689,7 @@ START_TEST(test_send_answered_gives_ack_text)
     pid_t pid = fork();
     if (pid == 0)
         serve_one();
-    int rc = volume_control_send(shared, "reload", 3000, &out, &err);
+    int rc = volume_control_send(shared, "reload", NULL, 3000, &out, &err);
     ck_assert_msg(rc == 0, "%s", err.text);
     ck_assert_int_eq(json_doc_open(&doc, buf_bytes(&out), &err), 0);
     ck_assert_str_eq(json_text(json_root(doc), "command", ""), "reload");
@@ -1715,7 +1715,7 @@ START_TEST(test_send_unanswered_times_out_and_withdraws)
     buf_init(&out, 1 << 16);
     getrusage(RUSAGE_SELF, &before);
     int64_t start = clock_mono_ms();
-    ck_assert_int_eq(volume_control_send(shared, "stop", 700, &out, &err), ERR_TIMEOUT);
+    ck_assert_int_eq(volume_control_send(shared, "stop", NULL, 700, &out, &err), ERR_TIMEOUT);
     int64_t took = clock_mono_ms() - start;
     getrusage(RUSAGE_SELF, &after);
     ck_assert_int_ge(took, 700);
@@ -1731,9 +1731,9 @@ START_TEST(test_send_without_volume_is_system_error)
 {
     AUTO_BUF struct buf out;
     buf_init(&out, 1 << 16);
-    ck_assert_int_eq(volume_control_send(base, "stop", 100, &out, &err), ERR_SYSTEM);
+    ck_assert_int_eq(volume_control_send(base, "stop", NULL, 100, &out, &err), ERR_SYSTEM);
     ck_assert_ptr_nonnull(strstr(err.text, "control/ack"));
-    ck_assert_int_eq(volume_control_send(shared, "../x", 100, &out, &err), ERR_INVALID);
+    ck_assert_int_eq(volume_control_send(shared, "../x", NULL, 100, &out, &err), ERR_INVALID);
 }
 END_TEST
 
