@@ -78,6 +78,7 @@ static void arm(struct bridge *b)
         b->dial_until,
         b->retry_at,
         b->stable_at,
+        b->recent_at,
         b->session ? wa_session_deadline(b->session) : CLOCK_NEVER,
         b->session ? b->send_at : CLOCK_NEVER,
         b->settle_due || b->dial_due ? 0 : CLOCK_NEVER,
@@ -112,6 +113,7 @@ static void on_wake(void *ctx)
         heartbeat(b, now);
     bridge_history_flush(b);
     bridge_status_flush(b);
+    bridge_recent_flush(b, now);
     if (b->stop_due)
         bridge_loop_stop(b->loop);
     arm(b);
@@ -217,11 +219,13 @@ static void serve(struct bridge *b)
 {
     log_event(LOG_INFO, "started", LOG_STR("version", b->state.process.version),
               LOG_STR("boot_id", b->boot_id));
+    bridge_recent_want(b);
     bridge_apply(b, BRIDGE_ON_START);
     on_wake(b);
     bridge_loop_run(b->loop);
     bridge_hang_up(b);
     bridge_loop_drain(b->loop, DRAIN_MS);
+    bridge_recent_flush(b, CLOCK_NEVER - 1);
 }
 
 static void close_rest(struct bridge *b)
@@ -282,6 +286,7 @@ int bridge_run(const struct config *config, const char *(*env)(const char *name)
     b->signal_fd = -1;
     b->heartbeat_at = 0;
     b->dial_until = b->retry_at = b->stable_at = b->online_at = b->send_at = CLOCK_NEVER;
+    b->recent_at = CLOCK_NEVER;
     buf_init_secret(&b->qr_payload, QR_PAYLOAD_MAX);
     bridge_commands_block_signals();
     bridge_set_log(b);

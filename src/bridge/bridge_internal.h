@@ -9,6 +9,7 @@
  *   commands.c    control directory and signals
  *   status.c      state.json, metrics.prom and the QR
  *   history.c     the history and the retention of messages.db
+ *   recent.c      recent.json
  *
  * The one rule: what a wake-up brought is settled once at its end (bridge_settle): messages.db is
  * committed, then keys.db, then the output goes to the link (D1, D2, D4 to D6).
@@ -97,6 +98,10 @@ struct bridge {
     char account_pn[WA_JID_TEXT_SIZE], account_lid[WA_JID_TEXT_SIZE];
     char push_name[128], platform[32];
 
+    /* recent.json, on the monotonic clock: due at (CLOCK_NEVER: nothing new), last done at */
+    int64_t recent_at, recent_done_at;
+    bool recent_failed;
+
     /* commands */
     char pair_phone[24]; /* a code is wanted as soon as a QR is shown; "" none */
     char pairing_code[16];
@@ -177,5 +182,12 @@ void bridge_status_want(struct bridge *b, enum bridge_publish how);
 void bridge_status_flush(struct bridge *b);
 /* The last state of the process. */
 void bridge_status_stopped(struct bridge *b, int code, const char *reason);
+
+/* ---- recent.c ------------------------------------------------------------------------------- */
+/* messages.db or the configuration changed: recent.json is due, at most once a second. */
+void bridge_recent_want(struct bridge *b);
+/* Publishes it when it is due, or removes it where volume.recent is off; a failure is tried again
+ * at the next heartbeat. */
+void bridge_recent_flush(struct bridge *b, int64_t now);
 
 #endif

@@ -56,6 +56,7 @@ static void apply_config(struct bridge *b, const struct config *fresh,
     b->heartbeat_at = clock_mono_ms();
     bridge_read_session_config(b, NULL); /* config_load checked what it reads */
     bridge_status_config(b);
+    bridge_recent_want(b);
 }
 
 /* The first line of a report: "file:line:column: what is wrong". */

@@ -195,11 +195,14 @@ void bridge_settle(struct bridge *b)
     if (!b->session)
         return;
     work(b);
+    bool news = store_messages_dirty(b->messages);
     if (commit(b, &err) < 0) {
         drop_for_store(b, &err);
         return;
     }
     b->settled = b->state.counters;
+    if (news)
+        bridge_recent_want(b);
     if (b->link && bridge_link_send(b->link, wa_session_output(b->session)) < 0) {
         bridge_link_abort(b->link);
         b->link = NULL;

@@ -23,6 +23,7 @@
     X("tenant", "id", tenant_id, TEXT, "", 1, 64, "TENANT_ID", false)                              \
     X("tenant", "business_name", business_name, TEXT, "", 0, 128, NULL, true)                      \
     X("volume", "path", volume_path, TEXT, "/volume", 1, 480, "VOLUME_PATH", false)                \
+    X("volume", "recent", volume_recent, BOOL, true, 0, 1, NULL, true)                             \
     X("private", "path", private_path, TEXT, "/private", 1, 480, "SESSIONS_PATH", false)           \
     X("whatsapp", "endpoint", endpoint, TEXT, "wss://web.whatsapp.com/ws/chat", 1, 500,            \
       "WABRIDGE_ENDPOINT", false)                                                                  \
