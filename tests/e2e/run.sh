@@ -65,7 +65,7 @@ delivered() { [ "$(rows "select count(*) from messages where direction='OUT' and
 check "delivery receipts reach the rows" wait_for 10 delivered
 recent() { jq -e "$1" "$VOLUME/recent.json" >/dev/null; }
 check "recent.json has both, with their status" wait_for 10 recent \
-    '.schema == "wabridge.recent/1" and [.messages[] | select(.direction == "OUT" and .status == "delivered" or .status == "read")] | length == 2'
+    '.schema == "wabridge.recent/1" and ([.messages[] | select(.direction == "OUT" and (.status == "delivered" or .status == "read"))] | length == 2)'
 check "… in the order of id, with times and text" recent '.messages == (.messages | sort_by(.id)) and .messages[0].text == "Good morning ☕ صباح الخير" and (.messages[0].at | endswith("Z"))'
 own_copy() { get "/accounts/$PHONE/messages" | jq -e '[.messages[] | select(.own)] | length >= 2' >/dev/null; }
 check "the owner's phone got copies of the replies" wait_for 10 own_copy

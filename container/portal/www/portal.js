@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+import * as files from './files.js';
+import * as words from './words.js';
+
+const LOOK_MS = 1000;
+const $ = id => document.getElementById(id);
+const view = { tenant: null, state: null, skew: 0, shown: {}, names: [] };
+
+function element(tag, properties = {}, ...children) {
+    const e = Object.assign(document.createElement(tag), properties);
+    e.append(...children);
+    return e;
+}
+
+/** Whether value differs from the last one under this key; so that nothing is drawn twice. */
+function changed(key, value) {
+    const text = JSON.stringify(value);
+    const differs = view.shown[key] !== text;
+    view.shown[key] = text;
+    return differs;
+}
+
+const clock = () => Date.now() + view.skew;
+const time = text => new Date(text).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' });
+const moment = text => (text ? new Date(text).toLocaleString([], { dateStyle: 'medium', timeStyle: 'medium' }) : '–');
+const number = jid => (jid ? '+' + jid.replace(/[:@].*/, '') : null);
+const person = jid => (/@s\.whatsapp\.net$/.test(jid) ? number(jid) : jid.replace(/@.*/, ''));
+
+/** tone, badge, title, text */
+function describe(state, now) {
+    if (!state) return words.absent;
+    if (state.status === 'STOPPED') return words.stopped;
+    if (now - Date.parse(state.heartbeat.at) > state.heartbeat.stale_after_ms) return words.gone;
+    return words.states[state.session.state] ?? ['wait', state.session.state, state.session.state, ''];
+}
+
+// ---- overview ------------------------------------------------------------------------------------
+async function showOverview() {
+    const entries = await Promise.all(view.names.map(async name => {
+        const { value, now } = await files.readFile(name, 'state.json').catch(() => ({ value: null, now: Date.now() }));
+        const [tone, badge] = describe(value, now);
+        return { name, tone, badge, received: value?.counters.received ?? 0, replied: value?.counters.replied ?? 0,
+            account: number(value?.account.pn) ?? 'not linked' };
+    }));
+    $('overview-empty').hidden = entries.length > 0;
+    if (!changed('cards', entries)) return;
+    $('cards').replaceChildren(...entries.map(e => element('li', {},
+        element('a', { className: 'card panel', href: `#/${e.name}` },
+            element('strong', { textContent: e.name }), element('span', { className: `badge ${e.tone}`, textContent: e.badge }),
+            element('span', { className: 'quiet', textContent: `${e.account} · ${e.received} received · ${e.replied} replied` })))));
+}
+
+async function refreshTenants() {
+    view.names = await files.tenants();
+    if (!changed('tenants', [view.names, view.tenant])) return;
+    $('tenants').replaceChildren(...view.names.map(name => {
+        const link = element('a', { href: `#/${name}`, textContent: name });
+        if (name === view.tenant) link.setAttribute('aria-current', 'page');
+        return element('li', {}, link);
+    }));
+}
+
+// ---- one tenant ------------------------------------------------------------------------------------
+function showSummary(state) {
+    const [tone, badge, title, text] = describe(state, clock());
+    const error = state?.last_error;
+    if (!changed('summary', [tone, badge, title, error, state?.reconnect.next_at])) return;
+    $('badge').className = `badge ${tone}`;
+    $('summary').className = `panel summary ${tone}`;
+    $('badge').textContent = badge;
+    $('state-title').textContent = title;
+    const next = state?.reconnect.next_at;
+    $('state-text').textContent = next && tone === 'bad' ? `${text} Next attempt at ${moment(next)}.` : text;
+    $('error').hidden = !error;
+    if (error) {
+        $('error').replaceChildren(element('strong', { textContent: `${moment(error.at)} · ${error.code}: ` }), error.message,
+            ...(words.remedies[error.code] ? [element('br'), words.remedies[error.code]] : []));
+    }
+    if (changed('live', title)) $('live').textContent = `${title}. ${text}`;
+}
+
+function showQr(tenant, state) {
+    const fresh = describe(state, clock()) !== words.gone;
+    const live = fresh && state?.status === 'QR_PENDING' && state.qr.svg !== null;
+    $('link').hidden = !live;
+    if (!live) {
+        $('qr').removeAttribute('src');
+        view.shown.qr = null;
+        return;
+    }
+    if (changed('qr', [tenant, state.qr.generation]))
+        $('qr').src = `t/${encodeURIComponent(tenant)}/${state.qr.svg}?generation=${state.qr.generation}`;
+    $('pairing').hidden = !state.pairing_code;
+    $('pairing-code').textContent = state.pairing_code ?? '';
+}
+
+function countDown() {
+    const qr = view.state?.qr;
+    if (!qr?.expires_at || $('link').hidden) return;
+    const whole = Date.parse(qr.expires_at) - Date.parse(qr.issued_at);
+    const left = Math.max(0, Date.parse(qr.expires_at) - clock());
+    $('countdown').textContent = left > 0 ? `A new code comes in ${Math.ceil(left / 1000)} s` : 'A new code comes now';
+    $('left').value = left / whole;
+}
+
+function showFacts(state) {
+    const counts = words.counters.map(([key, label]) => [label, state?.counters[key] ?? 0]);
+    if (changed('counters', counts))
+        $('counters').replaceChildren(...counts.map(([label, n]) =>
+            element('div', {}, element('dt', { textContent: label }), element('dd', { textContent: n.toLocaleString() }))));
+    const facts = state && [
+        ['Status', `${state.status} / ${state.session.state}`], ['Since', moment(state.session.since)],
+        ['Started', moment(state.process.started_at)], ['Last message', moment(state.last_message_at)],
+        ['Waiting to be sent', `${state.queues.replies} replies, ${state.queues.outbox} from the portal`],
+        ['Version', `${state.process.version}, announces ${state.process.wa_version}`],
+        ...(state.exit ? [['Ended', `exit code ${state.exit.code}: ${state.exit.reason}`]] : []),
+    ];
+    if (changed('facts', facts))
+        $('process').replaceChildren(...(facts ?? []).flatMap(([label, value]) =>
+            [element('dt', { textContent: label }), element('dd', { textContent: value })]));
+}
+
+function showButtons(state) {
+    const session = state?.session.state, alive = state && ![words.gone, words.stopped].includes(describe(state, clock()));
+    for (const button of $('control').children) {
+        const name = button.dataset.command;
+        button.disabled = !alive || (name === 'pair' && !['LOGGED_OUT', 'REPLACED', 'RESTRICTED'].includes(session))
+            || (name === 'logout' && session !== 'CONNECTED');
+    }
+}
+
+function messageItem(m) {
+    const own = m.direction === 'OUT' || m.from_me;
+    const [mark, text] = words.statuses[m.status] ?? ['', ''];
+    const who = own ? `to ${person(m.chat)}` : m.name ? `${m.name} (${person(m.chat)})` : person(m.chat);
+    const how = [m.intent, m.error].filter(Boolean).join(' · ');
+    const state = element('span', { className: `mark ${m.status}`, textContent: mark, title: text });
+    state.setAttribute('aria-hidden', 'true');
+    return element('li', { className: own ? 'own' : '' },
+        element('span', { className: 'who', textContent: how ? `${who} · ${how}` : who }),
+        element('p', { textContent: m.text ? m.text + (m.cut ? ' …' : '') : `[${m.kind ?? 'message'}]` }),
+        element('span', { className: 'when' }, element('time', { dateTime: m.at, textContent: time(m.at) }), ' ', state,
+            element('span', { className: 'visually-hidden', textContent: text })));
+}
+
+function showMessages(recent) {
+    const messages = recent?.messages ?? [];
+    if (!changed('messages', messages)) return;
+    const list = $('messages'), atEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 40;
+    $('messages-empty').hidden = messages.length > 0;
+    list.hidden = messages.length === 0;
+    list.replaceChildren(...messages.map(messageItem));
+    if (atEnd) list.scrollTop = list.scrollHeight;
+}
+
+const phases = {
+    await_assertion: '', submitting: 'Sending the answer …', await_phone: 'Waiting for your phone …',
+    await_owner: '', completing: 'Almost done …',
+};
+
+async function showPasskey(tenant, state) {
+    const wanted = state?.session.state.startsWith('PASSKEY_') && describe(state, clock()) !== words.gone;
+    const step = wanted ? (await files.readFile(tenant, 'passkey.json')).value : null;
+    $('passkey').hidden = !step;
+    view.step = step;
+    if (!step || !changed('passkey', step)) return;
+    $('passkey-assert').hidden = step.state !== 'PASSKEY_REQUIRED' || step.phase !== 'await_assertion';
+    $('passkey-compare').hidden = step.state !== 'PASSKEY_CONFIRM';
+    $('passkey-buttons').hidden = !step.confirm_required || step.phase !== 'await_owner';
+    $('passkey-code').textContent = step.code ?? '';
+    const page = /^https:\/\/([a-z]+\.)*whatsapp\.com\//.test(step.page ?? '') ? step.page : 'https://web.whatsapp.com/';
+    Object.assign($('passkey-page'), { href: page, textContent: page });
+    $('passkey-snippet').value = 'navigator.credentials.get({publicKey: PublicKeyCredential.parseRequestOptionsFromJSON('
+        + `${JSON.stringify(step.public_key)})}).then(c => console.log(JSON.stringify(c.toJSON())))`;
+    $('passkey-phase').textContent = step.last_error ? `${step.last_error.code}: ${step.last_error.detail ?? ''}` : phases[step.phase] ?? step.phase;
+}
+
+async function showTenant(tenant) {
+    const [{ value: state, now }, { value: recent }] =
+        await Promise.all([files.readFile(tenant, 'state.json'), files.readFile(tenant, 'recent.json')]);
+    if (tenant !== view.tenant) return;
+    view.state = state;
+    view.skew = now - Date.now();
+    $('account').textContent = [state?.account.push_name, number(state?.account.pn)].filter(Boolean).join(' · ');
+    showSummary(state);
+    showQr(tenant, state);
+    countDown();
+    showFacts(state);
+    showButtons(state);
+    showMessages(recent);
+    await showPasskey(tenant, state);
+}
+
+// ---- what the buttons do ------------------------------------------------------------------------------
+function ask([title, text, yes]) {
+    $('ask-title').textContent = title;
+    $('ask-text').textContent = text;
+    $('ask-yes').textContent = yes;
+    $('ask').returnValue = 'no';
+    $('ask').showModal();
+    return new Promise(done => $('ask').addEventListener('close', () => done($('ask').returnValue === 'yes'), { once: true }));
+}
+
+async function say(output, work) {
+    output.className = 'result';
+    output.textContent = 'Waiting for the bridge …';
+    try {
+        const [good, text] = await work();
+        output.classList.add(good ? 'good' : 'bad');
+        output.textContent = text;
+    } catch (error) {
+        output.classList.add('bad');
+        output.textContent = error.message;
+    }
+}
+
+async function run(name) {
+    if (words.questions[name] && !await ask(words.questions[name])) return;
+    await say($('control-result'), async () => {
+        const ack = await files.command(view.tenant, name);
+        if (!ack) return [false, `${name}: nobody answered`];
+        return [ack.result === 'done', `${name}: ${[words.results[ack.result] ?? ack.result, ack.error ?? ack.detail].filter(Boolean).join('. ')}`];
+    });
+}
+
+async function send(form) {
+    const name = files.ident();
+    const to = form.to.value.includes('@') ? form.to.value.trim() : form.to.value.replace(/[^0-9]/g, '');
+    await say($('send-result'), async () => {
+        await files.drop(view.tenant, 'outbox/new', `${name}.json`, { to, text: form.text.value });
+        const result = await files.waitFor(view.tenant, [`outbox/done/${name}.json`, `outbox/failed/${name}.json`], 30);
+        if (!result) return [true, 'Queued. It is sent as soon as the bridge can.'];
+        if (result.path.startsWith('outbox/failed')) return [false, `Not sent: ${result.value.error?.message ?? result.value.error}`];
+        form.text.value = '';
+        return [true, 'Sent.'];
+    });
+}
+
+async function answerPasskey(action) {
+    const answer = { v: 1, request_id: view.step.request_id, action };
+    if (action === 'confirm') answer.code = view.step.code;
+    try {
+        if (action === 'assert') answer.credential = JSON.parse($('passkey-answer').value);
+        await files.drop(view.tenant, 'control', 'passkey-response.json', answer);
+        $('passkey-answer').value = '';
+    } catch (error) {
+        $('passkey-phase').textContent = `Not sent: ${error.message}`;
+    }
+}
+
+$('control').addEventListener('click', event => event.target.dataset.command && run(event.target.dataset.command));
+$('send').addEventListener('submit', event => {
+    event.preventDefault();
+    send(event.target);
+});
+for (const [id, action] of [['send', 'assert'], ['confirm', 'confirm'], ['reject', 'reject'], ['cancel', 'cancel']])
+    $(`passkey-${id}`).addEventListener('click', () => answerPasskey(action));
+$('passkey-snippet').addEventListener('focus', event => event.target.select());
+
+// ---- routes and the clock --------------------------------------------------------------------------------
+function route() {
+    const match = /^#\/([A-Za-z0-9._-]+)$/.exec(location.hash);
+    view.tenant = match ? match[1] : null;
+    view.state = null;
+    view.shown = {};
+    $('overview').hidden = view.tenant !== null;
+    $('tenant').hidden = view.tenant === null;
+    $('tenant-title').textContent = view.tenant ?? '';
+    $('control-result').textContent = $('send-result').textContent = '';
+    document.title = view.tenant ? `${view.tenant} · wabridge` : 'wabridge';
+    look();
+}
+
+let looking = false;
+async function look() {
+    if (looking || document.hidden) return;
+    looking = true;
+    try {
+        await refreshTenants();
+        await (view.tenant ? showTenant(view.tenant) : showOverview());
+        document.body.classList.remove('offline');
+    } catch (error) {
+        document.body.classList.add('offline');
+    } finally {
+        looking = false;
+    }
+}
+
+addEventListener('hashchange', route);
+document.addEventListener('visibilitychange', look);
+setInterval(look, LOOK_MS);
+setInterval(countDown, 250);
+route();

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The portal in headless Chromium against a live bridge: portal.mjs URL TENANT CONTROL PHONE CONTACT PICTURES
+import { execFileSync } from 'node:child_process';
+import { chromium } from 'playwright-core';
+
+const [url, tenant, control, phone, contact, pictures] = process.argv.slice(2);
+const OWNER = { username: 'owner', password: 'secret' };
+let count = 0, failed = 0;
+
+async function check(name, work) {
+    count++;
+    try {
+        await work();
+        console.log(`ok ${count} - ${name}`);
+    } catch (error) {
+        failed++;
+        console.log(`not ok ${count} - ${name}\n# ${String(error.message).replaceAll('\n', '\n# ')}`);
+    }
+}
+const equal = (got, want) => {
+    if (got !== want) throw new Error(`wanted ${JSON.stringify(want)}, got ${JSON.stringify(got)}`);
+};
+const post = async (path, body) => {
+    const answer = await fetch(control + path, { method: 'POST', body: JSON.stringify(body) });
+    if (!answer.ok) throw new Error(await answer.text());
+    return answer.json();
+};
+const authorization = 'Basic ' + Buffer.from('owner:secret').toString('base64');
+const ask = async (method, path, headers = {}, body = undefined) =>
+    (await fetch(url + path, { method, headers: { authorization, ...headers }, body })).status;
+
+// ---- the server alone ------------------------------------------------------------------------------
+await check('nobody gets in without the password', async () => equal((await fetch(url)).status, 401));
+for (const path of ['messages.db', 'qr.txt', 'control/', 'outbox/new/', 'logs/wabridge.log', 'control/ack/', '../'])
+    await check(`${path} is not served`, async () => equal([403, 404].includes(await ask('GET', `/t/${tenant}/${path}`)) || path === '../', true));
+for (const [method, path, headers] of [
+    ['PUT', 'state.json'], ['PUT', 'control/reload'], ['PUT', 'control/ack/.x'], ['PUT', 'outbox/done/.x'], ['PUT', 'outbox/new/x.json'],
+    ['DELETE', 'state.json'], ['DELETE', 'control/ack'], ['MKCOL', 'control/x/'], ['COPY', 'state.json', { Destination: `/t/${tenant}/control/stop` }],
+    ['MOVE', 'state.json', { Destination: `/t/${tenant}/control/stop` }], ['MOVE', 'control/.x', { Destination: `/t/${tenant}/state.json` }],
+    ['MOVE', 'control/.x', { Destination: `/t/${tenant}/control/ack/x.json` }], ['MOVE', 'control/.x', { Destination: '/t/other/control/stop' }],
+]) await check(`${method} ${path} ${headers ? 'to ' + headers.Destination.replace(`/t/${tenant}/`, '') + ' ' : ''}is refused`,
+    async () => equal(await ask(method, `/t/${tenant}/${path}`, headers, method === 'PUT' ? 'x' : undefined), 403));
+await check('a page of another site may not ask', async () => {
+    const answer = await fetch(`${url}/t/${tenant}/control/.x`, { method: 'OPTIONS', headers: { Origin: 'https://other.example', 'Access-Control-Request-Method': 'PUT' } });
+    equal(answer.headers.get('access-control-allow-origin'), null);
+});
+
+// ---- in the browser --------------------------------------------------------------------------------
+const browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: ['--no-sandbox', '--disable-gpu', '--disable-quic',
+    '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'] });
+const problems = [];
+async function open(options) {
+    const context = await browser.newContext({ httpCredentials: OWNER, ...options });
+    const page = await context.newPage();
+    page.setDefaultTimeout(15000);
+    page.on('pageerror', error => problems.push(error.message));
+    page.on('console', m => /Content.Security|refused to/i.test(m.text()) && problems.push(m.text()));
+    return page;
+}
+const desktop = await open({ viewport: { width: 1280, height: 900 }, colorScheme: 'light' });
+const mobile = await open({ viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, colorScheme: 'dark', isMobile: true, hasTouch: true });
+const picture = (page, name) => page.screenshot({ path: `${pictures}/${name}.png`, fullPage: true });
+const shows = (page, selector, text) => page.waitForFunction(([s, t]) => document.querySelector(s).textContent.includes(t), [selector, text]);
+
+await check('the overview lists the tenants', async () => {
+    await desktop.goto(url);
+    await desktop.click(`#cards a[href="#/${tenant}"]`);
+});
+await mobile.goto(`${url}/#/${tenant}`);
+await check('the QR appears', () => desktop.waitForFunction(() => document.querySelector('#qr').naturalWidth > 0 && document.querySelector('#qr').checkVisibility()));
+await check('… and on a phone', () => mobile.waitForSelector('#qr', { state: 'visible' }));
+await check('… with a countdown', () => shows(desktop, '#countdown', 'A new code comes in'));
+await picture(desktop, '1-qr-desktop-light');
+await picture(mobile, '2-qr-phone-dark');
+await check('it rotates', async () => {
+    const before = await desktop.getAttribute('#qr', 'src');
+    await desktop.waitForFunction(b => document.querySelector('#qr').src && !document.querySelector('#qr').src.endsWith(b), before);
+});
+await check('a phone can scan it off the screen; the bridge is linked', async () => {
+    let last;
+    for (let i = 0; i < 5; i++) { // it may rotate between the picture and the scan
+        await desktop.waitForSelector('#qr', { state: 'visible' });
+        await desktop.screenshot({ path: `${pictures}/screen.png` });
+        const qr = execFileSync('zbarimg', ['--nodbus', '--raw', '-q', `${pictures}/screen.png`]).toString().trim();
+        try {
+            await post(`/accounts/${phone}/scan`, { qr });
+            return;
+        } catch (error) {
+            last = error;
+        }
+    }
+    throw last;
+});
+await check('the QR disappears when linked', () => desktop.waitForSelector('#link', { state: 'hidden' }));
+await check('the state changes to connected, and is announced', async () => {
+    await shows(desktop, '#badge', 'Connected');
+    await shows(desktop, '#live', 'All is well');
+});
+await check('a message and its answer appear', async () => {
+    await post(`/accounts/${contact}/send`, { to: phone, text: 'Hello <b>there</b> ☕' });
+    await desktop.waitForFunction(() => document.querySelectorAll('#messages li').length >= 2);
+    await shows(desktop, '#messages li p', 'Hello <b>there</b> ☕');
+    await desktop.waitForSelector('#messages li.own .mark.delivered, #messages li.own .mark.read');
+});
+await check('the counters follow', () => desktop.waitForFunction(() => [...document.querySelectorAll('#counters div')].some(d => d.textContent === 'Received1')));
+await check('reload is acknowledged', async () => {
+    await desktop.click('[data-command=reload]');
+    await shows(desktop, '#control-result', 'reload: Done');
+});
+await check('what cannot be done is disabled', async () => equal(await desktop.isDisabled('[data-command=pair]'), true));
+await check('a message is put into the outbox', async () => {
+    await desktop.fill('#to', `+${contact}`);
+    await desktop.fill('#text', 'From the portal');
+    await desktop.click('#send button');
+    await desktop.waitForFunction(() => /Sent\.|Queued/.test(document.querySelector('#send-result').textContent), null, { timeout: 45000 });
+});
+await picture(desktop, '3-connected-desktop-light');
+await picture(mobile, '4-connected-phone-dark');
+await check('everything can be reached by keyboard', async () => {
+    const reached = new Set();
+    await desktop.evaluate(() => document.activeElement.blur());
+    for (let i = 0; i < 25; i++) {
+        await desktop.keyboard.press('Tab');
+        reached.add(await desktop.evaluate(() => document.activeElement.id || document.activeElement.dataset.command || document.activeElement.className));
+    }
+    for (const name of ['skip', 'brand', 'messages', 'to', 'text', 'reload', 'logout', 'stop'])
+        if (!reached.has(name)) throw new Error(`${name} was not reached: ${[...reached]}`);
+});
+await check('every control has a name', async () => {
+    const nameless = await desktop.$$eval('button, input, textarea, a, img', all => all.filter(e => e.checkVisibility() &&
+        !(e.textContent.trim() || e.ariaLabel || e.labels?.length || e.hasAttribute('alt'))).map(e => e.outerHTML));
+    equal(nameless.join(), '');
+});
+await check('nothing is wider than a phone', async () => equal(await mobile.evaluate(() => document.documentElement.scrollWidth > innerWidth), false));
+await check('unlink asks first', async () => {
+    await desktop.click('[data-command=logout]');
+    await desktop.waitForSelector('#ask[open]');
+    await picture(desktop, '5-question-desktop-light');
+    await desktop.keyboard.press('Escape');
+    equal(await desktop.textContent('#badge'), 'Connected');
+});
+await check('unlink, then a new QR on request', async () => {
+    await desktop.click('[data-command=logout]');
+    await desktop.click('#ask-yes');
+    await shows(desktop, '#badge', 'Unlinked');
+    await shows(desktop, '#control-result', 'logout: Done');
+    await picture(desktop, '6-unlinked-desktop-light');
+    await desktop.click('[data-command=pair]:not(:disabled)');
+    await shows(desktop, '#control-result', 'pair: Done');
+    await desktop.waitForSelector('#qr', { state: 'visible' });
+});
+await check('stop is acknowledged and shown', async () => {
+    await desktop.click('[data-command=stop]');
+    await desktop.click('#ask-yes');
+    await shows(desktop, '#control-result', 'stop: Done');
+    await shows(desktop, '#badge', 'Stopped');
+});
+await picture(mobile, '7-stopped-phone-dark');
+await check('no script failed and no policy was broken', async () => equal(problems.join('; '), ''));
+await browser.close();
+console.log(`1..${count}\n${count - failed} passed, ${failed} failed`);
+process.exit(failed ? 1 : 0);
