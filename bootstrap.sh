@@ -11,7 +11,9 @@ usage: ./bootstrap.sh VERB [options]
   run [--once] [--volume DIR] [--whatsapp]
           build, then run a tenant: against the bundled simulator, or (--whatsapp)
           against WhatsApp with your own phone. --once: one full round, then exit.
-  check   build, then run all tests
+  check [--all]
+          build, then run all tests; --all: those with containers and a browser, too, where
+          this machine can run containers (as root)
   bench   build optimised, then print the benchmark table
   build   only set up and build (into ./build)
 TEXT
@@ -21,6 +23,7 @@ BUILD_PACKAGES="gcc libc6-dev make autoconf automake pkg-config protobuf-c-compi
     libsqlite3-dev libqrencode-dev libpng-dev libyaml-dev libssl-dev libsignal-protocol-c-dev
     libprotobuf-c-dev zlib1g-dev libjansson-dev libutf8proc-dev check ca-certificates"
 RUN_PACKAGES="curl jq zbar-tools"
+CONTAINER_PACKAGES="podman buildah runc catatonit mmdebstrap chromium fonts-noto-core fonts-dejavu-core python3-yaml"
 CHECK_PACKAGES="$RUN_PACKAGES sqlite3 procps strace socat openssl mandoc man-db"
 
 need() { # PACKAGE…: installs what is missing
@@ -95,7 +98,13 @@ check)
     build build CFLAGS='-O2 -g'
     build build-asan --enable-sanitizers --enable-werror CFLAGS='-O1 -g'
     fetch_promtool build
-    exec tests/check.sh build build-asan
+    all=
+    if [ "${1:-}" = --all ]; then
+        all=--all
+        # shellcheck disable=SC2086
+        [ "$(id -u)" != 0 ] || need $CONTAINER_PACKAGES
+    fi
+    exec tests/check.sh build build-asan $all
     ;;
 bench)
     # shellcheck disable=SC2086

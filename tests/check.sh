@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Runs every test on two builds, ordinary and with sanitizers, and adds up: check.sh BUILD ASAN-BUILD.
+# Runs every test on two builds, ordinary and with sanitizers, and adds up: check.sh BUILD ASAN-BUILD [--all].
 set -u
 cd "$(dirname "$0")/.."
 PLAIN=$PWD/${1:?} ASAN=$PWD/${2:?}
@@ -73,6 +73,22 @@ stage "interoperation with Baileys"
 BUILDDIR=$PLAIN tap 600 tests/interop/run.sh
 stage "the demonstration of ./bootstrap.sh run"
 BUILDDIR=$PLAIN tap 120 tests/demo/check.sh
+
+# The second tier: real images, real containers, a real browser.
+containers() {
+    local work reason
+    work=$(mktemp -d)
+    reason=$(tests/container/possible.sh 2>&1) || { echo "NOT RUN: this machine cannot run containers: $reason"; return; }
+    tap 1200 tests/container/images.sh "$work"
+    tap 300 tests/container/run.sh
+    tap 400 tests/container/portal.sh
+    tap 200 tests/container/kube.sh
+    rm -rf "$work"
+}
+if [ "${3:-}" = --all ]; then
+    stage "in containers"
+    containers
+fi
 
 echo
 echo "$passed passed, $failed failed"

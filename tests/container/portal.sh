@@ -10,7 +10,7 @@ mkdir -p "$PICTURES" "$WORK/node"
 cp "$TOP"/tests/container/portal/* "$TOP/tests/container/portal/.npmrc" "$WORK/node/"
 (cd "$WORK/node" && timeout 300 npm ci --no-audit --no-fund >npm.log 2>&1) || { cat "$WORK/node/npm.log"; exit 1; }
 
-start_sim --ref-seconds 12
+start_sim
 account $OWNER "Coffee House"
 account $ANN "Ann"
 tenant create "$RUN-shop" >/dev/null && tenant start "$RUN-shop" >/dev/null

@@ -59,7 +59,12 @@ async function open(options) {
 }
 const desktop = await open({ viewport: { width: 1280, height: 900 }, colorScheme: 'light' });
 const mobile = await open({ viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, colorScheme: 'dark', isMobile: true, hasTouch: true });
-const picture = (page, name) => page.screenshot({ path: `${pictures}/${name}.png`, fullPage: true });
+// A page in the background stands still, as it should.
+async function picture(page, name) {
+    await page.bringToFront();
+    await page.screenshot({ path: `${pictures}/${name}.png`, fullPage: true });
+    await desktop.bringToFront();
+}
 const shows = (page, selector, text) => page.waitForFunction(([s, t]) => document.querySelector(s).textContent.includes(t), [selector, text]);
 
 await check('the overview lists the tenants', async () => {
@@ -69,12 +74,13 @@ await check('the overview lists the tenants', async () => {
 await mobile.goto(`${url}/#/${tenant}`);
 await check('the QR appears', () => desktop.waitForFunction(() => document.querySelector('#qr').naturalWidth > 0 && document.querySelector('#qr').checkVisibility()));
 await check('… and on a phone', () => mobile.waitForSelector('#qr', { state: 'visible' }));
+await desktop.bringToFront();
 await check('… with a countdown', () => shows(desktop, '#countdown', 'A new code comes in'));
 await picture(desktop, '1-qr-desktop-light');
 await picture(mobile, '2-qr-phone-dark');
 await check('it rotates', async () => {
     const before = await desktop.getAttribute('#qr', 'src');
-    await desktop.waitForFunction(b => document.querySelector('#qr').src && !document.querySelector('#qr').src.endsWith(b), before);
+    await desktop.waitForFunction(b => document.querySelector('#qr').src && !document.querySelector('#qr').src.endsWith(b), before, { timeout: 75000 }); // the first lives a minute
 });
 await check('a phone can scan it off the screen; the bridge is linked', async () => {
     let last;
