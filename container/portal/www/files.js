@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The files of a tenant over HTTP: reads, and writes under a name with a dot, then renames.
 
-const at = (tenant, path) => `t/${encodeURIComponent(tenant)}/${path}`;
+const at = (tenant, path) => `tenants/${encodeURIComponent(tenant)}/${path}`;
 
 export const ident = () => 'portal-' + crypto.getRandomValues(new Uint32Array(4)).reduce((s, n) => s + n.toString(36), '');
 
@@ -17,7 +17,7 @@ async function read(url) {
 export const readFile = (tenant, path) => read(at(tenant, path));
 
 export async function tenants() {
-    const { value } = await read('t/');
+    const { value } = await read('tenants/');
     return (value ?? []).filter(e => e.type === 'directory').map(e => e.name).sort();
 }
 

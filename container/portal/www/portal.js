@@ -89,7 +89,7 @@ function showQr(tenant, state) {
         return;
     }
     if (changed('qr', [tenant, state.qr.generation]))
-        $('qr').src = `t/${encodeURIComponent(tenant)}/${state.qr.svg}?generation=${state.qr.generation}`;
+        $('qr').src = `tenants/${encodeURIComponent(tenant)}/${state.qr.svg}?generation=${state.qr.generation}`;
     $('pairing').hidden = !state.pairing_code;
     $('pairing-code').textContent = state.pairing_code ?? '';
 }

@@ -32,16 +32,16 @@ const ask = async (method, path, headers = {}, body = undefined) =>
 // ---- the server alone ------------------------------------------------------------------------------
 await check('nobody gets in without the password', async () => equal((await fetch(url)).status, 401));
 for (const path of ['messages.db', 'qr.txt', 'control/', 'outbox/new/', 'logs/wabridge.log', 'control/ack/', '../'])
-    await check(`${path} is not served`, async () => equal([403, 404].includes(await ask('GET', `/t/${tenant}/${path}`)) || path === '../', true));
+    await check(`${path} is not served`, async () => equal([403, 404].includes(await ask('GET', `/tenants/${tenant}/${path}`)) || path === '../', true));
 for (const [method, path, headers] of [
     ['PUT', 'state.json'], ['PUT', 'control/reload'], ['PUT', 'control/ack/.x'], ['PUT', 'outbox/done/.x'], ['PUT', 'outbox/new/x.json'],
-    ['DELETE', 'state.json'], ['DELETE', 'control/ack'], ['MKCOL', 'control/x/'], ['COPY', 'state.json', { Destination: `/t/${tenant}/control/stop` }],
-    ['MOVE', 'state.json', { Destination: `/t/${tenant}/control/stop` }], ['MOVE', 'control/.x', { Destination: `/t/${tenant}/state.json` }],
-    ['MOVE', 'control/.x', { Destination: `/t/${tenant}/control/ack/x.json` }], ['MOVE', 'control/.x', { Destination: '/t/other/control/stop' }],
-]) await check(`${method} ${path} ${headers ? 'to ' + headers.Destination.replace(`/t/${tenant}/`, '') + ' ' : ''}is refused`,
-    async () => equal(await ask(method, `/t/${tenant}/${path}`, headers, method === 'PUT' ? 'x' : undefined), 403));
+    ['DELETE', 'state.json'], ['DELETE', 'control/ack'], ['MKCOL', 'control/x/'], ['COPY', 'state.json', { Destination: `/tenants/${tenant}/control/stop` }],
+    ['MOVE', 'state.json', { Destination: `/tenants/${tenant}/control/stop` }], ['MOVE', 'control/.x', { Destination: `/tenants/${tenant}/state.json` }],
+    ['MOVE', 'control/.x', { Destination: `/tenants/${tenant}/control/ack/x.json` }], ['MOVE', 'control/.x', { Destination: '/tenants/other/control/stop' }],
+]) await check(`${method} ${path} ${headers ? 'to ' + headers.Destination.replace(`/tenants/${tenant}/`, '') + ' ' : ''}is refused`,
+    async () => equal(await ask(method, `/tenants/${tenant}/${path}`, headers, method === 'PUT' ? 'x' : undefined), 403));
 await check('a page of another site may not ask', async () => {
-    const answer = await fetch(`${url}/t/${tenant}/control/.x`, { method: 'OPTIONS', headers: { Origin: 'https://other.example', 'Access-Control-Request-Method': 'PUT' } });
+    const answer = await fetch(`${url}/tenants/${tenant}/control/.x`, { method: 'OPTIONS', headers: { Origin: 'https://other.example', 'Access-Control-Request-Method': 'PUT' } });
     equal(answer.headers.get('access-control-allow-origin'), null);
 });
 
