@@ -25,7 +25,7 @@ pod run -d --name "$RUN-portal" --read-only --cap-drop=all --security-opt=no-new
     -v "$(volume shop):/tenants/shop" localhost/wabridge-portal >/dev/null
 wait_for 10 curl -sf -u owner:secret "http://127.0.0.1:$PORT/" || { pod logs "$RUN-portal"; echo "# the portal did not start"; exit 1; }
 
-timeout 240 node "$WORK/node/portal.mjs" "http://127.0.0.1:$PORT" shop "$CONTROL" $OWNER $ANN "$PICTURES"
+timeout 240 node "$WORK/node/portal.mjs" "http://127.0.0.1:$PORT" shop "$CONTROL" $OWNER $ANN "$PICTURES" "$(volume shop)"
 status=$?
 [ $status = 0 ] || FAILED=1
 exit $status

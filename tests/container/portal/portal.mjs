@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The portal in headless Chromium against a live bridge: portal.mjs URL TENANT CONTROL PHONE CONTACT PICTURES
+// The portal in headless Chromium against a live bridge: portal.mjs URL TENANT CONTROL PHONE CONTACT PICTURES VOLUME
+import { readdirSync } from 'node:fs';
 import { execFileSync } from 'node:child_process';
 import { chromium } from 'playwright-core';
 
-const [url, tenant, control, phone, contact, pictures] = process.argv.slice(2);
+const [url, tenant, control, phone, contact, pictures, volume] = process.argv.slice(2);
 const OWNER = { username: 'owner', password: 'secret' };
 let count = 0, failed = 0;
 
@@ -119,6 +120,8 @@ await check('a message is put into the outbox', async () => {
     await desktop.fill('#text', 'From the portal');
     await desktop.click('#send button');
     await desktop.waitForFunction(() => /Sent\.|Queued/.test(document.querySelector('#send-result').textContent), null, { timeout: 45000 });
+    const files = ['new', 'done'].flatMap(d => readdirSync(`${volume}/outbox/${d}`)).filter(n => /^portal-.*\.json$/.test(n));
+    equal(files.length, 1);
 });
 await picture(desktop, '3-connected-desktop-light');
 await picture(mobile, '4-connected-phone-dark');
