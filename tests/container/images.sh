@@ -8,10 +8,10 @@ base=docker.io/library/debian:bookworm-slim
 
 if ! podman image exists $base; then
     echo "# bootstrapping $base"
-    mmdebstrap --quiet --variant=minbase bookworm "$work/base.tar" /etc/apt/sources.list.d/debian.sources
-    mkdir -p "$work/etc/apt/apt.conf.d" # how this host reaches its packages; the Dockerfiles know nothing of it
-    find /etc/apt/apt.conf.d -type f -exec cp {} "$work/etc/apt/apt.conf.d/" \;
-    tar -C "$work" --owner=0 --group=0 -rf "$work/base.tar" ./etc/apt/apt.conf.d
+    # shellcheck disable=SC2016
+    mmdebstrap --quiet --variant=minbase \
+        --customize-hook='grep -ls "^Acquire" /etc/apt/apt.conf.d/* | xargs -r cp -t "$1/etc/apt/apt.conf.d/"' \
+        bookworm "$work/base.tar" /etc/apt/sources.list.d/debian.sources
     podman import -q "$work/base.tar" $base >/dev/null
     rm "$work/base.tar"
 fi

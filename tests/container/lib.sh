@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+# shellcheck shell=bash disable=SC2034
 # Tenants in containers: what the container tests share on top of tests/e2e/lib.sh. Every container and pod
 # is named after this run and removed at its end.
 BUILDDIR=unused # the programs are those in the images
