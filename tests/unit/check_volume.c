@@ -14,6 +14,7 @@
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
 
+#include "base/arena.h"
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/log.h"
@@ -55,11 +56,8 @@ static void teardown_volume(void)
 
 static const char *under(const char *dir, const char *name)
 {
-    static char out[4][512];
-    static int at;
-    at = (at + 1) % 4;
-    snprintf(out[at], sizeof(out[at]), "%s/%s", dir, name);
-    return out[at];
+    static struct arena kept;
+    return arena_text(&kept, "%s/%s", dir, name);
 }
 
 static const char *control(const char *name)
