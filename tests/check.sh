@@ -61,6 +61,9 @@ stage "TLS"
 BUILDDIR=$PLAIN tap 120 tests/e2e/tls.sh
 stage "end to end with sanitizers"
 BUILDDIR=$ASAN tap 300 tests/e2e/run.sh
+stage "replies: templates, menus, hand-over, hours"
+BUILDDIR=$PLAIN tap 300 tests/e2e/replies.sh
+BUILDDIR=$ASAN tap 300 tests/e2e/replies.sh
 stage "what an operator sees: metrics, history, search, log"
 BUILDDIR=$PLAIN tap 300 tests/e2e/observe.sh
 stage "the examples of docs/volume.md"

@@ -153,7 +153,7 @@ int bridge_read_session_config(struct bridge *b, struct err *err)
 static int open_replies(struct bridge *b, struct err *err)
 {
     struct config_report report = {0};
-    int rc = config_replies_load(&b->replies, b->config.replies_file, &report);
+    int rc = config_replies_load(&b->replies, &b->config, &report);
     if (rc < 0)
         err_set(err, rc, "%.*s", (int)strcspn(buf_text(&report.text), "\n"),
                 buf_text(&report.text));

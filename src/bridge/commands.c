@@ -74,7 +74,7 @@ static int load_again(struct bridge *b, char *detail, size_t size)
     struct config_report report = {0};
     int rc = config_load(&fresh, b->config.path, b->env, &report);
     if (rc == 0)
-        rc = config_replies_load(&replies, fresh.replies_file, &report);
+        rc = config_replies_load(&replies, &fresh, &report);
     if (rc < 0) {
         first_problem(&report, detail, size);
     } else {
@@ -178,6 +178,37 @@ static void pair(struct bridge *b, const struct volume_control_request *r)
         refuse(b, r, "this device is linked, or being linked; log out first");
 }
 
+/* A phone number stands for its JID. */
+static const char *chat_address(const char *chat, char out[160])
+{
+    bool number = chat[strspn(chat, "0123456789")] == '\0';
+    snprintf(out, 160, "%s%s", chat, number ? "@s.whatsapp.net" : "");
+    return out;
+}
+
+/* Durable before it is answered: what else is in the transaction is only earlier than it had to be.
+ */
+static void release(struct bridge *b, const struct volume_control_request *r)
+{
+    char address[160], detail[64];
+    struct err err;
+    if (r->odd) {
+        refuse(b, r, "the content is no JSON object as {\"chat\":\"4915112345678\"}");
+        return;
+    }
+    int released =
+        store_messages_release(b->messages, r->chat[0] ? chat_address(r->chat, address) : NULL);
+    if (store_messages_commit(b->messages, &err) < 0) {
+        b->store_failed = b->session != NULL;
+        acknowledge(b, r, "failed", err.text, NULL);
+    } else if (released == 0 && r->chat[0]) {
+        refuse(b, r, "this chat was not handed over");
+    } else {
+        snprintf(detail, sizeof(detail), "chats released: %d", released);
+        done(b, r, detail);
+    }
+}
+
 void bridge_commands_session_ended(struct bridge *b, enum bridge_event how)
 {
     if (!b->logout_pending)
@@ -196,10 +227,9 @@ void bridge_commands_session_ended(struct bridge *b, enum bridge_event how)
 void bridge_commands_scan(struct bridge *b)
 {
     static void (*const handlers[])(struct bridge * b, const struct volume_control_request *r) = {
-        [VOLUME_COMMAND_STOP] = stop,
-        [VOLUME_COMMAND_RELOAD] = reload,
-        [VOLUME_COMMAND_LOGOUT] = logout,
-        [VOLUME_COMMAND_PAIR] = pair,
+        [VOLUME_COMMAND_STOP] = stop,       [VOLUME_COMMAND_RELOAD] = reload,
+        [VOLUME_COMMAND_LOGOUT] = logout,   [VOLUME_COMMAND_PAIR] = pair,
+        [VOLUME_COMMAND_RELEASE] = release,
     };
     struct volume_control_request r;
     while (!b->stop_due && volume_control_next(b->control, &r) == 1)

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "bridge/policy.h"
 #include "bridge/reply.h"
+#include "config/hours.h"
 
 /* The address forms of one party as texts; "" where unknown. */
 struct forms {
@@ -118,23 +119,94 @@ static int intend(struct bridge *b, const struct wa_incoming *in, const struct f
     return store_messages_set_dropped(b->messages, id, "queue_overflow");
 }
 
-static int reply(struct bridge *b, const struct wa_incoming *in, const struct forms *chat,
-                 int64_t reply_to)
+static int silent(int64_t row, enum bridge_answer why)
+{
+    log_event(LOG_DEBUG, "not_answered", LOG_INT("row", row),
+              LOG_STR("why", bridge_answer_name(why)));
+    return 0;
+}
+
+static int send_reply(struct bridge *b, const struct wa_incoming *in, const struct forms *chat,
+                      int64_t reply_to, const struct bridge_reply_answer *found)
 {
     const struct bridge_reply_values values = {
         .business_name = bytes_text(b->config.business_name),
         .customer_name = in->push_name,
     };
-    const char *intent;
     struct buf text;
     buf_init(&text, WA_TEXT_MAX);
-    int rc = bridge_reply(&b->replies, in->content->text, &values, &intent, &text);
+    int rc = bridge_reply_render(found->text, in->content->text, &values, &text);
     if (rc == 0)
-        rc = intend(b, in, chat, reply_to, intent, buf_bytes(&text));
-    else if (rc < 0)
-        log_event(LOG_WARN, "reply_too_long", LOG_STR("intent", intent));
+        rc = intend(b, in, chat, reply_to, found->name, buf_bytes(&text));
+    else
+        log_event(LOG_WARN, "reply_too_long", LOG_STR("intent", found->name));
     buf_deinit(&text);
     return rc == ERR_LIMIT ? 0 : rc;
+}
+
+/* Language, menu and hand-over are kept in the transaction of the reply they belong to. */
+static int remember(struct bridge *b, const struct store_chat_key *key, struct store_chat *known,
+                    const struct bridge_reply_chat *chat, const struct bridge_reply_answer *found)
+{
+    int rc = 0;
+    if (strcmp(known->language, chat->language) != 0 || strcmp(known->menu, chat->menu) != 0 ||
+        !known->chat[0]) {
+        bytes_copy_text(bytes_text(chat->language), known->language, sizeof(known->language));
+        bytes_copy_text(bytes_text(chat->menu), known->menu, sizeof(known->menu));
+        rc = store_messages_put_chat(b->messages, key, known);
+    }
+    if (rc < 0 || !found->intent || !found->intent->handover)
+        return rc;
+    char masked[64];
+    log_event(LOG_INFO, "handed_over", LOG_STR("chat", log_mask(bytes_text(key->chat), masked)),
+              LOG_STR("intent", found->intent->name));
+    return store_messages_hand_over(b->messages, key, clock_wall_ms(), found->intent->name);
+}
+
+/* Whether a person has the chat. A flag whose time is over is taken off. */
+static int handed_over(struct bridge *b, const struct store_chat *known)
+{
+    if (known->handover_at == 0)
+        return 0;
+    if (bridge_handed_over(known->handover_at, b->config.replies_handover_s, clock_wall_ms()))
+        return 1;
+    int rc = store_messages_release(b->messages, known->chat);
+    return rc < 0 ? rc : 0;
+}
+
+static void find_reply(const struct bridge *b, struct bytes text, const struct store_chat *known,
+                       struct bridge_reply_chat *state, struct bridge_reply_answer *found)
+{
+    const struct config *c = &b->config;
+    const struct bridge_reply_asked asked = {
+        .text = text,
+        .language = c->replies_language,
+        .open = config_hours_open(c->replies_hours, c->replies_time_zone, clock_wall_ms()),
+    };
+    bytes_copy_text(bytes_text(known->language), state->language, sizeof(state->language));
+    bytes_copy_text(bytes_text(known->menu), state->menu, sizeof(state->menu));
+    bridge_reply_find(&b->replies, &asked, state, found);
+}
+
+static int reply(struct bridge *b, const struct wa_incoming *in, const struct forms *chat,
+                 int64_t reply_to)
+{
+    const struct store_chat_key key = {chat->main, or_null(chat->pn), or_null(chat->lid)};
+    struct store_chat known;
+    struct bridge_reply_chat state;
+    struct bridge_reply_answer found;
+    if (store_messages_find_chat(b->messages, &key, &known) < 0)
+        return ERR_STORE;
+    find_reply(b, in->content->text, &known, &state, &found);
+    int rc = handed_over(b, &known);
+    /* A bare number may answer the person who has the chat. */
+    bool urgent = found.intent && found.intent->urgent && !found.choice;
+    if (rc == 1 && !urgent)
+        return silent(reply_to, BRIDGE_SILENT_HANDED_OVER);
+    if (rc < 0 || !found.text)
+        return rc < 0 ? rc : 0;
+    rc = send_reply(b, in, chat, reply_to, &found);
+    return rc < 0 ? rc : remember(b, &key, &known, &state, &found);
 }
 
 static int answer(struct bridge *b, const struct wa_incoming *in, const struct forms *chat,
@@ -150,9 +222,7 @@ static int answer(struct bridge *b, const struct wa_incoming *in, const struct f
     enum bridge_answer decided = bridge_answer_decide(&asked, &b->config);
     if (decided == BRIDGE_ANSWER)
         return reply(b, in, chat, id);
-    log_event(LOG_DEBUG, "not_answered", LOG_INT("row", id),
-              LOG_STR("why", bridge_answer_name(decided)));
-    return 0;
+    return silent(id, decided);
 }
 
 /* ---- events --------------------------------------------------------------------------------- */

@@ -56,6 +56,11 @@ const char *bridge_answer_name(enum bridge_answer answer)
     return names[answer];
 }
 
+bool bridge_handed_over(int64_t handover_at_ms, int64_t limit_s, int64_t now_ms)
+{
+    return handover_at_ms > 0 && (limit_s == 0 || now_ms - handover_at_ms < limit_s * 1000);
+}
+
 enum bridge_rate bridge_rate_decide(const struct config *c, int64_t sent, int64_t warnings)
 {
     if (c->rate_limit_max_per_minute == 0 || sent < c->rate_limit_max_per_minute)

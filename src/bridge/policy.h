@@ -34,7 +34,8 @@ struct bridge_asked {
     X(BRIDGE_SILENT_GROUP, "group")                                                                \
     X(BRIDGE_SILENT_KIND, "kind")                                                                  \
     X(BRIDGE_SILENT_EMPTY, "no_text")                                                              \
-    X(BRIDGE_SILENT_OLD, "too_old")
+    X(BRIDGE_SILENT_OLD, "too_old")                                                                \
+    X(BRIDGE_SILENT_HANDED_OVER, "handed_over")
 
 enum bridge_answer {
 #define X(symbol, name) symbol,
@@ -44,6 +45,9 @@ enum bridge_answer {
 
 enum bridge_answer bridge_answer_decide(const struct bridge_asked *asked, const struct config *c);
 const char *bridge_answer_name(enum bridge_answer answer);
+
+/* Whether a person still has the chat: handover_at 0 is not handed over, limit_s 0 is no limit. */
+bool bridge_handed_over(int64_t handover_at_ms, int64_t limit_s, int64_t now_ms);
 
 /* sent and warnings: what left within the last window, warnings not counted in sent. */
 enum bridge_rate { BRIDGE_RATE_SEND, BRIDGE_RATE_WARN, BRIDGE_RATE_DROP };

@@ -93,30 +93,176 @@ static bool contains(const struct folded *text, const struct folded *needle)
     return false;
 }
 
+static bool contains_text(const struct folded *text, const char *words)
+{
+    AUTO_FOLDED struct folded folded;
+    fold(&folded, bytes_text(words));
+    return contains(text, &folded);
+}
+
+static size_t count_matches(const char *const *words, size_t count, const struct folded *text)
+{
+    size_t found = 0;
+    for (size_t i = 0; i < count; i++)
+        found += contains_text(text, words[i]);
+    return found;
+}
+
 static bool intent_matches(const struct config_intent *intent, const struct folded *text)
 {
-    for (size_t i = 0; i < intent->keyword_count; i++) {
-        AUTO_FOLDED struct folded keyword;
-        fold(&keyword, bytes_text(intent->keywords[i]));
-        if (contains(text, &keyword))
+    for (size_t i = 0; i < intent->keyword_count; i++)
+        if (contains_text(text, intent->keywords[i]))
             return true;
-    }
     return false;
 }
 
-const char *bridge_reply_match(const struct config_replies *replies, struct bytes text,
-                               const char **intent)
+/* ---- the language ------------------------------------------------------------------------------
+ */
+
+static size_t score(const struct config_language *language, const struct folded *text)
 {
-    AUTO_FOLDED struct folded folded;
-    fold(&folded, text);
-    for (const struct config_intent *i = replies->intents; i; i = i->next) {
-        if (intent_matches(i, &folded)) {
-            *intent = i->name;
-            return i->reply;
+    size_t found = count_matches(language->words, language->word_count, text);
+    for (const struct config_intent *i = language->intents; i; i = i->next)
+        found += count_matches(i->keywords, i->keyword_count, text);
+    return found;
+}
+
+/* On a draw the language used before stays. */
+static const struct config_language *detect(const struct config_replies *replies,
+                                            const struct config_language *usual,
+                                            const struct folded *text)
+{
+    const struct config_language *best = usual;
+    if (!replies->languages->next)
+        return usual;
+    size_t most = score(usual, text);
+    for (const struct config_language *i = replies->languages; i; i = i->next) {
+        size_t found = i == usual ? 0 : score(i, text);
+        if (found > most) {
+            most = found;
+            best = i;
         }
     }
-    *intent = replies->fallback ? CONFIG_FALLBACK : NULL;
-    return replies->fallback;
+    return best;
+}
+
+static const struct config_language *find_language(const struct config_replies *replies,
+                                                   const struct bridge_reply_asked *asked,
+                                                   const struct bridge_reply_chat *chat,
+                                                   const struct folded *text)
+{
+    bool fixed = strcmp(asked->language, CONFIG_LANGUAGE_AUTO) != 0;
+    const struct config_language *usual =
+        config_language_find(replies, fixed ? asked->language : chat->language);
+    if (!usual)
+        usual = replies->languages;
+    return fixed ? usual : detect(replies, usual, text);
+}
+
+/* ---- the intent --------------------------------------------------------------------------------
+ */
+
+/* The number, when the text is one of at most two digits and nothing else; or 0. */
+static int number_alone(const struct folded *text)
+{
+    int number = 0;
+    if (text->n < 3 || text->n > 4)
+        return 0;
+    for (size_t i = 1; i + 1 < text->n; i++) {
+        if (text->p[i] < '0' || text->p[i] > '9')
+            return 0;
+        number = number * 10 + (int)(text->p[i] - '0');
+    }
+    return number;
+}
+
+static const struct config_intent *named(const struct config_language *language, const char *name)
+{
+    const struct config_intent *i = language->intents;
+    while (i && strcmp(i->name, name) != 0)
+        i = i->next;
+    return i;
+}
+
+/* The menu shown last; when none was, or it is no more, that of the fallback. */
+static const struct config_answer *menu_of(const struct config_language *language, const char *name)
+{
+    const struct config_intent *intent = named(language, name);
+    if (strcmp(name, CONFIG_CLOSED) == 0 && language->closed.menu_count > 0)
+        return &language->closed;
+    return intent && intent->reply.menu_count > 0 ? &intent->reply : &language->fallback;
+}
+
+static const struct config_intent *choose(const struct config_language *language,
+                                          const struct bridge_reply_chat *chat,
+                                          const struct folded *text, int *choice)
+{
+    int number = number_alone(text);
+    const struct config_answer *shown = menu_of(language, chat->menu);
+    if (number < 1 || (size_t)number > shown->menu_count)
+        return NULL;
+    *choice = number;
+    return shown->menu[number - 1].intent;
+}
+
+static const struct config_intent *match(const struct config_language *language,
+                                         const struct folded *text, bool urgent)
+{
+    for (const struct config_intent *i = language->intents; i; i = i->next)
+        if ((i->urgent || !urgent) && intent_matches(i, text))
+            return i;
+    return NULL;
+}
+
+/* An emergency counts in every language, the one found first. */
+static bool find_urgent(const struct config_replies *replies, const struct folded *text,
+                        struct bridge_reply_answer *out)
+{
+    const struct config_language *found = out->language;
+    out->intent = match(found, text, true);
+    for (const struct config_language *i = replies->languages; i && !out->intent; i = i->next) {
+        found = i;
+        out->intent = match(i, text, true);
+    }
+    if (out->intent)
+        out->language = found;
+    return out->intent != NULL;
+}
+
+/* ---- the answer --------------------------------------------------------------------------------
+ */
+
+static const struct config_answer *answer_to(struct bridge_reply_answer *out, bool open)
+{
+    const struct config_intent *intent = out->intent;
+    const struct config_language *language = out->language;
+    bool at_any_time = intent && (intent->urgent || intent->always);
+    if (!open && !at_any_time && language->closed.text) {
+        out->name = CONFIG_CLOSED;
+        return &language->closed;
+    }
+    out->name = intent ? intent->name : CONFIG_FALLBACK;
+    return intent ? &intent->reply : &language->fallback;
+}
+
+void bridge_reply_find(const struct config_replies *replies, const struct bridge_reply_asked *asked,
+                       struct bridge_reply_chat *chat, struct bridge_reply_answer *out)
+{
+    AUTO_FOLDED struct folded text;
+    fold(&text, asked->text);
+    *out = (struct bridge_reply_answer){
+        .language = find_language(replies, asked, chat, &text),
+    };
+    if (!find_urgent(replies, &text, out)) {
+        out->intent = choose(out->language, chat, &text, &out->choice);
+        if (!out->intent)
+            out->intent = match(out->language, &text, false);
+    }
+    const struct config_answer *answer = answer_to(out, asked->open);
+    out->text = answer->text;
+    bytes_copy_text(bytes_text(out->language->tag), chat->language, sizeof(chat->language));
+    if (answer->menu_count > 0)
+        bytes_copy_text(bytes_text(out->name), chat->menu, sizeof(chat->menu));
 }
 
 /* ---- rendering ---------------------------------------------------------------------------------
@@ -166,11 +312,4 @@ int bridge_reply_render(const char *reply, struct bytes text,
     out->n = start;
     out->full = false;
     return ERR_LIMIT;
-}
-
-int bridge_reply(const struct config_replies *replies, struct bytes text,
-                 const struct bridge_reply_values *values, const char **intent, struct buf *out)
-{
-    const char *reply = bridge_reply_match(replies, text, intent);
-    return reply ? bridge_reply_render(reply, text, values, out) : 1;
 }

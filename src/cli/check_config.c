@@ -11,7 +11,7 @@ static int check(const char *path, struct config *config, struct config_report *
 {
     struct config_replies replies;
     int rc = config_load(config, path, cli_env, report);
-    if (config_replies_load(&replies, config->replies_file, report) < 0)
+    if (config_replies_load(&replies, config, report) < 0)
         return ERR_CONFIG;
     config_replies_deinit(&replies);
     return rc;
@@ -23,7 +23,7 @@ int cli_check_config(int argc, char **argv)
     struct config config;
     struct config_report report = {0};
     struct buf text = {.max = 1 << 20};
-    int code = cli_parse(argc, argv, "c", false, &options);
+    int code = cli_parse(argc, argv, "c", 0, &options);
     if (code >= 0)
         return code;
     int rc = check(cli_config_path(options.config), &config, &report);

@@ -14,9 +14,10 @@
     X(cli_status, "status", "", "say what state.json says; 0 running, 1 not, 3 stale")             \
     X(cli_health, "health", "", "0 when the bridge is alive, or with --ready connected; else 1")   \
     X(cli_qr, "qr", "", "draw the QR, again when it changes, until the device is linked")          \
-    X(cli_ctl, "ctl", "stop|reload|logout|pair", "give a command and wait for its answer")         \
+    X(cli_ctl, "ctl", "stop|reload|logout|pair|release", "give a command and wait for its answer") \
     X(cli_messages, "messages", "", "print the message log")                                       \
-    X(cli_events, "events", "", "print what happened: states and errors")
+    X(cli_events, "events", "", "print what happened: states and errors")                          \
+    X(cli_try_reply, "try-reply", "[TEXT]...", "say what a message would get, or each line read")
 
 /* argv[0] is the verb; the result is the exit code. */
 #define X(function, verb, arguments, text) int function(int argc, char **argv);
@@ -32,8 +33,8 @@ CLI_VERBS(X)
     X('t', "timeout-ms", "N", "how long to wait for the answer; default 10000")                    \
     X('f', "follow", NULL, "go on printing what comes")                                            \
     X('o', "once", NULL, "draw what there is and end")                                             \
-    X('p', "phone", "NUMBER", "pair by a code for this phone number, in international digits")      \
-    X('C', "chat", "JID", "of this chat only")                                                     \
+    X('p', "phone", "NUMBER", "pair by a code for this phone number, in international digits")     \
+    X('C', "chat", "JID", "this chat only")                                                        \
     X('s', "search", "TEXT", "with all these words, or words that begin so")                       \
     X('n', "limit", "N", "the newest N; default 50")                                               \
     X('L', "log-content", NULL, "for debugging: log level debug, with the texts of messages")      \
@@ -43,13 +44,15 @@ struct cli_options {
     const char *config, *volume, *chat, *search, *phone;
     bool json, ready, follow, once, log_content;
     int timeout_ms, limit;
-    const char *argument; /* what is not an option; NULL when there is none */
+    const char *argument; /* the first word that is no option; NULL when there is none */
+    char **words;         /* all of them, in argv */
+    int word_count;
 };
 
+#define CLI_ANY_WORDS (-1)
 /* Reads the options whose letters are in allowed ("h" always). -1: go on; else the exit code (help
- * printed, or usage error). takes_argument: exactly one more word is wanted. */
-int cli_parse(int argc, char **argv, const char *allowed, bool takes_argument,
-              struct cli_options *out);
+ * printed, or usage error). words: how many more are wanted, or CLI_ANY_WORDS. */
+int cli_parse(int argc, char **argv, const char *allowed, int words, struct cli_options *out);
 /* "wabridge VERB: …" to stderr; the exit code for a usage error. */
 int cli_usage_error(const char *verb, const char *fmt, ...) PRINTF_LIKE(2, 3);
 

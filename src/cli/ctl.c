@@ -44,7 +44,7 @@ int cli_ctl(int argc, char **argv)
     struct buf answer = {.max = ACK_MAX};
     struct err err;
     char volume[512];
-    int code = cli_parse(argc, argv, "cdtp", true, &options);
+    int code = cli_parse(argc, argv, "cdtpC", 1, &options);
     if (code >= 0)
         return code;
     if (!is_command(options.argument))
@@ -53,7 +53,9 @@ int cli_ctl(int argc, char **argv)
                           strspn(options.phone, "0123456789") != strlen(options.phone)))
         return cli_usage_error(argv[0], "--phone goes with pair and takes digits alone");
     cli_volume_path(&options, volume);
-    if (volume_control_send(volume, options.argument, options.phone, options.timeout_ms, &answer,
+    const char *member = options.phone ? "phone" : options.chat ? "chat" : NULL;
+    const char *value = options.phone ? options.phone : options.chat;
+    if (volume_control_send(volume, options.argument, member, value, options.timeout_ms, &answer,
                             &err) < 0) {
         fprintf(stderr, "wabridge ctl: %s\n", err.text);
         code = EXIT_NOT_DONE;

@@ -64,6 +64,6 @@ static int print_all(struct store_messages *m, const struct cli_options *o)
 int cli_events(int argc, char **argv)
 {
     struct cli_options options;
-    int code = cli_parse(argc, argv, "cdjfn", false, &options);
+    int code = cli_parse(argc, argv, "cdjfn", 0, &options);
     return code >= 0 ? code : cli_read_messages(argv[0], &options, print_all);
 }

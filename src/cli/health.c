@@ -29,7 +29,7 @@ int cli_health(int argc, char **argv)
     struct volume_view view = {0};
     struct err err;
     char volume[512];
-    int code = cli_parse(argc, argv, "cdr", false, &options);
+    int code = cli_parse(argc, argv, "cdr", 0, &options);
     if (code >= 0)
         return code;
     cli_volume_path(&options, volume);

@@ -95,7 +95,7 @@ static int print_all(struct store_messages *m, const struct cli_options *o)
 int cli_messages(int argc, char **argv)
 {
     struct cli_options options;
-    int code = cli_parse(argc, argv, "cdjfCsn", false, &options);
+    int code = cli_parse(argc, argv, "cdjfCsn", 0, &options);
     if (code >= 0)
         return code;
     if (options.search && !options.search[strspn(options.search, " \t\r\n")])

@@ -128,8 +128,7 @@ static void make_tables(const char *allowed, struct option *longs, char *shorts)
     *shorts = '\0';
 }
 
-int cli_parse(int argc, char **argv, const char *allowed, bool takes_argument,
-              struct cli_options *out)
+int cli_parse(int argc, char **argv, const char *allowed, int words, struct cli_options *out)
 {
     struct option longs[ARRAY_LEN(options) + 1];
     char shorts[2 * ARRAY_LEN(options) + 2];
@@ -149,9 +148,11 @@ int cli_parse(int argc, char **argv, const char *allowed, bool takes_argument,
         if (!take(out, (char)letter, optarg))
             return cli_usage_error(verb, "not a number: %s", optarg);
     }
-    if (argc - optind != (takes_argument ? 1 : 0))
-        return cli_usage_error(verb, takes_argument ? "one word is wanted" : "unexpected words");
-    if (takes_argument)
+    out->words = argv + optind;
+    out->word_count = argc - optind;
+    if (words != CLI_ANY_WORDS && out->word_count != words)
+        return cli_usage_error(verb, words ? "one word is wanted" : "unexpected words");
+    if (out->word_count > 0)
         out->argument = argv[optind];
     return -1;
 }

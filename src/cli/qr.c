@@ -90,7 +90,7 @@ int cli_qr(int argc, char **argv)
 {
     struct cli_options options;
     struct watch w = {.drawn = -1};
-    int code = cli_parse(argc, argv, "cdo", false, &options);
+    int code = cli_parse(argc, argv, "cdo", 0, &options);
     if (code >= 0)
         return code;
     cli_volume_path(&options, w.volume);

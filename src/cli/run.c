@@ -18,7 +18,7 @@ int cli_run(int argc, char **argv)
     struct cli_options options;
     struct config config;
     struct config_report report = {0};
-    int code = cli_parse(argc, argv, "cL", false, &options);
+    int code = cli_parse(argc, argv, "cL", 0, &options);
     if (code >= 0)
         return code;
     if (options.log_content)

@@ -58,7 +58,7 @@ int cli_status(int argc, char **argv)
     struct volume_view view = {0};
     struct err err;
     char volume[512];
-    int code = cli_parse(argc, argv, "cdj", false, &options);
+    int code = cli_parse(argc, argv, "cdj", 0, &options);
     if (code >= 0)
         return code;
     cli_volume_path(&options, volume);

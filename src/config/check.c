@@ -69,6 +69,20 @@ const char *config_check_version(const char *text)
     return NULL;
 }
 
+const char *config_check_template(const char *text)
+{
+    return text[strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789-")]
+               ? "must be the name of a template, as booking: a-z, 0-9 and hyphen"
+               : NULL;
+}
+
+const char *config_check_language(const char *text)
+{
+    return text[strspn(text, ALPHANUMERIC "-")]
+               ? "must be auto or the tag of a language, as en or sw"
+               : NULL;
+}
+
 const char *config_check_log_level(const char *text)
 {
     enum log_level level;

@@ -20,6 +20,10 @@ const char *config_check_endpoint(const char *text);
 const char *config_check_noise_root(const char *text);
 /* Three numbers below 2^32 with dots between. */
 const char *config_check_version(const char *text);
+/* Lower-case letters, digits and hyphens; may be empty. */
+const char *config_check_template(const char *text);
+/* Letters, digits and hyphens. */
+const char *config_check_language(const char *text);
 const char *config_check_log_level(const char *text);
 const char *config_check_log_format(const char *text);
 /* Any text that is one line. */

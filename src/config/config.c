@@ -6,6 +6,7 @@
 
 #include "base/json.h"
 #include "config/check.h"
+#include "config/hours.h"
 #include "config/yaml.h"
 
 enum key_type { KEY_TEXT, KEY_INT, KEY_BOOL };
@@ -50,7 +51,12 @@ static const char *(*const checks[CONFIG_KEY_COUNT])(const char *) = {
     [CONFIG_KEY_wa_version] = config_check_version,
     [CONFIG_KEY_device_name] = config_check_line,
     [CONFIG_KEY_ca_file] = config_check_line,
+    [CONFIG_KEY_replies_type] = config_check_template,
     [CONFIG_KEY_replies_file] = config_check_line,
+    [CONFIG_KEY_replies_directory] = config_check_line,
+    [CONFIG_KEY_replies_language] = config_check_language,
+    [CONFIG_KEY_replies_hours] = config_hours_check,
+    [CONFIG_KEY_replies_time_zone] = config_zone_check,
     [CONFIG_KEY_log_level] = config_check_log_level,
     [CONFIG_KEY_log_format] = config_check_log_format,
 };

@@ -35,7 +35,13 @@
     X("whatsapp", "ca_file", ca_file, TEXT, "", 0, 500, NULL, false)                               \
     X("whatsapp", "read_receipts", read_receipts, BOOL, true, 0, 1, NULL, true)                    \
     X("replies", "enabled", replies_enabled, BOOL, true, 0, 1, NULL, true)                         \
+    X("replies", "type", replies_type, TEXT, "", 0, 64, NULL, true)                                \
     X("replies", "file", replies_file, TEXT, "", 0, 500, NULL, true)                               \
+    X("replies", "directory", replies_directory, TEXT, "", 0, 480, NULL, true)                     \
+    X("replies", "language", replies_language, TEXT, "auto", 1, 35, NULL, true)                    \
+    X("replies", "hours", replies_hours, TEXT, "", 0, 500, NULL, true)                             \
+    X("replies", "time_zone", replies_time_zone, TEXT, "UTC", 1, 64, NULL, true)                   \
+    X("replies", "handover_s", replies_handover_s, INT, 43200, 0, 31536000, NULL, true)            \
     X("replies", "groups", replies_groups, BOOL, false, 0, 1, NULL, true)                          \
     X("replies", "max_reply_age_s", max_reply_age_s, INT, 600, 0, 604800, NULL, true)              \
     X("replies", "queue_per_chat", queue_per_chat, INT, 1000, 1, 10000, NULL, true)                \
@@ -97,9 +103,9 @@ struct config_report {
  * Defaults, then the file (path NULL or "": none), then the environment (env: getenv or a fake; an
  * empty variable is not set), then checks across keys: tenant id present and [A-Za-z0-9._-];
  * endpoint ws:// or wss://, plain ws:// only for loopback names; noise root hex; version; level;
- * format; private.path not inside volume.path; reconnect.initial_ms not above reconnect.max_ms. An
- * empty business name becomes the tenant id. 0, or ERR_CONFIG with every problem in report; out
- * then holds what was good, and defaults.
+ * format; business hours; private.path not inside volume.path; reconnect.initial_ms not above
+ * reconnect.max_ms. An empty business name becomes the tenant id. 0, or ERR_CONFIG with every
+ * problem in report; out then holds what was good, and defaults.
  */
 int config_load(struct config *out, const char *path, const char *(*env)(const char *name),
                 struct config_report *report);

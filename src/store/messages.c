@@ -135,7 +135,16 @@ static const char *const migrations[] = {
     /* 3: what is said about earlier messages */
     "ALTER TABLE messages ADD COLUMN target_id TEXT;"
     "ALTER TABLE messages ADD COLUMN edited_at INTEGER;"
-    "ALTER TABLE messages ADD COLUMN revoked_at INTEGER;"};
+    "ALTER TABLE messages ADD COLUMN revoked_at INTEGER;",
+
+    /* 4: what the replies remember of a chat. */
+    "CREATE TABLE chats("
+    " chat TEXT PRIMARY KEY, chat_pn TEXT, chat_lid TEXT,"
+    " language TEXT, menu TEXT,"
+    " handover_at INTEGER, handover_intent TEXT) WITHOUT ROWID;"
+    "CREATE INDEX chats_pn ON chats(chat_pn) WHERE chat_pn IS NOT NULL;"
+    "CREATE INDEX chats_lid ON chats(chat_lid) WHERE chat_lid IS NOT NULL;"
+    "CREATE INDEX chats_handover ON chats(handover_at) WHERE handover_at IS NOT NULL;"};
 
 /* ---- statements ------------------------------------------------------------------------- */
 
@@ -161,6 +170,7 @@ static const char *const migrations[] = {
     " ORDER BY received_at LIMIT ?2)"
 #define ADDRESSED_TO "(?3 IS NULL OR ?3 IN (chat, chat_pn, chat_lid))"
 #define OUT_BY_WA_ID " WHERE wa_id = ?1 AND direction = 'OUT'"
+#define CHAT_IS "(chat IN (?1, ?2, ?3) OR chat_pn IN (?1, ?2, ?3) OR chat_lid IN (?1, ?2, ?3))"
 #define LEFT_ONCE "(status = 'sending' OR (status = 'queued' AND attempts > 0))"
 
 /* X(name, SQL). INDEXED BY makes a plan that does not use the index an error instead of a scan. */
@@ -230,6 +240,16 @@ static const char *const migrations[] = {
     X(SET_READ,                                                                                    \
       "UPDATE messages INDEXED BY messages_identity SET status = 'read',"                          \
       " read_at = ?2" OUT_BY_WA_ID " AND (status IN ('sent', 'delivered') OR " LEFT_ONCE ")")      \
+    X(FIND_CHAT, "SELECT chat, language, menu, handover_at FROM chats WHERE " CHAT_IS              \
+                 " ORDER BY chat = ?1 DESC LIMIT 1")                                               \
+    X(PUT_CHAT, "INSERT INTO chats(chat, chat_pn, chat_lid, language, menu)"                       \
+                " VALUES(?1, ?2, ?3, ?4, ?5) ON CONFLICT(chat) DO UPDATE SET"                      \
+                " chat_pn = coalesce(?2, chat_pn), chat_lid = coalesce(?3, chat_lid),"             \
+                " language = ?4, menu = ?5")                                                       \
+    X(HAND_OVER, "UPDATE chats SET handover_at = ?4, handover_intent = ?5 WHERE " CHAT_IS)         \
+    X(RELEASE, "UPDATE chats SET handover_at = NULL, handover_intent = NULL"                       \
+               " WHERE handover_at IS NOT NULL"                                                    \
+               " AND (?1 IS NULL OR ?1 IN (chat, chat_pn, chat_lid))")                             \
     X(TOTALS, "SELECT received, replied, sent, delivered, read, failed, undecryptable,"            \
               " last_message_at FROM totals")                                                      \
     X(LIST_AFTER, LISTED " WHERE id > ?1 AND " ADDRESSED_TO " ORDER BY id LIMIT ?2")               \
@@ -602,6 +622,51 @@ int store_messages_set_delivered(struct store_messages *m, struct bytes wa_id, i
 int store_messages_set_read(struct store_messages *m, struct bytes wa_id, int64_t at)
 {
     return set_by_wa_id(m, SQL_SET_READ, STORE_VALUES(STORE_BYTES(wa_id), STORE_TIME(at)));
+}
+
+/* ---- chats ------------------------------------------------------------------------------ */
+
+int store_messages_find_chat(struct store_messages *m, const struct store_chat_key *key,
+                             struct store_chat *out)
+{
+    struct sqlite3_stmt *row = store_db_select(
+        m->db, SQL_FIND_CHAT,
+        STORE_VALUES(STORE_TEXT(key->chat), STORE_TEXT(key->pn), STORE_TEXT(key->lid)));
+    int rc = store_db_next(m->db, row);
+    *out = (struct store_chat){0};
+    if (rc == 1) {
+        bytes_copy_text(store_db_bytes(row, 0), out->chat, sizeof(out->chat));
+        bytes_copy_text(store_db_bytes(row, 1), out->language, sizeof(out->language));
+        bytes_copy_text(store_db_bytes(row, 2), out->menu, sizeof(out->menu));
+        out->handover_at = store_db_int(row, 3);
+    }
+    store_db_end(row);
+    return rc;
+}
+
+int store_messages_put_chat(struct store_messages *m, const struct store_chat_key *key,
+                            const struct store_chat *chat)
+{
+    int rc = store_db_write(m->db, SQL_PUT_CHAT,
+                            STORE_VALUES(STORE_TEXT(chat->chat[0] ? chat->chat : key->chat),
+                                         STORE_TEXT(key->pn), STORE_TEXT(key->lid),
+                                         STORE_TEXT(chat->language), STORE_TEXT(chat->menu)));
+    return rc < 0 ? rc : 0;
+}
+
+int store_messages_hand_over(struct store_messages *m, const struct store_chat_key *key,
+                             int64_t now_ms, const char *intent)
+{
+    int rc =
+        store_db_write(m->db, SQL_HAND_OVER,
+                       STORE_VALUES(STORE_TEXT(key->chat), STORE_TEXT(key->pn),
+                                    STORE_TEXT(key->lid), STORE_INT(now_ms), STORE_TEXT(intent)));
+    return rc < 0 ? rc : 0;
+}
+
+int store_messages_release(struct store_messages *m, const char *chat)
+{
+    return store_db_write(m->db, SQL_RELEASE, STORE_VALUES(STORE_TEXT(chat)));
 }
 
 /* ---- reports ---------------------------------------------------------------------------- */

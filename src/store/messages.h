@@ -21,6 +21,9 @@
  *            edited_at, revoked_at INTEGER)  -- of the message itself, by the server's clock
  *            unique: (wa_id, sender, chat); outbox_name and reply_to where not NULL
  *   messages_search(text)                    -- FTS5 over messages.text, rowid = messages.id
+ *   chats(chat TEXT PRIMARY KEY, chat_pn TEXT, chat_lid TEXT,
+ *         language TEXT, menu TEXT,                  -- of the last reply; of the last menu shown
+ *         handover_at INTEGER, handover_intent TEXT) -- not NULL: waits for a person
  *   totals(one row)                          -- struct store_totals and the length of the queue
  *   events(id, at, kind, status, session, code, message) -- the newest STORE_EVENTS_MAX
  *
@@ -145,6 +148,29 @@ int store_messages_set_read(struct store_messages *m, struct bytes wa_id, int64_
 /* An OUT row that left, by WhatsApp id, for a resend. 1, 0, ERR_STORE. */
 int store_messages_find_sent(struct store_messages *m, struct bytes wa_id,
                              struct store_queued *out);
+
+/* A chat in all the addresses that are known; pn and lid may be NULL. */
+struct store_chat_key {
+    const char *chat, *pn, *lid;
+};
+/* What the replies remember of a chat; texts are "" where nothing is. */
+struct store_chat {
+    char chat[128]; /* the address it stands under */
+    char language[64], menu[128];
+    int64_t handover_at; /* 0: not handed over */
+};
+/* 1, 0 (*out then is empty), ERR_STORE. */
+int store_messages_find_chat(struct store_messages *m, const struct store_chat_key *key,
+                             struct store_chat *out);
+/* Language and menu; the row stays under the address it was found under. 0 or ERR_STORE. */
+int store_messages_put_chat(struct store_messages *m, const struct store_chat_key *key,
+                            const struct store_chat *chat);
+/* Flags a chat that was put for a person. 0 or ERR_STORE. */
+int store_messages_hand_over(struct store_messages *m, const struct store_chat_key *key,
+                             int64_t now_ms, const char *intent);
+/* Takes the flag from a chat, in any of its addresses, or with NULL from all. How many had it, or
+ * ERR_STORE. */
+int store_messages_release(struct store_messages *m, const char *chat);
 
 /* Totals kept for state.json across restarts; they only grow. received and last_message_at: from
  * others, with content; sent: accepted by the server, replied: those of them that answer a message;

@@ -355,40 +355,47 @@ static bool id_ok(const char *id)
     return n == 0;
 }
 
-/* NULL with the id, "" when the content names none; or why the command is refused. */
-static const char *find_id(struct bytes content, struct volume_control_request *r)
+/* NULL with id, chat and phone, "" where the content names none; or why the command is refused. */
+static const char *read_content(struct bytes content, struct volume_control_request *r)
 {
     struct json_doc *doc;
     const char *why = NULL;
-    if (content.n == 0 || json_doc_open(&doc, content, NULL) != 0)
+    r->odd = content.n > 0 && json_doc_open(&doc, content, NULL) != 0;
+    if (content.n == 0 || r->odd)
         return NULL;
-    const struct json_value *v = json_get(json_root(doc), "id");
-    if (v && id_ok(json_text(v, "", "")))
-        bytes_copy_text(bytes_text(json_text(v, "", "")), r->id, sizeof(r->id));
-    else if (v)
+    const struct json_value *id = json_get(json_root(doc), "id"),
+                            *chat = json_get(json_root(doc), "chat");
+    const char *chat_text = chat ? json_text(chat, "", "") : "";
+    r->odd = !json_value_is_object(json_root(doc));
+    if (id && id_ok(json_text(id, "", "")))
+        bytes_copy_text(bytes_text(json_text(id, "", "")), r->id, sizeof(r->id));
+    else if (id)
         why = "id must be a text of 1 to 120 letters, digits, '.', '_' or '-', not beginning with "
               "'.'";
+    if (chat && (!*chat_text || strlen(chat_text) > ID_MAX))
+        why = "chat must be a text of 1 to 120 bytes";
+    else
+        bytes_copy_text(bytes_text(chat_text), r->chat, sizeof(r->chat));
     bytes_copy_text(bytes_text(json_text(json_root(doc), "phone", "")), r->phone, sizeof(r->phone));
     json_doc_close(doc);
     return why;
 }
 
-/* Looks at a claimed file. Content that cannot be read (another owner, no permission) names no id.
- */
-static const char *inspect(const struct volume_control *c, const char *claim,
-                           struct volume_control_request *r)
+/* Looks at a claimed file. Content that cannot be read (another owner, no permission) names
+ * nothing, and is odd. */
+static const char *inspect(const struct volume_control *c, struct volume_control_request *r)
 {
     AUTO_BUF struct buf content;
     buf_init(&content, CONTENT_MAX);
-    r->id[0] = r->phone[0] = '\0';
-    switch (volume_read(c->v->control_fd, claim, &content)) {
+    switch (volume_read(c->v->control_fd, r->claim, &content)) {
     case 0:
-        return find_id(buf_bytes(&content), r);
+        return read_content(buf_bytes(&content), r);
     case ERR_INVALID:
         return "not a regular file";
     case ERR_LIMIT:
         return "larger than 64 KiB";
     default:
+        r->odd = true;
         return NULL;
     }
 }
@@ -436,7 +443,7 @@ static int take_command(struct volume_control *c, enum volume_command command,
     if (!claim(c, command_names[command], out, &stale))
         return 0;
     out->command = command;
-    const char *why = inspect(c, out->claim, out);
+    const char *why = inspect(c, out);
     if (!why && !stale)
         return 1;
     refuse(c, out, why ? "refused" : "stale", why ? why : "older than the start of this process");
@@ -458,11 +465,11 @@ static bool refuse_unknown(struct volume_control *c, const char *name)
     bool stale;
     if (!claim(c, name, &r, &stale))
         return false;
-    const char *why = inspect(c, r.claim, &r);
+    const char *why = inspect(c, &r);
     if (why)
         refuse(c, &r, "refused", why);
     else
-        refuse(c, &r, "unknown command", "the commands are stop, reload, logout and pair");
+        refuse(c, &r, "unknown command", "the commands are stop, reload, logout, pair and release");
     return true;
 }
 
@@ -518,7 +525,7 @@ static void answer_leftovers(struct volume_control *c)
         }
         bytes_copy_text(bytes_text(name), r.claim, sizeof(r.claim));
         bytes_copy_text(bytes_text(name + prefix), r.name, sizeof(r.name));
-        inspect(c, r.claim, &r);
+        inspect(c, &r);
         refuse(c, &r, "stale", "claimed by a process that ended before it answered");
     }
     if (dir)

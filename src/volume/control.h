@@ -13,7 +13,8 @@
     X(VOLUME_COMMAND_STOP, "stop")                                                                 \
     X(VOLUME_COMMAND_RELOAD, "reload")                                                             \
     X(VOLUME_COMMAND_LOGOUT, "logout")                                                             \
-    X(VOLUME_COMMAND_PAIR, "pair")
+    X(VOLUME_COMMAND_PAIR, "pair")                                                                 \
+    X(VOLUME_COMMAND_RELEASE, "release")
 
 enum volume_command {
 #define X(symbol, name) symbol,
@@ -28,6 +29,8 @@ struct volume_control_request {
     char name[64]; /* file name */
     char id[128];  /* "id" member of the content: 1 to 120 of [A-Za-z0-9._-], no '.' first; or "" */
     char phone[24]; /* "phone" member of the content, cut; or "" */
+    char chat[128]; /* "chat" member of the content, 1 to 120 bytes of UTF-8; or "" */
+    bool odd;       /* there is content, and it is no JSON object */
     char claim[VOLUME_CONTROL_CLAIM_SIZE]; /* name of the claimed file; removed by
                                               volume_control_ack */
 };
@@ -66,11 +69,13 @@ int volume_control_ack(struct volume_control *c, const struct volume_control_req
                        const char *result, const char *error, const char *detail);
 
 /*
- * The portal's side, for `wabridge ctl`: writes control/<command> with a fresh id, and phone (digits)
- * unless it is NULL, and waits for its ack (timeout_ms). 0 and the ack's text in out; ERR_TIMEOUT, the command withdrawn unless a bridge
- * had taken it already; ERR_SYSTEM; ERR_INVALID for a name that is no file name.
+ * The portal's side, for `wabridge ctl`: writes control/<command> with a fresh id, and with a
+ * member
+ * ("chat", "phone"; NULL: none) of this value, and waits for its ack (timeout_ms). 0 and the ack's
+ * text in out; ERR_TIMEOUT, the command withdrawn unless a bridge had taken it already; ERR_SYSTEM;
+ * ERR_INVALID for a name that is no file name, or a value that is too long.
  */
-int volume_control_send(const char *volume_path, const char *command, const char *phone,
-                        int timeout_ms, struct buf *out, struct err *err);
+int volume_control_send(const char *volume_path, const char *command, const char *member,
+                        const char *value, int timeout_ms, struct buf *out, struct err *err);
 
 #endif

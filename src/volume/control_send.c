@@ -18,7 +18,7 @@
 
 struct sender {
     int control_fd, ack_fd, inotify_fd;
-    char id[32], ack[40], content[96];
+    char id[32], ack[40], content[256];
 };
 
 static int open_under(int parent_fd, const char *name)
@@ -39,14 +39,26 @@ static int open_directories(struct sender *s, const char *volume_path, struct er
     return 0;
 }
 
-static void name_request(struct sender *s, const char *phone)
+/* False when the value is too long. */
+static bool name_request(struct sender *s, const char *member, const char *value)
 {
     uint64_t random;
     random_bytes((uint8_t *)&random, sizeof(random));
     snprintf(s->id, sizeof(s->id), "ctl-%016" PRIx64, random);
     snprintf(s->ack, sizeof(s->ack), "%s.json", s->id);
-    snprintf(s->content, sizeof(s->content), "{\"id\":\"%s\"%s%.20s%s}\n", s->id,
-             phone ? ",\"phone\":\"" : "", phone ? phone : "", phone ? "\"" : "");
+    struct buf content = {.max = sizeof(s->content) - 1};
+    struct json_writer w;
+    json_writer_init(&w, &content);
+    json_open(&w, NULL, '{');
+    json_put_text(&w, "id", s->id);
+    if (member)
+        json_put_text(&w, member, value);
+    json_close(&w, '}');
+    buf_append_u8(&content, '\n');
+    bool fits = !content.full;
+    bytes_copy_text(buf_bytes(&content), s->content, sizeof(s->content));
+    buf_deinit(&content);
+    return fits;
 }
 
 /* Before the command is written, so that no answer is missed. Without inotify the looks do alone.
@@ -109,13 +121,14 @@ static int send_and_wait(struct sender *s, const char *command, int timeout_ms, 
     return 0;
 }
 
-int volume_control_send(const char *volume_path, const char *command, const char *phone,
-                        int timeout_ms, struct buf *out, struct err *err)
+int volume_control_send(const char *volume_path, const char *command, const char *member,
+                        const char *value, int timeout_ms, struct buf *out, struct err *err)
 {
     struct sender s = {.control_fd = -1, .ack_fd = -1, .inotify_fd = -1};
     int rc = open_directories(&s, volume_path, err);
+    if (rc == 0 && !name_request(&s, member, value))
+        rc = err_set(err, ERR_INVALID, "%s is too long", member);
     if (rc == 0) {
-        name_request(&s, phone);
         watch_acks(&s);
         rc = send_and_wait(&s, command, timeout_ms, out, err);
     }

@@ -215,6 +215,19 @@ START_TEST(test_answer_decide_only_fresh_text_of_customers)
 }
 END_TEST
 
+START_TEST(test_handed_over_until_released_or_over)
+{
+    const int64_t at = 1700000000000;
+    ck_assert(!bridge_handed_over(0, 60, at));
+    ck_assert(!bridge_handed_over(0, 0, at));
+    ck_assert(bridge_handed_over(at, 60, at));
+    ck_assert(bridge_handed_over(at, 60, at + 59999));
+    ck_assert(!bridge_handed_over(at, 60, at + 60000));
+    ck_assert(bridge_handed_over(at, 0, at + 1000000000000));
+    ck_assert(bridge_handed_over(at, 60, at - 5000)); /* the clock was set back */
+}
+END_TEST
+
 START_TEST(test_answer_decide_switches_are_obeyed)
 {
     const struct bridge_asked user = {WA_KIND_TEXT, true, false, false, 0};
@@ -560,6 +573,7 @@ int main(void)
     tcase_add_test(tc, test_backoff_ms_full_jitter_within_growing_bounds);
     tcase_add_test(tc, test_answer_decide_only_fresh_text_of_customers);
     tcase_add_test(tc, test_answer_decide_switches_are_obeyed);
+    tcase_add_test(tc, test_handed_over_until_released_or_over);
     tcase_add_test(tc, test_rate_decide_one_warning_then_silence);
     tcase_add_test(tc, test_resend_after_only_temporary_errors_are_tried_again);
     suite_add_tcase(suite, tc);

@@ -550,6 +550,8 @@ static const char *other_value(const struct row *r)
         {"level", "debug"},
         {"format", "text"},
         {"keep", "7"},
+        {"hours", "Mon-Fri 09:00-18:00"},
+        {"time_zone", "Africa/Nairobi"},
     };
     for (size_t i = 0; i < ARRAY_LEN(special); i++)
         if (strcmp(special[i].key, r->key) == 0)
@@ -691,14 +693,10 @@ END_TEST
 
 static const char *unit_of(const struct row *r)
 {
-    static const char *const units[][2] = {{"_ms", "milliseconds"},
-                                           {"_s", "seconds"},
-                                           {"_minute", "replies a minute"},
-                                           {"_chat", "messages"},
-                                           {"_attempts", "attempts"},
-                                           {"_days", "days"},
-                                           {"_mb", "megabytes"},
-                                           {"keep", "files"}};
+    static const char *const units[][2] = {
+        {"_ms", "milliseconds"}, {"_s", "seconds"},         {"_minute", "replies a minute"},
+        {"_chat", "messages"},   {"_attempts", "attempts"}, {"_days", "days"},
+        {"_mb", "megabytes"},    {"keep", "files"}};
     for (size_t i = 0; i < ARRAY_LEN(units); i++) {
         size_t n = strlen(units[i][0]);
         if (strlen(r->key) >= n && strcmp(r->key + strlen(r->key) - n, units[i][0]) == 0)
@@ -891,6 +889,16 @@ START_TEST(test_print_loads_again_as_the_same)
 }
 END_TEST
 
+/* Loads a template file alone. */
+static int load_template(const char *path)
+{
+    struct config c = {.replies_language = CONFIG_LANGUAGE_AUTO};
+    snprintf(c.replies_file, sizeof(c.replies_file), "%s", path);
+    config_report_deinit(&report);
+    config_replies_deinit(&replies);
+    return config_replies_load(&replies, &c, &report);
+}
+
 static void truncations(struct buf *text, bool whole_config)
 {
     for (size_t n = 0; n <= text->n; n++) {
@@ -900,8 +908,7 @@ static void truncations(struct buf *text, bool whole_config)
         if (whole_config) {
             rc = config_load(&config, path, env_get, &report);
         } else {
-            rc = config_replies_load(&replies, path, &report);
-            config_replies_deinit(&replies);
+            rc = load_template(path);
         }
         ck_assert((rc == 0) == (report.errors == 0));
         ck_assert((rc == 0) == (report.text.n == 0));
@@ -923,9 +930,7 @@ END_TEST
 
 static int load_replies(const char *content)
 {
-    config_report_deinit(&report);
-    config_replies_deinit(&replies);
-    return config_replies_load(&replies, file(content), &report);
+    return load_template(file(content));
 }
 
 START_TEST(test_replies_load_good_file_is_taken)
@@ -943,35 +948,35 @@ START_TEST(test_replies_load_good_file_is_taken)
                                   "    two  \n"
                                   "\n"),
                      0);
-    const struct config_intent *i = replies.intents;
-    ck_assert_str_eq(replies.language, "en");
+    const struct config_intent *i = replies.languages->intents;
+    ck_assert_str_eq(replies.languages->tag, "en");
     ck_assert_str_eq(i->name, "greeting");
     ck_assert_uint_eq(i->keyword_count, 4);
     ck_assert_str_eq(i->keywords[1], "good morning");
     ck_assert_str_eq(i->keywords[3], "true");
-    ck_assert_str_eq(i->reply, "Hello {customer_name} } {message}");
+    ck_assert_str_eq(i->reply.text, "Hello {customer_name} } {message}");
     ck_assert_str_eq(i->next->name, "b-2_x");
     ck_assert_ptr_null(i->next->next);
-    ck_assert_str_eq(replies.fallback, "One\n\ntwo");
+    ck_assert_str_eq(replies.languages->fallback.text, "One\n\ntwo");
 }
 END_TEST
 
 START_TEST(test_replies_load_parts_may_be_left_out)
 {
     ck_assert_int_eq(load_replies("intents:\n- {name: a, keywords: [x], reply: y}\n"), 0);
-    ck_assert_ptr_null(replies.fallback);
-    ck_assert_str_eq(replies.language, "");
+    ck_assert_ptr_null(replies.languages->fallback.text);
+    ck_assert_str_eq(replies.languages->tag, "");
     ck_assert_int_eq(load_replies("intents:\nfallback: {reply: y}\n"), 0);
-    ck_assert_ptr_null(replies.intents);
-    ck_assert_str_eq(replies.fallback, "y");
+    ck_assert_ptr_null(replies.languages->intents);
+    ck_assert_str_eq(replies.languages->fallback.text, "y");
 }
 END_TEST
 
 START_TEST(test_replies_load_no_path_gives_built_in)
 {
-    ck_assert_int_eq(config_replies_load(&replies, "", &report), 0);
-    ck_assert_ptr_null(replies.intents);
-    ck_assert_ptr_nonnull(strstr(replies.fallback, "thank you"));
+    ck_assert_int_eq(load_template(""), 0);
+    ck_assert_ptr_null(replies.languages->intents);
+    ck_assert_ptr_nonnull(strstr(replies.languages->fallback.text, "thank you"));
 }
 END_TEST
 
@@ -1029,8 +1034,7 @@ START_TEST(test_replies_load_bad_file_gives_position)
     int rc = load_replies(bad_replies[_i].text);
     ck_assert_str_eq(problems(), bad_replies[_i].want);
     ck_assert_int_eq(rc, ERR_CONFIG);
-    ck_assert_ptr_null(replies.intents);
-    ck_assert_ptr_null(replies.fallback);
+    ck_assert_ptr_null(replies.languages);
     ck_assert_ptr_null(replies.arena.blocks);
 }
 END_TEST
@@ -1059,7 +1063,7 @@ END_TEST
 
 START_TEST(test_replies_load_unreadable_file_is_reported)
 {
-    ck_assert_int_eq(config_replies_load(&replies, "/nonexistent/r.yaml", &report), ERR_CONFIG);
+    ck_assert_int_eq(load_template("/nonexistent/r.yaml"), ERR_CONFIG);
     ck_assert_str_eq(problems(),
                      "/nonexistent/r.yaml: cannot be read: No such file or directory\n");
 }
@@ -1072,13 +1076,13 @@ START_TEST(test_replies_demo_is_good_and_short)
                                          "order-status", "human", "thanks"};
     ck_assert_msg(load_replies(buf_text(&demo)) == 0, "%s", problems());
     size_t found = 0;
-    for (const struct config_intent *i = replies.intents; i; i = i->next) {
-        ck_assert_uint_le(strlen(i->reply), 500);
+    for (const struct config_intent *i = replies.languages->intents; i; i = i->next) {
+        ck_assert_uint_le(strlen(i->reply.text), 500);
         for (size_t w = 0; w < ARRAY_LEN(wanted); w++)
             found += strcmp(wanted[w], i->name) == 0;
     }
     ck_assert_uint_eq(found, ARRAY_LEN(wanted));
-    ck_assert_uint_le(strlen(replies.fallback), 500);
+    ck_assert_uint_le(strlen(replies.languages->fallback.text), 500);
 }
 END_TEST
 
@@ -1099,7 +1103,7 @@ START_TEST(test_replies_documented_example_loads)
     ck_assert_ptr_nonnull(end);
     *end = '\0';
     ck_assert_msg(load_replies(begin + 8) == 0, "%s", problems());
-    ck_assert_str_eq(replies.intents->name, "hours");
+    ck_assert_str_eq(replies.languages->intents->name, "hours");
 }
 END_TEST
 

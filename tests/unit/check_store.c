@@ -248,7 +248,7 @@ START_TEST(test_open_newer_version_unsupported)
     ck_assert_ptr_nonnull(strstr(err.text, "newer"));
     ck_assert_int_eq(store_messages_open(&m, mp, &err), ERR_UNSUPPORTED);
     ck_assert_int_eq(store_messages_open_readonly(&m, mp, &err), ERR_UNSUPPORTED);
-    sql_run(mp, "PRAGMA user_version = 0");
+    sql_run(mp, "PRAGMA user_version = 1");
     ck_assert_int_eq(store_messages_open_readonly(&m, mp, &err), ERR_UNSUPPORTED);
     ck_assert_ptr_nonnull(strstr(err.text, "older"));
 }
@@ -288,8 +288,8 @@ START_TEST(test_open_every_truncation_no_crash)
     store_messages_close(m);
     struct stat st;
     ck_assert_int_eq(stat(path, &st), 0);
-    /* SQLite takes what is shorter than a header for a new database */
-    /* the end of the last page is empty: a whole page must be missing */
+    /* SQLite takes what is shorter than a header for a new database, and part of a last page that
+     * is empty for all of it */
     for (off_t n = st.st_size - 4096; n >= 512; n -= 1 + n / 7) {
         ck_assert_int_eq(truncate(path, n), 0);
         struct err err;
@@ -2099,6 +2099,107 @@ START_TEST(test_close_nothing_is_harmless)
 }
 END_TEST
 
+/* ---- chats ------------------------------------------------------------------------------ */
+
+static const struct store_chat_key ann = {"1@lid", "49@s.whatsapp.net", "1@lid"};
+
+static struct store_chat chat_of(struct store_messages *m, const struct store_chat_key *key)
+{
+    struct store_chat chat;
+    ck_assert_int_ge(store_messages_find_chat(m, key, &chat), 0);
+    return chat;
+}
+
+static void put_chat(struct store_messages *m, const struct store_chat_key *key,
+                     const char *language, const char *menu)
+{
+    struct store_chat chat = chat_of(m, key);
+    snprintf(chat.language, sizeof(chat.language), "%s", language);
+    snprintf(chat.menu, sizeof(chat.menu), "%s", menu);
+    ck_assert_int_eq(store_messages_put_chat(m, key, &chat), 0);
+}
+
+START_TEST(test_chat_state_survives_reopening)
+{
+    const char *path = path_of(testing_dir(), "messages.db");
+    struct store_messages *m = messages_at(path);
+    ck_assert_str_eq(chat_of(m, &ann).chat, "");
+    put_chat(m, &ann, "sw", "fallback");
+    ck_assert_int_eq(store_messages_hand_over(m, &ann, 1700000000123, "human"), 0);
+    commit(m);
+    store_messages_close(m);
+    m = messages_at(path);
+    struct store_chat chat = chat_of(m, &ann);
+    ck_assert_str_eq(chat.chat, "1@lid");
+    ck_assert_str_eq(chat.language, "sw");
+    ck_assert_str_eq(chat.menu, "fallback");
+    ck_assert_int_eq(chat.handover_at, 1700000000123);
+    put_chat(m, &ann, "en", "fallback"); /* leaves the flag */
+    ck_assert_int_eq(chat_of(m, &ann).handover_at, 1700000000123);
+    ck_assert_int_eq(sql_number(path, "SELECT count(*) FROM chats WHERE handover_intent = 'human'"),
+                     1);
+    store_messages_close(m);
+}
+END_TEST
+
+/* First only the number is known, later the LID is the main address, then only the LID is named. */
+START_TEST(test_chat_is_one_under_all_its_addresses)
+{
+    const struct store_chat_key number = {"49@s.whatsapp.net", "49@s.whatsapp.net", NULL},
+                                lid = {"1@lid", NULL, "1@lid"}, other = {"2@lid", NULL, "2@lid"};
+    const char *path = path_of(testing_dir(), "messages.db");
+    struct store_messages *m = messages_at(path);
+    put_chat(m, &number, "en", "");
+    ck_assert_int_eq(store_messages_hand_over(m, &number, 5, "human"), 0);
+    put_chat(m, &ann, "sw", "");
+    ck_assert_int_eq(chat_of(m, &lid).handover_at, 5);
+    ck_assert_str_eq(chat_of(m, &lid).language, "sw");
+    ck_assert_int_eq(chat_of(m, &other).handover_at, 0);
+    commit(m);
+    ck_assert_int_eq(sql_number(path, "SELECT count(*) FROM chats"), 1);
+    store_messages_close(m);
+}
+END_TEST
+
+START_TEST(test_release_takes_one_chat_or_all)
+{
+    const struct store_chat_key other = {"2@lid", NULL, "2@lid"}, third = {"3@lid", NULL, "3@lid"};
+    struct store_messages *m = messages_at(path_of(testing_dir(), "messages.db"));
+    const struct store_chat_key *keys[] = {&ann, &other, &third};
+    for (size_t i = 0; i < 3; i++) {
+        put_chat(m, keys[i], "en", "");
+        ck_assert_int_eq(store_messages_hand_over(m, keys[i], 5, "human"), 0);
+    }
+    ck_assert_int_eq(store_messages_release(m, "nobody@lid"), 0);
+    ck_assert_int_eq(store_messages_release(m, "49@s.whatsapp.net"), 1);
+    ck_assert_int_eq(chat_of(m, &ann).handover_at, 0);
+    ck_assert_int_eq(store_messages_release(m, "1@lid"), 0);
+    ck_assert_int_eq(chat_of(m, &other).handover_at, 5);
+    ck_assert_int_eq(store_messages_release(m, NULL), 2);
+    ck_assert_int_eq(chat_of(m, &other).handover_at, 0);
+    store_messages_close(m);
+}
+END_TEST
+
+/* A database as the third version left it. */
+START_TEST(test_open_version_3_is_brought_up_with_its_rows)
+{
+    const char *path = path_of(testing_dir(), "messages.db");
+    struct store_messages *m = messages_at(path);
+    record(m, "a@lid", "A");
+    commit(m);
+    store_messages_close(m);
+    sql_run(path, "DROP TABLE chats; PRAGMA user_version = 3");
+    m = messages_at(path);
+    ck_assert_str_eq(chat_of(m, &ann).chat, "");
+    put_chat(m, &ann, "en", "");
+    commit(m);
+    store_messages_close(m);
+    ck_assert_int_ge(sql_number(path, "SELECT user_version FROM pragma_user_version"), 4);
+    ck_assert_int_eq(sql_number(path, "SELECT count(*) FROM messages WHERE wa_id = 'A'"), 1);
+}
+END_TEST
+
 static void add(Suite *suite, const char *name, const TTest *const *tests, size_t n)
 {
     TCase *tc = tcase_create(name);
@@ -2150,6 +2251,8 @@ int main(void)
         test_trim_days_takes_the_old_and_nothing_that_waits,
         test_trim_bytes_shrinks_the_file_but_keeps_a_day, test_trim_long_log_costs_little,
         test_events_are_kept_in_order_and_bounded);
+    ADD("chats", test_chat_state_survives_reopening, test_chat_is_one_under_all_its_addresses,
+        test_release_takes_one_chat_or_all, test_open_version_3_is_brought_up_with_its_rows);
     ADD("readers", test_each_lists_newest_or_after_in_order, test_sqlite3_tool_sees_rows_while_open,
         test_open_readonly_other_user_on_read_only_mount_follows,
         test_open_readonly_writes_and_missing_file_refused);

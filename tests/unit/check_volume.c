@@ -1259,6 +1259,47 @@ START_TEST(test_next_content_without_id_is_a_bare_touch)
 }
 END_TEST
 
+START_TEST(test_next_chat_is_read_and_odd_content_is_told)
+{
+    static const struct {
+        const char *text, *chat;
+        bool odd;
+    } cases[] = {
+        {"", "", false},
+        {"{}", "", false},
+        {"{\"id\":\"x\"}", "", false},
+        {"{\"chat\":\"4915112345678\"}", "4915112345678", false},
+        {"{\"chat\":\"1@lid\",\"id\":\"x\"}", "1@lid", false},
+        {"{\"chat\":", "", true},
+        {"4915112345678", "", true},
+        {"[]", "", true},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        write_file(control("release"), cases[i].text);
+        ck_assert_msg(volume_control_next(c, &r) == 1, "%s", cases[i].text);
+        ck_assert_int_eq(r.command, VOLUME_COMMAND_RELEASE);
+        ck_assert_str_eq(r.chat, cases[i].chat);
+        ck_assert_msg(r.odd == cases[i].odd, "%s", cases[i].text);
+        ck_assert_int_eq(volume_control_ack(c, &r, "done", NULL, NULL), 0);
+    }
+}
+END_TEST
+
+START_TEST(test_next_bad_chat_is_refused)
+{
+    char longest[200] = "{\"chat\":\"";
+    memset(longest + 9, '1', 121);
+    strcpy(longest + 9 + 121, "\"}");
+    const char *texts[] = {"{\"chat\":\"\"}", "{\"chat\":7}", "{\"chat\":null}", longest};
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        write_file(control("release"), texts[i]);
+        ck_assert_msg(volume_control_next(c, &r) == 0, "%s", texts[i]);
+        assert_ack("release.json", "release", NULL, "refused");
+        ck_assert_int_eq(unlink(under(control("ack"), "release.json")), 0);
+    }
+}
+END_TEST
+
 START_TEST(test_next_bad_id_is_refused_by_name)
 {
     char long_id[200], long_text[260];
@@ -1687,7 +1728,7 @@ START_TEST(test_send_answered_gives_ack_text)
     pid_t pid = fork();
     if (pid == 0)
         serve_one();
-    int rc = volume_control_send(shared, "reload", NULL, 3000, &out, &err);
+    int rc = volume_control_send(shared, "reload", NULL, NULL, 3000, &out, &err);
     ck_assert_msg(rc == 0, "%s", err.text);
     ck_assert_int_eq(json_doc_open(&doc, buf_bytes(&out), &err), 0);
     ck_assert_str_eq(json_text(json_root(doc), "command", ""), "reload");
@@ -1713,7 +1754,7 @@ START_TEST(test_send_unanswered_times_out_and_withdraws)
     buf_init(&out, 1 << 16);
     getrusage(RUSAGE_SELF, &before);
     int64_t start = clock_mono_ms();
-    ck_assert_int_eq(volume_control_send(shared, "stop", NULL, 700, &out, &err), ERR_TIMEOUT);
+    ck_assert_int_eq(volume_control_send(shared, "stop", NULL, NULL, 700, &out, &err), ERR_TIMEOUT);
     int64_t took = clock_mono_ms() - start;
     getrusage(RUSAGE_SELF, &after);
     ck_assert_int_ge(took, 700);
@@ -1729,9 +1770,9 @@ START_TEST(test_send_without_volume_is_system_error)
 {
     AUTO_BUF struct buf out;
     buf_init(&out, 1 << 16);
-    ck_assert_int_eq(volume_control_send(base, "stop", NULL, 100, &out, &err), ERR_SYSTEM);
+    ck_assert_int_eq(volume_control_send(base, "stop", NULL, NULL, 100, &out, &err), ERR_SYSTEM);
     ck_assert_ptr_nonnull(strstr(err.text, "control/ack"));
-    ck_assert_int_eq(volume_control_send(shared, "../x", NULL, 100, &out, &err), ERR_INVALID);
+    ck_assert_int_eq(volume_control_send(shared, "../x", NULL, NULL, 100, &out, &err), ERR_INVALID);
 }
 END_TEST
 
@@ -1821,6 +1862,8 @@ static void add_control(Suite *s)
     tcase_add_test(t, test_next_renamed_into_place_names_id);
     tcase_add_test(t, test_next_content_without_id_is_a_bare_touch);
     tcase_add_test(t, test_next_bad_id_is_refused_by_name);
+    tcase_add_test(t, test_next_chat_is_read_and_odd_content_is_told);
+    tcase_add_test(t, test_next_bad_chat_is_refused);
     tcase_add_test(t, test_next_file_older_than_start_is_stale);
     tcase_add_test(t, test_next_touch_right_after_start_is_never_stale);
     tcase_add_test(t, test_next_old_content_moved_in_now_is_fresh);
