@@ -52,6 +52,8 @@ int cli_ctl(int argc, char **argv)
     if (options.phone && (strcmp(options.argument, "pair") != 0 || !options.phone[0] ||
                           strspn(options.phone, "0123456789") != strlen(options.phone)))
         return cli_usage_error(argv[0], "--phone goes with pair and takes digits alone");
+    if (options.chat && strcmp(options.argument, "release") != 0)
+        return cli_usage_error(argv[0], "--chat goes with release");
     cli_volume_path(&options, volume);
     const char *member = options.phone ? "phone" : options.chat ? "chat" : NULL;
     const char *value = options.phone ? options.phone : options.chat;

@@ -104,6 +104,7 @@ expect "an emergency is answered all the same" $ANN "he is unconscious" emergenc
 
 ctl() { "$BUILDDIR/wabridge" ctl "$@" --volume "$VOLUME" 2>&1; }
 check "a chat that is not flagged is not released" eval 'ctl release --chat 4915199999999 | grep -q "not handed over"'
+equal "--chat goes with no other command" 64 "$(ctl stop --chat $ANN >/dev/null; echo $?)"
 printf '{"chat":' >"$VOLUME/control/release"
 refused_release() { [ "$(ack_of release .result)" = refused ]; }
 check "half a command releases nobody" wait_for 10 refused_release
