@@ -227,6 +227,27 @@ bool json_value_is_text(const struct json_value *v)
     return v && json_typeof(as_json(v)) == JSON_STRING;
 }
 
+bool json_value_is_null(const struct json_value *v)
+{
+    return v && json_typeof(as_json(v)) == JSON_NULL;
+}
+
+const char *json_stranger(const struct json_value *object, const char *const *known, size_t count)
+{
+    const json_t *j = as_json(object);
+    /* the iterator of jansson wants an object it could change */
+    for (void *at = json_object_iter((json_t *)(uintptr_t)j); at;
+         at = json_object_iter_next((json_t *)(uintptr_t)j, at)) {
+        const char *key = json_object_iter_key(at);
+        size_t i = 0;
+        while (i < count && strcmp(key, known[i]) != 0)
+            i++;
+        if (i == count)
+            return key;
+    }
+    return NULL;
+}
+
 const char *json_text(const struct json_value *v, const char *path, const char *fallback)
 {
     const char *s = json_string_value(as_json(json_get(v, path)));

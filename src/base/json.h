@@ -53,6 +53,9 @@ const struct json_value *json_at(const struct json_value *v, size_t index);
 size_t json_length(const struct json_value *v); /* of an array; else 0 */
 bool json_value_is_object(const struct json_value *v);
 bool json_value_is_text(const struct json_value *v);
+bool json_value_is_null(const struct json_value *v); /* the value null; not a missing one */
+/* A member of an object that is none of the known ones, borrowed; NULL when there is none. */
+const char *json_stranger(const struct json_value *object, const char *const *known, size_t count);
 /* Text value at path ("" = v itself), NUL-terminated, borrowed; fallback otherwise. */
 const char *json_text(const struct json_value *v, const char *path, const char *fallback);
 int64_t json_int(const struct json_value *v, const char *path, int64_t fallback);

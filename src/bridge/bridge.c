@@ -68,6 +68,7 @@ static void heartbeat(struct bridge *b, int64_t now)
     bridge_history_tend(b);
     if (b->config.log_file)
         volume_log_tend(&b->log);
+    bridge_outbox_look(b);
     bridge_status_want(b, BRIDGE_PUBLISH_LIGHT);
 }
 
@@ -81,6 +82,7 @@ static void arm(struct bridge *b)
         b->recent_at,
         b->session ? wa_session_deadline(b->session) : CLOCK_NEVER,
         b->session ? b->send_at : CLOCK_NEVER,
+        b->session ? b->look_at : CLOCK_NEVER,
         b->settle_due || b->dial_due ? 0 : CLOCK_NEVER,
     };
     for (size_t i = 0; i < ARRAY_LEN(times); i++)
@@ -97,6 +99,8 @@ static void on_wake(void *ctx)
         (b->settle_due || wa_session_deadline(b->session) <= now || b->send_at <= now))
         bridge_settle(b);
     b->settle_due = false;
+    if (b->session && b->look_at <= now)
+        bridge_outbox_look(b);
     if (b->dial_until <= now)
         bridge_dial_timeout(b);
     if (b->stable_at <= now) {
@@ -194,6 +198,8 @@ static int open_rest(struct bridge *b, struct err *err)
         rc = open_loop(b, err);
     if (rc == 0)
         rc = bridge_commands_open(b, err);
+    if (rc == 0)
+        rc = bridge_outbox_open(b, err);
     return rc;
 }
 
@@ -231,6 +237,7 @@ static void serve(struct bridge *b)
 static void close_rest(struct bridge *b)
 {
     bridge_commands_close(b);
+    bridge_outbox_close(b);
     bridge_loop_close(b->loop);
     b->loop = NULL;
     store_messages_close(b->messages);
@@ -285,7 +292,8 @@ int bridge_run(const struct config *config, const char *(*env)(const char *name)
     b->env = env;
     b->signal_fd = -1;
     b->heartbeat_at = 0;
-    b->dial_until = b->retry_at = b->stable_at = b->online_at = b->send_at = CLOCK_NEVER;
+    b->dial_until = b->retry_at = b->stable_at = b->online_at = b->send_at = b->look_at =
+        CLOCK_NEVER;
     b->recent_at = CLOCK_NEVER;
     buf_init_secret(&b->qr_payload, QR_PAYLOAD_MAX);
     bridge_commands_block_signals();

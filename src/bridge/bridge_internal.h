@@ -5,7 +5,9 @@
  *   bridge.c      opens everything, the wake-up, shuts down
  *   connection.c  link and session: dial, events, settle, end
  *   inbound.c     messages and receipts that came in
+ *   guard.c       what keeps an answer back
  *   outbound.c    the queue of what goes out
+ *   outbox.c      what the portal wants sent
  *   commands.c    control directory and signals
  *   status.c      state.json, metrics.prom and the QR
  *   history.c     the history and the retention of messages.db
@@ -20,12 +22,14 @@
 #include "bridge/bridge.h"
 #include "bridge/lifecycle.h"
 #include "bridge/link.h"
+#include "bridge/policy.h"
 #include "bridge/records.h"
 #include "config/replies.h"
 #include "store/messages.h"
 #include "volume/control.h"
 #include "volume/logfile.h"
 #include "volume/metrics.h"
+#include "volume/outbox.h"
 #include "volume/state.h"
 #include "wa/session.h"
 
@@ -85,6 +89,15 @@ struct bridge {
     size_t delay_count;
     int64_t send_at; /* when a delay or a pause ends */
 
+    /* the outbox */
+    struct volume_outbox *outbox;
+    bool look_due, look_again; /* now; when there is room again */
+    int64_t look_at;           /* monotonic; CLOCK_NEVER */
+    size_t looked_at;          /* files that the look of this wake-up found */
+    char taken[VOLUME_OUTBOX_BATCH][VOLUME_OUTBOX_NAME_MAX + 1]; /* recorded, not committed */
+    size_t taken_count;
+    int64_t release_at; /* monotonic: the next may enter the queue; 0 unknown */
+
     /* state.json */
     enum bridge_state lifecycle;
     struct volume_state state;
@@ -132,18 +145,52 @@ void bridge_hang_up(struct bridge *b);
 /* Deletes the keys of this device, durably. */
 int bridge_forget(struct bridge *b);
 
+/* ---- guard.c -------------------------------------------------------------------------------- */
+struct bridge_verdict {
+    enum bridge_answer answer;
+    bool ping_pong;       /* found just now: record the answer as kept back */
+    int64_t last_wait_at; /* Unix ms */
+};
+/* What the guards say to an answer in this chat; 0 or ERR_STORE. */
+int bridge_guard_chat(struct bridge *b, const char *chat, struct bridge_verdict *out);
+
 /* ---- inbound.c ------------------------------------------------------------------------------ */
 /* Write into the open transaction of messages.db; a failure sets store_failed. */
 void bridge_inbound_message(struct bridge *b, const struct wa_incoming *in);
 void bridge_inbound_receipt(struct bridge *b, const struct wa_event *ev);
 
+/* The address forms of one party as texts, "" where unknown; main: LID, else PN, else as it is. */
+struct bridge_forms {
+    char main[WA_JID_TEXT_SIZE], pn[WA_JID_TEXT_SIZE], lid[WA_JID_TEXT_SIZE];
+};
+void bridge_make_forms(struct bridge_forms *f, const struct wa_jid *jid, const struct wa_jid *pn,
+                       const struct wa_jid *lid);
+const char *bridge_form(const char *text); /* NULL for "" */
+
 /* ---- outbound.c ----------------------------------------------------------------------------- */
 /* Gives the session what may go out now; whether there was anything. */
 bool bridge_outbound_pump(struct bridge *b);
+/* A fresh message id, and the own bare JID. Only with a session. */
+void bridge_outbound_make_id(struct bridge *b, char id[WA_MESSAGE_ID_SIZE], struct wa_jid *own);
 void bridge_outbound_reset(
     struct bridge *b); /* a new connection: what was under way is queued again */
 void bridge_outbound_acked(struct bridge *b, const struct wa_event *ev);
 void bridge_outbound_resend(struct bridge *b, const struct wa_event *ev);
+
+/* ---- outbox.c ------------------------------------------------------------------------------- */
+int bridge_outbox_open(struct bridge *b, struct err *err);
+void bridge_outbox_close(struct bridge *b);
+/* outbox/new is to be looked at in the next wake-up. */
+void bridge_outbox_look(struct bridge *b);
+/* Records a batch, when a look is due, the account is connected and there is room. */
+void bridge_outbox_take(struct bridge *b);
+/* Lets the first message that is due into the queue of its chat: 1, 0 not now (send_at is set), or
+ * ERR_STORE. */
+int bridge_outbox_release(struct bridge *b);
+/* After the commit: removes the files that were recorded, publishes results, and commits that. */
+void bridge_outbox_settled(struct bridge *b);
+/* After a rollback: the files are taken again. */
+void bridge_outbox_undone(struct bridge *b);
 
 /* ---- commands.c ----------------------------------------------------------------------------- */
 /* From now on they wait for the loop; they do so also in PID 1, which has no default actions. */

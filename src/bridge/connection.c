@@ -72,6 +72,7 @@ static void drop_for_store(struct bridge *b, const struct err *err)
 {
     store_messages_rollback(b->messages);
     store_keys_rollback(b->keys);
+    bridge_outbox_undone(b);
     bridge_link_abort(b->link);
     b->link = NULL;
     b->store_failed = false;
@@ -148,6 +149,7 @@ static void take_event(struct bridge *b, const struct wa_event *ev)
         break;
     case WA_EVENT_OFFLINE_DONE:
         b->may_send = true;
+        bridge_outbox_look(b);
         log_event(LOG_INFO, "backlog_done");
         break;
     case WA_EVENT_MESSAGE:
@@ -172,6 +174,7 @@ static void take_event(struct bridge *b, const struct wa_event *ev)
 static void work(struct bridge *b)
 {
     struct wa_event ev;
+    bridge_outbox_take(b);
     do {
         while (!b->store_failed && wa_session_next(b->session, &ev) == 1)
             take_event(b, &ev);
@@ -203,7 +206,9 @@ void bridge_settle(struct bridge *b)
     b->settled = b->state.counters;
     if (news)
         bridge_recent_want(b);
-    if (b->link && bridge_link_send(b->link, wa_session_output(b->session)) < 0) {
+    bool stuck = b->link && bridge_link_send(b->link, wa_session_output(b->session)) < 0;
+    bridge_outbox_settled(b);
+    if (stuck) {
         bridge_link_abort(b->link);
         b->link = NULL;
         lost(b, "link_stuck", "the server takes nothing any more", "", 0);

@@ -8,12 +8,7 @@
 #include "bridge/reply.h"
 #include "config/hours.h"
 
-/* The address forms of one party as texts; "" where unknown. */
-struct forms {
-    char main[WA_JID_TEXT_SIZE], pn[WA_JID_TEXT_SIZE], lid[WA_JID_TEXT_SIZE];
-};
-
-static void make_forms(struct forms *f, const struct wa_jid *jid, const struct wa_jid *pn,
+void bridge_make_forms(struct bridge_forms *f, const struct wa_jid *jid, const struct wa_jid *pn,
                        const struct wa_jid *lid)
 {
     struct wa_jid bare = wa_jid_bare(jid);
@@ -27,7 +22,7 @@ static void make_forms(struct forms *f, const struct wa_jid *jid, const struct w
         wa_jid_text(&bare, f->main);
 }
 
-static const char *or_null(const char *text)
+const char *bridge_form(const char *text)
 {
     return text[0] ? text : NULL;
 }
@@ -38,19 +33,19 @@ static bool is_recorded(const struct wa_incoming *in)
            (in->group || wa_jid_is_user(&in->chat));
 }
 
-static int record(struct bridge *b, const struct wa_incoming *in, const struct forms *chat,
+static int record(struct bridge *b, const struct wa_incoming *in, const struct bridge_forms *chat,
                   int64_t *id)
 {
-    struct forms sender;
-    make_forms(&sender, &in->sender, &in->sender_pn, &in->sender_lid);
+    struct bridge_forms sender;
+    bridge_make_forms(&sender, &in->sender, &in->sender_pn, &in->sender_lid);
     const struct store_inbound row = {
         .wa_id = in->id,
         .chat = chat->main,
-        .chat_pn = or_null(chat->pn),
-        .chat_lid = or_null(chat->lid),
+        .chat_pn = bridge_form(chat->pn),
+        .chat_lid = bridge_form(chat->lid),
         .sender = sender.main,
-        .sender_pn = or_null(sender.pn),
-        .sender_lid = or_null(sender.lid),
+        .sender_pn = bridge_form(sender.pn),
+        .sender_lid = bridge_form(sender.lid),
         .sender_name = in->push_name,
         .from_me = in->from_me,
         .offline = in->offline,
@@ -66,18 +61,19 @@ static int record(struct bridge *b, const struct wa_incoming *in, const struct f
 }
 
 /* An edit or a revoke has a row of its own, and acts on that of its target. */
-static int act_on_target(struct bridge *b, const struct wa_incoming *in, const struct forms *chat)
+static int act_on_target(struct bridge *b, const struct wa_incoming *in,
+                         const struct bridge_forms *chat)
 {
-    struct forms sender;
-    make_forms(&sender, &in->sender, &in->sender_pn, &in->sender_lid);
+    struct bridge_forms sender;
+    bridge_make_forms(&sender, &in->sender, &in->sender_pn, &in->sender_lid);
     const struct store_change change = {
         .target_id = in->content->target_id,
         .chat = chat->main,
-        .chat_pn = or_null(chat->pn),
-        .chat_lid = or_null(chat->lid),
+        .chat_pn = bridge_form(chat->pn),
+        .chat_lid = bridge_form(chat->lid),
         .sender = sender.main,
-        .sender_pn = or_null(sender.pn),
-        .sender_lid = or_null(sender.lid),
+        .sender_pn = bridge_form(sender.pn),
+        .sender_lid = bridge_form(sender.lid),
         .any_author = in->admin,
         .text = in->content->text,
         .at = in->timestamp_s * 1000,
@@ -91,15 +87,28 @@ static int act_on_target(struct bridge *b, const struct wa_incoming *in, const s
 
 /* ---- the reply ------------------------------------------------------------------------------ */
 
-static int intend(struct bridge *b, const struct wa_incoming *in, const struct forms *chat,
-                  int64_t reply_to, const char *intent, struct bytes text)
+/* The reason is kept in the row of the answer that was not given. */
+static int keep_back(struct bridge *b, int64_t id, const struct bridge_verdict *verdict,
+                     enum bridge_overflow overflow)
 {
-    const struct wa_device *device = wa_session_device(b->session);
-    struct wa_jid own = wa_jid_bare(&device->pn);
+    if (verdict->ping_pong)
+        return store_messages_set_dropped(b->messages, id, STORE_ERROR_PING_PONG);
+    if (overflow == BRIDGE_OVERFLOW_NONE)
+        return 1;
+    b->state.counters.queue_overflow++;
+    if (overflow == BRIDGE_OVERFLOW_DROP)
+        return store_messages_set_dropped(b->messages, id, "queue_overflow");
+    return store_messages_replace_text(b->messages, id, bytes_text(b->config.replies_wait_text),
+                                       STORE_INTENT_WAIT);
+}
+
+static int intend(struct bridge *b, const struct wa_incoming *in, const struct bridge_forms *chat,
+                  int64_t reply_to, const char *intent, struct bytes text,
+                  const struct bridge_verdict *verdict)
+{
+    struct wa_jid own;
     char wa_id[WA_MESSAGE_ID_SIZE], target[WA_JID_TEXT_SIZE], sender[WA_JID_TEXT_SIZE];
-    uint8_t random[16];
-    b->host.random(b->host.ctx, random, sizeof(random));
-    wa_message_id(wa_id, clock_wall_ms() / 1000, own.user, random);
+    bridge_outbound_make_id(b, wa_id, &own);
     const struct store_outbound out = {
         .wa_id = wa_id,
         .chat = chat->main,
@@ -113,10 +122,10 @@ static int intend(struct bridge *b, const struct wa_incoming *in, const struct f
     if (queued < 0)
         return ERR_STORE;
     int rc = store_messages_intend(b->messages, &out, reply_to, &id);
-    if (rc != 1 || queued < b->config.queue_per_chat)
-        return rc;
-    b->state.counters.queue_overflow++;
-    return store_messages_set_dropped(b->messages, id, "queue_overflow");
+    return rc != 1 ? rc
+                   : keep_back(b, id, verdict,
+                               bridge_overflow_decide(&b->config, queued, clock_wall_ms(),
+                                                      verdict->last_wait_at));
 }
 
 static int silent(int64_t row, enum bridge_answer why)
@@ -126,8 +135,9 @@ static int silent(int64_t row, enum bridge_answer why)
     return 0;
 }
 
-static int send_reply(struct bridge *b, const struct wa_incoming *in, const struct forms *chat,
-                      int64_t reply_to, const struct bridge_reply_answer *found)
+static int send_reply(struct bridge *b, const struct wa_incoming *in,
+                      const struct bridge_forms *chat, int64_t reply_to,
+                      const struct bridge_reply_answer *found, const struct bridge_verdict *verdict)
 {
     const struct bridge_reply_values values = {
         .business_name = bytes_text(b->config.business_name),
@@ -137,7 +147,7 @@ static int send_reply(struct bridge *b, const struct wa_incoming *in, const stru
     buf_init(&text, WA_TEXT_MAX);
     int rc = bridge_reply_render(found->text, in->content->text, &values, &text);
     if (rc == 0)
-        rc = intend(b, in, chat, reply_to, found->name, buf_bytes(&text));
+        rc = intend(b, in, chat, reply_to, found->name, buf_bytes(&text), verdict);
     else
         log_event(LOG_WARN, "reply_too_long", LOG_STR("intent", found->name));
     buf_deinit(&text);
@@ -188,10 +198,20 @@ static void find_reply(const struct bridge *b, struct bytes text, const struct s
     bridge_reply_find(&b->replies, &asked, state, found);
 }
 
-static int reply(struct bridge *b, const struct wa_incoming *in, const struct forms *chat,
+/* What the guards say; an urgent answer minds neither cooldown nor cap. */
+static int guarded(struct bridge *b, const char *chat, bool urgent, struct bridge_verdict *out)
+{
+    int rc = bridge_guard_chat(b, chat, out);
+    if (rc == 0 && urgent &&
+        (out->answer == BRIDGE_SILENT_COOLDOWN || out->answer == BRIDGE_SILENT_CAP))
+        out->answer = BRIDGE_ANSWER;
+    return rc;
+}
+
+static int reply(struct bridge *b, const struct wa_incoming *in, const struct bridge_forms *chat,
                  int64_t reply_to)
 {
-    const struct store_chat_key key = {chat->main, or_null(chat->pn), or_null(chat->lid)};
+    const struct store_chat_key key = {chat->main, bridge_form(chat->pn), bridge_form(chat->lid)};
     struct store_chat known;
     struct bridge_reply_chat state;
     struct bridge_reply_answer found;
@@ -205,11 +225,17 @@ static int reply(struct bridge *b, const struct wa_incoming *in, const struct fo
         return silent(reply_to, BRIDGE_SILENT_HANDED_OVER);
     if (rc < 0 || !found.text)
         return rc < 0 ? rc : 0;
-    rc = send_reply(b, in, chat, reply_to, &found);
+    struct bridge_verdict verdict;
+    rc = guarded(b, chat->main, urgent, &verdict);
+    if (rc < 0)
+        return rc;
+    if (verdict.answer != BRIDGE_ANSWER)
+        return silent(reply_to, verdict.answer);
+    rc = send_reply(b, in, chat, reply_to, &found, &verdict);
     return rc < 0 ? rc : remember(b, &key, &known, &state, &found);
 }
 
-static int answer(struct bridge *b, const struct wa_incoming *in, const struct forms *chat,
+static int answer(struct bridge *b, const struct wa_incoming *in, const struct bridge_forms *chat,
                   int64_t id)
 {
     const struct bridge_asked asked = {
@@ -229,11 +255,11 @@ static int answer(struct bridge *b, const struct wa_incoming *in, const struct f
 
 void bridge_inbound_message(struct bridge *b, const struct wa_incoming *in)
 {
-    struct forms chat;
+    struct bridge_forms chat;
     int64_t id = 0;
     if (!is_recorded(in))
         return;
-    make_forms(&chat, &in->chat, &in->chat_pn, &in->chat_lid);
+    bridge_make_forms(&chat, &in->chat, &in->chat_pn, &in->chat_lid);
     int rc = record(b, in, &chat, &id);
     if (rc == 0)
         b->state.counters.duplicates++;

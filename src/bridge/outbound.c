@@ -71,12 +71,20 @@ static int read_window(struct bridge *b, struct window *w)
     return all < 0 || w->sent < 0 ? ERR_STORE : 0;
 }
 
-/* What left before was counted then. */
+/* What left before was counted then; the outbox has a limit of its own. */
 static enum bridge_rate rate(const struct bridge *b, const struct store_queued *q,
                              const struct window *w)
 {
-    return q->attempts > 0 ? BRIDGE_RATE_SEND
-                           : bridge_rate_decide(&b->config, w->sent, w->warnings);
+    return q->attempts > 0 || q->outbox_name ? BRIDGE_RATE_SEND
+                                             : bridge_rate_decide(&b->config, w->sent, w->warnings);
+}
+
+void bridge_outbound_make_id(struct bridge *b, char id[WA_MESSAGE_ID_SIZE], struct wa_jid *own)
+{
+    uint8_t random[16];
+    *own = wa_jid_bare(&wa_session_device(b->session)->pn);
+    b->host.random(b->host.ctx, random, sizeof(random));
+    wa_message_id(id, clock_wall_ms() / 1000, own->user, random);
 }
 
 /* ---- sending -------------------------------------------------------------------------------- */
@@ -91,9 +99,61 @@ static void mark_answered(struct bridge *b, const struct store_queued *q, const 
     wa_session_mark_read(b->session, to, &author, bytes_text(q->quoted_wa_id));
 }
 
+/* As a person would: "typing…" first. Counted from when the answer was queued, so that a restart
+ * does not begin anew. Whether it waits. */
+static bool still_typing(struct bridge *b, const struct store_queued *q, const struct wa_jid *to)
+{
+    int64_t typing = bridge_typing_ms(&b->config, q->text.n);
+    int64_t left = q->created_at + typing - clock_wall_ms();
+    if (q->outbox_name || q->attempts > 0 || left <= 0)
+        return false;
+    delay_chat(b, q->chat, left < typing ? left : typing);
+    b->send_at = next_due(b, clock_mono_ms());
+    wa_session_typing(b->session, to, true);
+    return true;
+}
+
+/* 1 and why what never left shall not leave any more; 0; ERR_STORE. */
+static int is_overtaken(struct bridge *b, const struct store_queued *q, const char **why)
+{
+    int rc = 0;
+    *why = "expired";
+    if (q->attempts > 0)
+        return 0;
+    if (q->outbox_name)
+        return q->expires_at && q->expires_at <= clock_wall_ms();
+    *why = "replies_off";
+    if (!b->config.replies_enabled)
+        return 1;
+    *why = "owner_answered";
+    if (q->reply_to)
+        rc = store_messages_owner_wrote(b->messages, q->chat, q->reply_to);
+    return rc;
+}
+
+static struct wa_text text_of(const struct store_queued *q)
+{
+    struct wa_text text = {.text = q->text};
+    if (q->quoted_sender && q->quoted_wa_id) {
+        text.quoted_id = bytes_text(q->quoted_wa_id);
+        text.quoted_author = bytes_text(q->quoted_sender);
+        text.quoted_text = q->quoted_text;
+    }
+    return text;
+}
+
+static int give_up(struct bridge *b, const struct store_queued *q, int why)
+{
+    AUTO_FREE char *wa_id = err_strdup(q->wa_id);
+    log_event(LOG_WARN, "message_refused", LOG_INT("row", q->id), LOG_STR("error", err_name(why)));
+    int rc = store_messages_set_failed(b->messages, bytes_text(wa_id), err_name(why));
+    return rc < 0 ? ERR_STORE : 0;
+}
+
 /* 1 given to the session, 0 dropped or refused for good, ERR_LIMIT or ERR_STATE: not now,
  * ERR_STORE. */
-static int dispatch(struct bridge *b, const struct store_queued *q, struct window *w)
+static int give(struct bridge *b, const struct store_queued *q, const struct wa_jid *to,
+                struct window *w)
 {
     enum bridge_rate verdict = rate(b, q, w);
     int64_t id = q->id;
@@ -102,26 +162,19 @@ static int dispatch(struct bridge *b, const struct store_queued *q, struct windo
         return store_messages_set_dropped(b->messages, id, "rate_limit");
     }
     bool warn = verdict == BRIDGE_RATE_WARN;
-    struct wa_outgoing out = {
-        .id = q->wa_id,
-        .text.text = warn ? bytes_text(b->config.rate_limit_warning) : q->text,
-    };
-    int rc = wa_jid_parse(&out.to, bytes_text(q->target));
-    if (rc == 0)
-        rc = wa_session_send(b->session, &out);
+    struct wa_outgoing out = {.id = q->wa_id, .to = *to, .text = text_of(q)};
+    if (warn)
+        out.text.text = bytes_text(b->config.rate_limit_warning);
+    int rc = wa_session_send(b->session, &out);
     if (rc == ERR_LIMIT || rc == ERR_STATE)
         return rc;
-    if (rc < 0) {
-        AUTO_FREE char *wa_id = err_strdup(q->wa_id);
-        log_event(LOG_WARN, "message_refused", LOG_INT("row", id), LOG_STR("error", err_name(rc)));
-        return store_messages_set_failed(b->messages, bytes_text(wa_id), err_name(rc)) < 0
-                   ? ERR_STORE
-                   : 0;
-    }
-    mark_answered(b, q, &out.to);
+    if (rc < 0)
+        return give_up(b, q, rc);
+    mark_answered(b, q, to);
     log_event(LOG_DEBUG, "message_out", LOG_INT("row", id), LOG_BOOL("warning", warn),
               LOG_BYTES(b->config.log_content ? "text" : NULL, out.text.text));
-    *(warn ? &w->warnings : &w->sent) += q->attempts == 0;
+    if (!q->outbox_name)
+        *(warn ? &w->warnings : &w->sent) += q->attempts == 0;
     b->state.counters.rate_limited += warn;
     if (warn &&
         store_messages_replace_text(b->messages, id, out.text.text, STORE_INTENT_WARNING) < 0)
@@ -129,13 +182,49 @@ static int dispatch(struct bridge *b, const struct store_queued *q, struct windo
     return store_messages_set_sending(b->messages, id, clock_wall_ms()) < 0 ? ERR_STORE : 1;
 }
 
+/* As give; 0 also when it waits while somebody seems to type. */
+static int dispatch(struct bridge *b, const struct store_queued *q, struct window *w)
+{
+    struct wa_jid to;
+    const char *why;
+    int rc = is_overtaken(b, q, &why);
+    if (rc < 0)
+        return rc;
+    if (rc == 1)
+        return store_messages_set_dropped(b->messages, q->id, why);
+    rc = wa_jid_parse(&to, bytes_text(q->target));
+    if (rc < 0)
+        return give_up(b, q, rc);
+    return still_typing(b, q, &to) ? 0 : give(b, q, &to, w);
+}
+
+/* The queued rows whose turn it is; *any: something changed. The last result of dispatch. */
+static int send_queued(struct bridge *b, struct window *w, bool *any)
+{
+    struct store_queued q;
+    int64_t after = 0;
+    int rc = 0, found = 0;
+    while (rc >= 0 && (found = store_messages_next_queued(b->messages, after, &q)) == 1) {
+        after = q.id;
+        if (must_wait(b, q.chat))
+            continue;
+        if (!w->known) {
+            rc = read_window(b, w);
+            after = 0; /* reading used up the borrowed row */
+            continue;
+        }
+        rc = dispatch(b, &q, w);
+        *any = *any || rc >= 0;
+    }
+    return found < 0 ? ERR_STORE : rc;
+}
+
 bool bridge_outbound_pump(struct bridge *b)
 {
     struct window w = {0};
-    struct store_queued q;
-    int64_t now = clock_mono_ms(), after = 0;
-    int rc = 0, found = 0;
+    int64_t now = clock_mono_ms();
     bool any = false;
+    int rc;
     b->send_at = CLOCK_NEVER;
     if (!b->may_send || b->logout_pending || !wa_session_connected(b->session))
         return false;
@@ -143,19 +232,11 @@ bool bridge_outbound_pump(struct bridge *b)
     b->send_at = next_due(b, now);
     if (b->pause_until > now)
         return false;
-    while (rc >= 0 && (found = store_messages_next_queued(b->messages, after, &q)) == 1) {
-        after = q.id;
-        if (must_wait(b, q.chat))
-            continue;
-        if (!w.known) {
-            rc = read_window(b, &w);
-            after = 0; /* reading used up the borrowed row */
-            continue;
-        }
-        rc = dispatch(b, &q, &w);
-        any = any || rc >= 0;
-    }
-    if (found < 0 || rc == ERR_STORE)
+    /* The outbox comes when no reply can go. */
+    do {
+        rc = send_queued(b, &w, &any);
+    } while (rc >= 0 && (rc = bridge_outbox_release(b)) == 1);
+    if (rc == ERR_STORE)
         b->store_failed = true;
     return any;
 }
@@ -234,7 +315,7 @@ void bridge_outbound_resend(struct bridge *b, const struct wa_event *ev)
         b->store_failed = true;
     if (rc != 1 || !may_have(b, ev, q.target))
         return;
-    struct wa_outgoing out = {.id = q.wa_id, .text.text = q.text};
+    struct wa_outgoing out = {.id = q.wa_id, .text = text_of(&q)};
     if (wa_jid_parse(&out.to, bytes_text(q.target)) == 0)
         rc = wa_session_resend(b->session, ev, &out);
     log_event(LOG_INFO, "message_again", LOG_INT("row", q.id), LOG_INT("count", ev->u.resend.count),

@@ -3,6 +3,7 @@
 
 #define SEND_DELAY_MS 5000
 #define RATE_DELAY_MS 60000
+#define LONG_TEXT 400 /* bytes that take the whole of replies.delay_max_ms */
 
 int64_t bridge_backoff_ms(int attempt, int64_t initial_ms, int64_t max_ms, uint32_t random)
 {
@@ -59,6 +60,93 @@ const char *bridge_answer_name(enum bridge_answer answer)
 bool bridge_handed_over(int64_t handover_at_ms, int64_t limit_s, int64_t now_ms)
 {
     return handover_at_ms > 0 && (limit_s == 0 || now_ms - handover_at_ms < limit_s * 1000);
+}
+
+/* ---- guards of one chat -----------------------------------------------------------------------
+ */
+
+enum bridge_answer bridge_chat_decide(const struct bridge_chat *chat, const struct config *c)
+{
+    if (chat->ping_pong_at && chat->now - chat->ping_pong_at < c->ping_pong_silence_s * 1000)
+        return BRIDGE_SILENT_BOT;
+    if (c->replies_daily_cap && chat->replies_in_day >= c->replies_daily_cap)
+        return BRIDGE_SILENT_CAP;
+    if (chat->last_reply_at && chat->now - chat->last_reply_at < c->replies_cooldown_s * 1000)
+        return BRIDGE_SILENT_COOLDOWN;
+    return BRIDGE_ANSWER;
+}
+
+/* The next byte that counts, upper case folded (ASCII); 0 at the end. */
+static uint8_t next_letter(struct bytes text, size_t *at)
+{
+    while (*at < text.n) {
+        uint8_t c = text.p[(*at)++];
+        if (c >= 'A' && c <= 'Z')
+            return (uint8_t)(c - 'A' + 'a');
+        if ((c >= 'a' && c <= 'z') || c >= 0x80)
+            return c;
+    }
+    return 0;
+}
+
+/* Texts without any letter (a choice from a menu) must be the same to the byte. */
+static bool nearly_same(struct bytes a, struct bytes b)
+{
+    size_t i = 0, j = 0, letters = 0;
+    for (;; letters++) {
+        uint8_t x = next_letter(a, &i), y = next_letter(b, &j);
+        if (x != y)
+            return false;
+        if (x == 0)
+            return letters > 0 || bytes_equal(a, b);
+    }
+}
+
+bool bridge_is_ping_pong(const struct bridge_turn *turns, size_t n, const struct config *c)
+{
+    int64_t same = 0;
+    if (c->ping_pong_messages == 0)
+        return false;
+    for (size_t i = 0; i < n && turns[i].out == (i % 2 == 1); i++) {
+        const struct bridge_turn *t = &turns[i];
+        if (turns[0].at - t->at > c->ping_pong_window_s * 1000)
+            return false;
+        if (t->out)
+            continue;
+        if (t->from_me || !nearly_same(turns[0].text, t->text))
+            return false;
+        if (++same >= c->ping_pong_messages)
+            return true;
+    }
+    return false;
+}
+
+enum bridge_overflow bridge_overflow_decide(const struct config *c, int64_t queued, int64_t now,
+                                            int64_t last_wait_at)
+{
+    if (queued < c->queue_per_chat)
+        return BRIDGE_OVERFLOW_NONE;
+    bool said = last_wait_at && now - last_wait_at < BRIDGE_RATE_WINDOW_MS;
+    return queued == c->queue_per_chat && c->replies_wait_text[0] && !said ? BRIDGE_OVERFLOW_WAIT
+                                                                           : BRIDGE_OVERFLOW_DROP;
+}
+
+int64_t bridge_typing_ms(const struct config *c, size_t text_bytes)
+{
+    int64_t size = text_bytes < LONG_TEXT ? (int64_t)text_bytes : LONG_TEXT;
+    int64_t more = c->delay_max_ms > c->delay_min_ms ? c->delay_max_ms - c->delay_min_ms : 0;
+    return c->delay_min_ms + more * size / LONG_TEXT;
+}
+
+/* ---- rates ------------------------------------------------------------------------------------
+ */
+
+int64_t bridge_outbox_gap_ms(const struct config *c, uint32_t random)
+{
+    if (c->outbox_max_per_minute == 0)
+        return 0;
+    int64_t mean = BRIDGE_RATE_WINDOW_MS / c->outbox_max_per_minute;
+    return mean / 2 + (int64_t)((uint64_t)random * (uint64_t)mean >> 32);
 }
 
 enum bridge_rate bridge_rate_decide(const struct config *c, int64_t sent, int64_t warnings)

@@ -82,3 +82,28 @@ bool bridge_records_same_user(const struct wa_host *host, const struct wa_jid *a
     buf_deinit(&user);
     return same;
 }
+
+static struct wa_jid other_form(const struct wa_host *host, enum wa_table table,
+                                const struct wa_jid *jid, enum wa_server server)
+{
+    struct wa_jid other = {0};
+    struct buf user = {.max = WA_JID_USER_MAX};
+    if (host->get(host->ctx, table, jid->user, &user) == 1)
+        other = wa_jid_make(server, buf_text(&user), 0);
+    buf_deinit(&user);
+    return other;
+}
+
+void bridge_records_forms(const struct wa_host *host, const struct wa_jid *jid, struct wa_jid *pn,
+                          struct wa_jid *lid)
+{
+    struct wa_jid bare = wa_jid_bare(jid);
+    *pn = *lid = (struct wa_jid){0};
+    if (wa_jid_is_pn(&bare)) {
+        *pn = bare;
+        *lid = other_form(host, WA_TABLE_LID_OF_PN, &bare, WA_SERVER_LID);
+    } else if (wa_jid_is_lid(&bare)) {
+        *lid = bare;
+        *pn = other_form(host, WA_TABLE_PN_OF_LID, &bare, WA_SERVER_PN);
+    }
+}

@@ -14,5 +14,8 @@ struct wa_host bridge_records_host(struct store_keys *k);
 /* Are the two bare JIDs one person, as far as the records know? PN and LID of one user are. */
 bool bridge_records_same_user(const struct wa_host *host, const struct wa_jid *a,
                               const struct wa_jid *b);
+/* Both bare addresses of a person, none where unknown; of a group neither is known. */
+void bridge_records_forms(const struct wa_host *host, const struct wa_jid *jid, struct wa_jid *pn,
+                          struct wa_jid *lid);
 
 #endif

@@ -152,8 +152,11 @@ static void take_totals(struct bridge *b)
     s->counters.decrypt_failures = t.undecryptable;
     s->last_message_at = t.last_message_at;
     int64_t queued = store_messages_count_queued(b->messages);
-    if (queued >= 0)
-        s->queue_replies = queued;
+    int64_t outbox = store_messages_count_outbox(b->messages);
+    if (queued >= 0 && outbox >= 0) {
+        s->queue_replies = queued - outbox;
+        s->queue_outbox = outbox;
+    }
 }
 
 static bool publish_qr(struct bridge *b)

@@ -148,10 +148,12 @@ int cli_parse(int argc, char **argv, const char *allowed, int words, struct cli_
         if (!take(out, (char)letter, optarg))
             return cli_usage_error(verb, "not a number: %s", optarg);
     }
+    static const char *const wrong[] = {"unexpected words", "one word is wanted",
+                                        "two words are wanted"};
     out->words = argv + optind;
     out->word_count = argc - optind;
     if (words != CLI_ANY_WORDS && out->word_count != words)
-        return cli_usage_error(verb, words ? "one word is wanted" : "unexpected words");
+        return cli_usage_error(verb, "%s", wrong[words]);
     if (out->word_count > 0)
         out->argument = argv[optind];
     return -1;

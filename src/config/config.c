@@ -120,7 +120,9 @@ static const char *unit(const struct key *k)
     } units[] = {
         {"_ms", " milliseconds"},
         {"_s", " seconds"},
-        {"_per_minute", " replies a minute"},
+        {"_per_minute", " messages a minute"},
+        {"_cap", " replies a day"},
+        {"_messages", " messages"},
         {"_per_chat", " messages"},
         {"_attempts", " attempts"},
         {"_days", " days"},
@@ -357,16 +359,15 @@ static void check_paths(struct load *l)
                           "the account");
 }
 
-static void check_reconnect(struct load *l)
+static void check_order(struct load *l, enum config_key low, enum config_key high)
 {
-    const struct config *c = l->out;
-    if (l->refused[CONFIG_KEY_reconnect_initial_ms] || l->refused[CONFIG_KEY_reconnect_max_ms])
+    const struct key *a = &keys[low], *b = &keys[high];
+    int64_t from = value_number(l->out, a), to = value_number(l->out, b);
+    if (l->refused[low] || l->refused[high] || from <= to)
         return;
-    if (c->reconnect_initial_ms > c->reconnect_max_ms)
-        config_report_add(
-            l->report, place_of(l, CONFIG_KEY_reconnect_initial_ms, CONFIG_KEY_reconnect_max_ms),
-            "reconnect.initial_ms (%" PRId64 ") must not be above reconnect.max_ms (%" PRId64 ")",
-            c->reconnect_initial_ms, c->reconnect_max_ms);
+    config_report_add(l->report, place_of(l, low, high),
+                      "%s.%s (%" PRId64 ") must not be above %s.%s (%" PRId64 ")", a->section,
+                      a->name, from, b->section, b->name, to);
 }
 
 static void check_tenant(struct load *l)
@@ -390,7 +391,7 @@ int config_load(struct config *out, const char *path, const char *(*env)(const c
     if (readable) {
         check_tenant(&l);
         check_paths(&l);
-        check_reconnect(&l);
+        check_order(&l, CONFIG_KEY_reconnect_initial_ms, CONFIG_KEY_reconnect_max_ms);
     }
     return report->errors > before ? ERR_CONFIG : 0;
 }

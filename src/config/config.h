@@ -45,11 +45,23 @@
     X("replies", "groups", replies_groups, BOOL, false, 0, 1, NULL, true)                          \
     X("replies", "max_reply_age_s", max_reply_age_s, INT, 600, 0, 604800, NULL, true)              \
     X("replies", "queue_per_chat", queue_per_chat, INT, 1000, 1, 10000, NULL, true)                \
+    X("replies", "wait_text", replies_wait_text, TEXT,                                             \
+      "We got your messages. Please wait a moment; we answer one after the other.", 0, 511, NULL,  \
+      true)                                                                                        \
+    X("replies", "cooldown_s", replies_cooldown_s, INT, 0, 0, 86400, NULL, true)                   \
+    X("replies", "daily_cap", replies_daily_cap, INT, 0, 0, 100000, NULL, true)                    \
+    X("replies", "ping_pong_messages", ping_pong_messages, INT, 8, 0, 50, NULL, true)              \
+    X("replies", "ping_pong_window_s", ping_pong_window_s, INT, 60, 1, 3600, NULL, true)           \
+    X("replies", "ping_pong_silence_s", ping_pong_silence_s, INT, 3600, 1, 86400, NULL, true)      \
+    X("replies", "delay_min_ms", delay_min_ms, INT, 0, 0, 60000, NULL, true)                       \
+    X("replies", "delay_max_ms", delay_max_ms, INT, 0, 0, 60000, NULL, true)                       \
     X("rate_limit", "max_per_minute", rate_limit_max_per_minute, INT, 60, 0, 1000000,              \
       "RATE_LIMIT_MAX_PER_MINUTE", true)                                                           \
     X("rate_limit", "warning", rate_limit_warning, TEXT,                                           \
       "We are receiving many messages right now. Please give us a minute; we will answer.", 0,     \
       511, NULL, true)                                                                             \
+    X("outbox", "max_per_minute", outbox_max_per_minute, INT, 30, 0, 1000000, NULL, true)          \
+    X("outbox", "queue_messages", outbox_queue_messages, INT, 1000, 100, 1000000, NULL, true)      \
     X("heartbeat", "interval_ms", heartbeat_interval_ms, INT, 10000, 100, 3600000,                 \
       "HEARTBEAT_INTERVAL_MS", true)                                                               \
     X("messages", "keep_days", messages_keep_days, INT, 0, 0, 36500, NULL, true)                   \

@@ -14,6 +14,9 @@
 #define TEXT_OF_(macro) #macro
 #define TEXT_OF(macro) TEXT_OF_(macro)
 #define EVENTS_KEPT TEXT_OF(STORE_EVENTS_MAX)
+#define BY_OWNER "direction = 'IN' AND from_me = 1"
+#define IN_QUEUE "status IN " WAITING " AND held = 0"
+#define UNDER_WAY "outbox_name IS NOT NULL AND held = 0 AND status IN " WAITING
 
 /*
  * Triggers keep what would otherwise be counted or searched anew: the totals, and whose turn it is
@@ -144,14 +147,54 @@ static const char *const migrations[] = {
     " handover_at INTEGER, handover_intent TEXT) WITHOUT ROWID;"
     "CREATE INDEX chats_pn ON chats(chat_pn) WHERE chat_pn IS NOT NULL;"
     "CREATE INDEX chats_lid ON chats(chat_lid) WHERE chat_lid IS NOT NULL;"
-    "CREATE INDEX chats_handover ON chats(handover_at) WHERE handover_at IS NOT NULL;"};
+    "CREATE INDEX chats_handover ON chats(handover_at) WHERE handover_at IS NOT NULL;",
+
+    /* 5: the outbox. held: recorded, but not let into the queue of its chat yet. report: what
+     * became of it is still to be published. */
+    "ALTER TABLE messages ADD COLUMN held INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE messages ADD COLUMN due_at INTEGER;"
+    "ALTER TABLE messages ADD COLUMN expires_at INTEGER;"
+    "ALTER TABLE messages ADD COLUMN report INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE totals ADD COLUMN outbox INTEGER NOT NULL DEFAULT 0;"
+    "DROP TRIGGER messages_pass_turn;"
+    "DROP INDEX messages_waiting;"
+    "CREATE INDEX messages_waiting ON messages(chat) WHERE " IN_QUEUE ";"
+    "DROP INDEX messages_left;"
+    "CREATE INDEX messages_left ON messages(sent_at, intent, outbox_name)"
+    " WHERE direction = 'OUT' AND sent_at IS NOT NULL;"
+    "CREATE INDEX messages_held ON messages(due_at) WHERE held = 1;"
+    "CREATE INDEX messages_expiring ON messages(expires_at)"
+    " WHERE held = 1 AND expires_at IS NOT NULL;"
+    "CREATE INDEX messages_under_way ON messages(id) WHERE " UNDER_WAY ";"
+    "CREATE INDEX messages_report ON messages(id) WHERE report = 1;"
+    "CREATE INDEX messages_replies ON messages(chat, received_at) WHERE reply_to IS NOT NULL;"
+    "CREATE INDEX messages_owner ON messages(chat) WHERE " BY_OWNER ";"
+    "CREATE TRIGGER messages_pass_turn AFTER UPDATE OF status ON messages"
+    " WHEN old.turn = 1 AND new.status NOT IN " WAITING " BEGIN"
+    " UPDATE messages SET turn = 0 WHERE id = new.id;"
+    " UPDATE messages SET turn = 1 WHERE id = (SELECT min(id) FROM messages"
+    "  INDEXED BY messages_waiting WHERE chat = new.chat AND " IN_QUEUE ");"
+    " END;"
+    "CREATE TRIGGER messages_count_outbox AFTER INSERT ON messages"
+    " WHEN new.status = 'queued' AND new.outbox_name IS NOT NULL BEGIN"
+    " UPDATE totals SET outbox = outbox + 1;"
+    " END;"
+    "CREATE TRIGGER messages_report_outbox AFTER UPDATE OF status ON messages"
+    " WHEN new.outbox_name IS NOT NULL AND old.status <> new.status"
+    " AND new.status NOT IN " WAITING " BEGIN"
+    " UPDATE messages SET report = 1 WHERE id = new.id;"
+    " UPDATE totals SET outbox = outbox - (old.status IN " WAITING ");"
+    " END;"};
 
 /* ---- statements ------------------------------------------------------------------------- */
 
 #define QUEUED(index)                                                                              \
     "SELECT q.id, q.reply_to, q.wa_id, q.chat, q.target, q.text, coalesce(q.quoted_id, r.wa_id),"  \
-    " q.attempts, q.intent, q.received_at, r.sender"                                               \
-    " FROM messages q INDEXED BY " index " LEFT JOIN messages r ON r.id = q.reply_to"
+    " q.attempts, q.intent, q.received_at, r.sender, q.outbox_name, q.expires_at, t.sender, "      \
+    "t.text"                                                                                       \
+    " FROM messages q INDEXED BY " index " LEFT JOIN messages r ON r.id = q.reply_to"              \
+    " LEFT JOIN messages t INDEXED BY messages_identity ON t.wa_id = q.quoted_id"                  \
+    " AND q.chat IN (t.chat, t.chat_pn, t.chat_lid)"
 #define COLUMN(name, type) ", " #name
 #define LISTED "SELECT NULL" STORE_COLUMNS(COLUMN) " FROM messages"
 /* A join, so that the words are looked up first and the rows are read by id. */
@@ -204,11 +247,13 @@ static const char *const migrations[] = {
                     " AND attempts = 0")                                                           \
     X(INSERT_OUT, "INSERT INTO messages(direction, wa_id, chat, target, sender, from_me, kind,"    \
                   " text, quoted_id, intent, outbox_name, received_at, reply_to, chat_pn,"         \
-                  " chat_lid, status, turn) VALUES('OUT', ?1, ?2, ?3, ?4, 1, 'text', ?5, ?6, ?7,"  \
-                  " ?8, ?9, ?10, (SELECT chat_pn FROM messages WHERE id = ?10),"                   \
-                  " (SELECT chat_lid FROM messages WHERE id = ?10), 'queued',"                     \
+                  " chat_lid, status, held, due_at, expires_at, turn)"                             \
+                  " VALUES('OUT', ?1, ?2, ?3, ?4, 1, 'text', ?5, ?6, ?7,"                          \
+                  " ?8, ?9, ?10, coalesce(?11, (SELECT chat_pn FROM messages WHERE id = ?10)),"    \
+                  " coalesce(?12, (SELECT chat_lid FROM messages WHERE id = ?10)), 'queued',"      \
+                  " ?13, ?14, ?15, NOT ?13 AND"                                                    \
                   " NOT EXISTS(SELECT 1 FROM messages INDEXED BY messages_waiting"                 \
-                  "  WHERE chat = ?2 AND status IN " WAITING ")) ON CONFLICT DO NOTHING")          \
+                  "  WHERE chat = ?2 AND " IN_QUEUE ")) ON CONFLICT DO NOTHING")                   \
     X(FIND_REPLY, "SELECT id FROM messages INDEXED BY messages_reply WHERE reply_to = ?1")         \
     X(FIND_OUTBOX, "SELECT id FROM messages INDEXED BY messages_outbox WHERE outbox_name = ?1")    \
     X(NEXT_QUEUED, QUEUED("messages_turn") " WHERE q.turn = 1 AND q.status = 'queued'"             \
@@ -219,10 +264,44 @@ static const char *const migrations[] = {
                " WHERE turn = 1 AND status = 'sending'")                                           \
     X(COUNT_QUEUED, "SELECT queued FROM totals")                                                   \
     X(COUNT_QUEUED_IN, "SELECT count(*) FROM messages INDEXED BY messages_waiting"                 \
-                       " WHERE chat = ?1 AND status IN " WAITING)                                  \
+                       " WHERE chat = ?1 AND " IN_QUEUE)                                           \
     X(COUNT_SENT_SINCE, "SELECT count(*) FROM messages INDEXED BY messages_left"                   \
-                        " WHERE direction = 'OUT' AND sent_at >= ?1"                               \
+                        " WHERE direction = 'OUT' AND sent_at >= ?1 AND outbox_name IS NULL"       \
                         " AND (?2 OR intent IS NOT '" STORE_INTENT_WARNING "')")                   \
+    X(COUNT_OUTBOX, "SELECT outbox FROM totals")                                                   \
+    X(COUNT_DUE, "SELECT count(*) FROM messages INDEXED BY messages_held"                          \
+                 " WHERE held = 1 AND due_at <= ?1")                                               \
+    X(COUNT_UNDER_WAY, "SELECT count(*) FROM messages INDEXED BY messages_under_way"               \
+                       " WHERE " UNDER_WAY)                                                        \
+    X(OUTBOX_SENT, "SELECT count(*), max(sent_at) FROM messages INDEXED BY messages_left"          \
+                   " WHERE direction = 'OUT' AND sent_at >= ?1 AND outbox_name IS NOT NULL")       \
+    X(FIRST_HELD, "SELECT id, due_at FROM messages INDEXED BY messages_held WHERE held = 1"        \
+                  " ORDER BY due_at, id LIMIT 1")                                                  \
+    X(LET_IN, "UPDATE messages AS m SET held = 0, turn = NOT EXISTS(SELECT 1 FROM messages q"      \
+              " INDEXED BY messages_waiting WHERE q.chat = m.chat"                                 \
+              " AND q.status IN " WAITING " AND q.held = 0) WHERE m.id = ?1 AND m.held = 1")       \
+    X(EXPIRE, "UPDATE messages INDEXED BY messages_expiring SET status = 'failed', held = 0,"      \
+              " error = 'expired' WHERE held = 1 AND expires_at <= ?1")                            \
+    X(NEXT_REPORT, "SELECT id, outbox_name, wa_id, target, chat_pn, chat_lid, acked_at,"           \
+                   " delivered_at, read_at, status, error FROM messages"                           \
+                   " INDEXED BY messages_report WHERE report = 1 AND id > ?1 ORDER BY id LIMIT 1") \
+    X(REPORT_AGAIN, "UPDATE messages INDEXED BY messages_outbox SET report = 1"                    \
+                    " WHERE outbox_name = ?1 AND status NOT IN " WAITING)                          \
+    X(REPORTED, "UPDATE messages SET report = 0 WHERE id = ?1")                                    \
+    X(CAN_QUOTE, "SELECT count(*) FROM messages INDEXED BY messages_identity WHERE wa_id = ?1"     \
+                 " AND ?2 IN (chat, chat_pn, chat_lid)")                                           \
+    X(CHAT_GUARDS, "SELECT max(CASE WHEN status NOT IN ('failed', 'dropped') THEN received_at"     \
+                   "  END), coalesce(sum(received_at >= ?3 AND status NOT IN"                      \
+                   "  ('failed', 'dropped')), 0),"                                                 \
+                   " max(CASE WHEN error = '" STORE_ERROR_PING_PONG "' THEN received_at END),"     \
+                   " max(CASE WHEN intent = '" STORE_INTENT_WAIT "' THEN received_at END)"         \
+                   " FROM messages INDEXED BY messages_replies"                                    \
+                   " WHERE chat = ?1 AND reply_to IS NOT NULL AND received_at >= ?2")              \
+    X(CHAT_NEWEST, "SELECT direction = 'OUT', from_me, received_at, text FROM messages"            \
+                   " INDEXED BY messages_chat WHERE chat = ?1 ORDER BY id DESC LIMIT ?2")          \
+    X(OWNER_WROTE, "SELECT EXISTS(SELECT 1 FROM messages INDEXED BY messages_owner"                \
+                   " WHERE chat = ?1 AND id > ?2 AND " BY_OWNER                                    \
+                   " AND kind NOT IN ('reaction', 'revoke', 'undecryptable'))")                    \
     X(REPLACE_TEXT, "UPDATE messages SET text = ?2, intent = ?3"                                   \
                     " WHERE id = ?1 AND status = 'queued' AND attempts = 0")                       \
     X(SET_SENDING, "UPDATE messages SET status = 'sending', attempts = attempts + 1, sent_at = ?2" \
@@ -480,12 +559,14 @@ int store_messages_intend(struct store_messages *m, const struct store_outbound 
                           int64_t reply_to, int64_t *id)
 {
     *id = 0;
-    int rc = store_db_write(m->db, SQL_INSERT_OUT,
-                            STORE_VALUES(STORE_TEXT(out->wa_id), STORE_TEXT(out->chat),
-                                         STORE_TEXT(out->target), STORE_TEXT(out->sender),
-                                         STORE_BYTES(out->text), STORE_TEXT(out->quoted_id),
-                                         STORE_TEXT(out->intent), STORE_TEXT(out->outbox_name),
-                                         STORE_TIME(out->created_at), STORE_TIME(reply_to)));
+    int rc = store_db_write(
+        m->db, SQL_INSERT_OUT,
+        STORE_VALUES(STORE_TEXT(out->wa_id), STORE_TEXT(out->chat), STORE_TEXT(out->target),
+                     STORE_TEXT(out->sender), STORE_BYTES(out->text), STORE_TEXT(out->quoted_id),
+                     STORE_TEXT(out->intent), STORE_TEXT(out->outbox_name),
+                     STORE_TIME(out->created_at), STORE_TIME(reply_to), STORE_TEXT(out->chat_pn),
+                     STORE_TEXT(out->chat_lid), STORE_INT(out->held), STORE_TIME(out->due_at),
+                     STORE_TIME(out->expires_at)));
     if (rc == 0)
         return find_twin(m, out, reply_to, id);
     if (rc > 0)
@@ -521,7 +602,11 @@ static int one_queued(struct store_messages *m, struct sqlite3_stmt *row, struct
                                   .attempts = (int)store_db_int(row, 7),
                                   .warning = bytes_is(store_db_bytes(row, 8), STORE_INTENT_WARNING),
                                   .created_at = store_db_int(row, 9),
-                                  .answered_sender = kept_text(m, row, 10)};
+                                  .answered_sender = kept_text(m, row, 10),
+                                  .outbox_name = kept_text(m, row, 11),
+                                  .expires_at = store_db_int(row, 12),
+                                  .quoted_sender = kept_text(m, row, 13),
+                                  .quoted_text = kept(m, row, 14)};
     store_db_end(row);
     return rc;
 }
@@ -667,6 +752,136 @@ int store_messages_hand_over(struct store_messages *m, const struct store_chat_k
 int store_messages_release(struct store_messages *m, const char *chat)
 {
     return store_db_write(m->db, SQL_RELEASE, STORE_VALUES(STORE_TEXT(chat)));
+}
+
+/* ---- the outbox ------------------------------------------------------------------------- */
+
+int64_t store_messages_count_outbox(struct store_messages *m)
+{
+    return count(m, SQL_COUNT_OUTBOX, STORE_VALUES());
+}
+
+int64_t store_messages_count_due(struct store_messages *m, int64_t now_ms)
+{
+    return count(m, SQL_COUNT_DUE, STORE_VALUES(STORE_INT(now_ms)));
+}
+
+int64_t store_messages_count_under_way(struct store_messages *m)
+{
+    return count(m, SQL_COUNT_UNDER_WAY, STORE_VALUES());
+}
+
+/* The first two columns of the first row, both 0 when there is none. 1, 0, ERR_STORE. */
+static int two_numbers(struct store_messages *m, size_t statement, struct store_values values,
+                       int64_t *first, int64_t *second)
+{
+    struct sqlite3_stmt *row = store_db_select(m->db, statement, values);
+    int rc = store_db_next(m->db, row);
+    *first = rc == 1 ? store_db_int(row, 0) : 0;
+    *second = rc == 1 ? store_db_int(row, 1) : 0;
+    store_db_end(row);
+    return rc;
+}
+
+int store_messages_outbox_sent_since(struct store_messages *m, int64_t since_ms, int64_t *sent,
+                                     int64_t *last)
+{
+    int rc = two_numbers(m, SQL_OUTBOX_SENT, STORE_VALUES(STORE_INT(since_ms)), sent, last);
+    return rc < 0 ? rc : 0;
+}
+
+int store_messages_first_held(struct store_messages *m, int64_t *id, int64_t *due_at)
+{
+    return two_numbers(m, SQL_FIRST_HELD, STORE_VALUES(), id, due_at);
+}
+
+int store_messages_let_in(struct store_messages *m, int64_t id)
+{
+    return set_by_id(m, SQL_LET_IN, STORE_VALUES(STORE_INT(id)));
+}
+
+int store_messages_expire(struct store_messages *m, int64_t now_ms)
+{
+    return store_db_write(m->db, SQL_EXPIRE, STORE_VALUES(STORE_INT(now_ms)));
+}
+
+int store_messages_next_report(struct store_messages *m, int64_t after_id, struct store_report *out)
+{
+    struct sqlite3_stmt *row =
+        store_db_select(m->db, SQL_NEXT_REPORT, STORE_VALUES(STORE_INT(after_id)));
+    arena_reset(&m->row);
+    int rc = store_db_next(m->db, row);
+    if (rc == 1)
+        *out = (struct store_report){.id = store_db_int(row, 0),
+                                     .outbox_name = kept_text(m, row, 1),
+                                     .wa_id = kept_text(m, row, 2),
+                                     .target = kept_text(m, row, 3),
+                                     .chat_pn = kept_text(m, row, 4),
+                                     .chat_lid = kept_text(m, row, 5),
+                                     .acked_at = store_db_int(row, 6),
+                                     .delivered_at = store_db_int(row, 7),
+                                     .read_at = store_db_int(row, 8),
+                                     .status = kept_text(m, row, 9),
+                                     .error = kept_text(m, row, 10)};
+    store_db_end(row);
+    return rc;
+}
+
+int store_messages_report_again(struct store_messages *m, const char *outbox_name)
+{
+    return store_db_write(m->db, SQL_REPORT_AGAIN, STORE_VALUES(STORE_TEXT(outbox_name)));
+}
+
+int store_messages_reported(struct store_messages *m, int64_t id)
+{
+    return set_by_id(m, SQL_REPORTED, STORE_VALUES(STORE_INT(id)));
+}
+
+int store_messages_can_quote(struct store_messages *m, const char *wa_id, const char *chat)
+{
+    int64_t n = count(m, SQL_CAN_QUOTE, STORE_VALUES(STORE_TEXT(wa_id), STORE_TEXT(chat)));
+    return n < 0 ? ERR_STORE : n > 0;
+}
+
+/* ---- what the guards go by -------------------------------------------------------------- */
+
+int store_messages_guards(struct store_messages *m, const char *chat, int64_t since_ms,
+                          int64_t day_ms, struct store_guards *out)
+{
+    struct sqlite3_stmt *row =
+        store_db_select(m->db, SQL_CHAT_GUARDS,
+                        STORE_VALUES(STORE_TEXT(chat), STORE_INT(since_ms), STORE_INT(day_ms)));
+    int rc = store_db_next(m->db, row);
+    *out = (struct store_guards){0};
+    if (rc == 1)
+        *out = (struct store_guards){.last_reply_at = store_db_int(row, 0),
+                                     .replies_in_day = store_db_int(row, 1),
+                                     .ping_pong_at = store_db_int(row, 2),
+                                     .wait_at = store_db_int(row, 3)};
+    store_db_end(row);
+    return rc < 0 ? rc : 0;
+}
+
+int store_messages_newest_in(struct store_messages *m, const char *chat, int limit,
+                             struct store_turn *out)
+{
+    struct sqlite3_stmt *rows =
+        store_db_select(m->db, SQL_CHAT_NEWEST, STORE_VALUES(STORE_TEXT(chat), STORE_INT(limit)));
+    int rc, n = 0;
+    arena_reset(&m->row);
+    while ((rc = store_db_next(m->db, rows)) == 1 && n < limit)
+        out[n++] = (struct store_turn){.out = store_db_int(rows, 0) != 0,
+                                       .from_me = store_db_int(rows, 1) != 0,
+                                       .at = store_db_int(rows, 2),
+                                       .text = kept(m, rows, 3)};
+    store_db_end(rows);
+    return rc < 0 ? rc : n;
+}
+
+int store_messages_owner_wrote(struct store_messages *m, const char *chat, int64_t after_id)
+{
+    int64_t n = count(m, SQL_OWNER_WROTE, STORE_VALUES(STORE_TEXT(chat), STORE_INT(after_id)));
+    return n < 0 ? ERR_STORE : n > 0;
 }
 
 /* ---- reports ---------------------------------------------------------------------------- */

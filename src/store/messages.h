@@ -18,7 +18,10 @@
  *            offline INTEGER, outbox_name TEXT,
  *            turn INTEGER,                   -- 1: next of its chat to be sent, or under way
  *            target_id TEXT,                 -- reaction, edit, revoke, vote: wa_id it is about
- *            edited_at, revoked_at INTEGER)  -- of the message itself, by the server's clock
+ *            edited_at, revoked_at INTEGER,  -- of the message itself, by the server's clock
+ *            held INTEGER,                   -- 1: of the outbox, not let into the queue yet
+ *            due_at, expires_at INTEGER,     -- of the outbox: not before; not after (Unix ms)
+ *            report INTEGER)                 -- 1: of the outbox, its result is to be published
  *            unique: (wa_id, sender, chat); outbox_name and reply_to where not NULL
  *   messages_search(text)                    -- FTS5 over messages.text, rowid = messages.id
  *   chats(chat TEXT PRIMARY KEY, chat_pn TEXT, chat_lid TEXT,
@@ -63,6 +66,8 @@ struct store_inbound {
 };
 
 #define STORE_INTENT_WARNING "rate_limit_warning" /* intent of the warning itself */
+#define STORE_INTENT_WAIT "please_wait"           /* intent of the one answer to an overflow */
+#define STORE_ERROR_PING_PONG "ping_pong" /* error of the reply that was not given to a bot */
 
 /* A message that is to be sent, its WhatsApp id and text fixed once and for all (D3). */
 struct store_outbound {
@@ -73,6 +78,9 @@ struct store_outbound {
     const char *intent;      /* which template intent, or NULL */
     const char *outbox_name; /* or NULL */
     int64_t created_at;
+    const char *chat_pn, *chat_lid; /* of the outbox; a reply has those of what it answers */
+    bool held;                      /* waits for store_messages_let_in */
+    int64_t due_at, expires_at;     /* of the outbox; expires_at 0: never */
 };
 
 /*
@@ -113,6 +121,10 @@ struct store_queued {
     bool warning; /* intent is the rate-limit warning */
     int64_t created_at;
     const char *answered_sender; /* who wrote what it answers, or NULL */
+    const char *outbox_name;     /* NULL: a reply */
+    int64_t expires_at;          /* 0: never */
+    const char *quoted_sender;   /* of the message that quoted_id names; NULL: nothing is quoted */
+    struct bytes quoted_text;
 };
 /* Per-chat FIFO: of each chat without a row in status sending the oldest queued row; of those the
  * first with id above after_id. 1 found, 0 none, ERR_STORE. */
@@ -123,8 +135,8 @@ int store_messages_next_queued(struct store_messages *m, int64_t after_id,
 int store_messages_requeue(struct store_messages *m);
 int64_t store_messages_count_queued(struct store_messages *m); /* queued + sending */
 int64_t store_messages_count_queued_in(struct store_messages *m, const char *chat);
-/* OUT rows that left (sending or later) at or after since_ms; warnings false leaves the rate-limit
- * warnings out. These three: the number or ERR_STORE. */
+/* Replies that left (sending or later) at or after since_ms; warnings false leaves the rate-limit
+ * warnings out; the outbox does not count. These three: the number or ERR_STORE. */
 int64_t store_messages_count_sent_since(struct store_messages *m, int64_t since_ms, bool warnings);
 
 /*
@@ -172,6 +184,60 @@ int store_messages_hand_over(struct store_messages *m, const struct store_chat_k
  * ERR_STORE. */
 int store_messages_release(struct store_messages *m, const char *chat);
 
+/* ---- the outbox -------------------------------------------------------------------------------
+ * A held row is queued, but no queue of a chat knows it before it is released: replies never wait
+ * behind more of the outbox than was let in. */
+int64_t store_messages_count_outbox(struct store_messages *m);              /* not sent yet */
+int64_t store_messages_count_due(struct store_messages *m, int64_t now_ms); /* held, due */
+int64_t store_messages_count_under_way(struct store_messages *m); /* released, not accepted yet */
+/* How many of the outbox left at or after since_ms, and when the last of them did (0: none). */
+int store_messages_outbox_sent_since(struct store_messages *m, int64_t since_ms, int64_t *sent,
+                                     int64_t *last);
+/* The held row that is due first, now or later: 1, 0 none, ERR_STORE. */
+int store_messages_first_held(struct store_messages *m, int64_t *id, int64_t *due_at);
+int store_messages_let_in(struct store_messages *m, int64_t id); /* as store_messages_set_queued */
+/* Held rows whose time is over become failed, "expired". How many, or ERR_STORE. */
+int store_messages_expire(struct store_messages *m, int64_t now_ms);
+/* Whether a message of this chat (any of its addresses) has this WhatsApp id: 1, 0, ERR_STORE. */
+int store_messages_can_quote(struct store_messages *m, const char *wa_id, const char *chat);
+
+/* A row of the outbox whose status changed since it was reported; texts are borrowed until the next
+ * call on m. */
+struct store_report {
+    int64_t id, acked_at, delivered_at, read_at;
+    const char *outbox_name, *wa_id, *target, *chat_pn, *chat_lid, *status, *error;
+};
+/* The first with id above after_id: 1, 0 none, ERR_STORE. */
+int store_messages_next_report(struct store_messages *m, int64_t after_id,
+                               struct store_report *out);
+int store_messages_reported(struct store_messages *m, int64_t id);
+/* The same name came again: its result is due once more, if it has one. 1, 0, ERR_STORE. */
+int store_messages_report_again(struct store_messages *m, const char *outbox_name);
+
+/* ---- what the guards go by --------------------------------------------------------------------
+ */
+/* Of the replies of one chat queued at or after since_ms; times are 0 when there was none. What
+ * failed or was dropped is no reply. */
+struct store_guards {
+    int64_t last_reply_at, replies_in_day; /* at or after day_ms */
+    int64_t ping_pong_at; /* when a reply was last kept back as STORE_ERROR_PING_PONG */
+    int64_t wait_at;      /* of the last STORE_INTENT_WAIT */
+};
+int store_messages_guards(struct store_messages *m, const char *chat, int64_t since_ms,
+                          int64_t day_ms, struct store_guards *out);
+/* The newest rows of a chat, newest first, at most limit: their number or ERR_STORE. Texts are
+ * borrowed until the next call on m. */
+struct store_turn {
+    bool out, from_me;
+    int64_t at;
+    struct bytes text;
+};
+int store_messages_newest_in(struct store_messages *m, const char *chat, int limit,
+                             struct store_turn *out);
+/* Whether the owner wrote into the chat from another device after that row: 1, 0, ERR_STORE. Leaves
+ * borrowed texts alone. */
+int store_messages_owner_wrote(struct store_messages *m, const char *chat, int64_t after_id);
+
 /* Totals kept for state.json across restarts; they only grow. received and last_message_at: from
  * others, with content; sent: accepted by the server, replied: those of them that answer a message;
  * delivered includes read; undecryptable: ever stood so. */
@@ -189,13 +255,15 @@ int store_messages_totals(struct store_messages *m, struct store_totals *out);
     X(id, INT)                                                                                     \
     X(direction, TEXT)                                                                             \
     X(wa_id, TEXT)                                                                                 \
-    X(chat, TEXT) X(chat_pn, TEXT) X(chat_lid, TEXT) X(sender, TEXT) X(sender_pn, TEXT)            \
-        X(sender_lid, TEXT) X(sender_name, TEXT) X(from_me, BOOL) X(kind, TEXT) X(text, TEXT)      \
-            X(quoted_id, TEXT) X(fault, TEXT) X(sent_at, TIME) X(received_at, TIME)                \
-                X(acked_at, TIME) X(delivered_at, TIME) X(read_at, TIME) X(status, TEXT)           \
-                    X(error, TEXT) X(attempts, INT) X(reply_to, INT) X(intent, TEXT)               \
-                        X(target, TEXT) X(offline, BOOL) X(outbox_name, TEXT)                      \
-                            X(target_id, TEXT) X(edited_at, TIME) X(revoked_at, TIME)
+    X(chat, TEXT)                                                                                  \
+    X(chat_pn, TEXT)                                                                               \
+    X(chat_lid, TEXT) X(sender, TEXT) X(sender_pn, TEXT) X(sender_lid, TEXT) X(sender_name, TEXT)  \
+        X(from_me, BOOL) X(kind, TEXT) X(text, TEXT) X(quoted_id, TEXT) X(fault, TEXT)             \
+            X(sent_at, TIME) X(received_at, TIME) X(acked_at, TIME) X(delivered_at, TIME)          \
+                X(read_at, TIME) X(status, TEXT) X(error, TEXT) X(attempts, INT) X(reply_to, INT)  \
+                    X(intent, TEXT) X(target, TEXT) X(offline, BOOL) X(outbox_name, TEXT)          \
+                        X(target_id, TEXT) X(edited_at, TIME) X(revoked_at, TIME) X(due_at, TIME)  \
+                            X(expires_at, TIME)
 
 struct store_row {
 #define STORE_ROW_INT int64_t

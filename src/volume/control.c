@@ -5,14 +5,13 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <sys/inotify.h>
 #include <sys/stat.h>
 
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/random.h"
-#include "volume/volume_internal.h"
+#include "volume/inbox.h"
 
 #define CONTENT_MAX (64u << 10)
 #define ID_MAX 120
@@ -31,24 +30,10 @@
  */
 #define CLOCK_SLACK_MS 20
 
-/* A missing control/ is made again only after this: in `mv control old; mv new control` ours must
- * not stand in the way. */
-#define MISSING_MS 1000
-
-/*
- * Not IN_CREATE: `echo … > control/stop` would be claimed before its content was written. What
- * appears without being closed or renamed (a hard link) is found by the next scan, and so is the
- * removal of the directory, of which the kernel says nothing while we hold it open.
- */
-#define CONTROL_EVENTS (IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVE_SELF)
-#define PARENT_EVENTS (IN_CREATE | IN_MOVED_TO)
-
 struct volume_control {
     struct volume *v;
     int64_t started_at;
-    int inotify_fd, watch, parent_watch;
-    int64_t missing_since; /* clock_mono_ms; 0: it is there */
-    int complaint; /* errno that was logged last, so that each heartbeat does not repeat it */
+    struct volume_inbox inbox;
 };
 
 static const char *const command_names[] = {
@@ -57,108 +42,21 @@ static const char *const command_names[] = {
 #undef X
 };
 
-static void complain(struct volume_control *c, const char *event, const char *file)
-{
-    if (c->complaint == errno)
-        return;
-    c->complaint = errno;
-    log_event(LOG_WARN, event, LOG_STR("file", file), LOG_STR("reason", strerror(errno)));
-}
-
-/* ---- watching ----------------------------------------------------------------------------------
- */
-
-static int watch_directory(const struct volume_control *c, int dir_fd, uint32_t events)
-{
-    char path[64];
-    snprintf(path, sizeof(path), "/proc/self/fd/%d/.", dir_fd);
-    int watch = inotify_add_watch(c->inotify_fd, path, events | IN_ONLYDIR);
-    if (watch < 0)
-        log_event(LOG_WARN, "control_unwatched", LOG_STR("reason", strerror(errno)));
-    return watch;
-}
-
-static void unwatch(const struct volume_control *c, int *watch)
-{
-    if (*watch >= 0)
-        inotify_rm_watch(c->inotify_fd, *watch);
-    *watch = -1;
-}
-
-static void watch_control(struct volume_control *c)
-{
-    if (c->inotify_fd < 0)
-        return;
-    unwatch(c, &c->watch);
-    unwatch(c, &c->parent_watch);
-    c->watch = watch_directory(c, c->v->control_fd, CONTROL_EVENTS);
-}
-
-/* What the events say does not matter, an overflow of the queue included: every call looks at all
- * of the directory. Bounded, for whoever writes there can make them as fast as we read. */
-static void drain(const struct volume_control *c)
-{
-    uint8_t events[4096] __attribute__((aligned(__alignof__(struct inotify_event))));
-    for (int i = 0; i < 64 && c->inotify_fd >= 0; i++) {
-        if (read(c->inotify_fd, events, sizeof(events)) <= 0)
-            return;
-    }
-}
-
 /* ---- the directory itself ----------------------------------------------------------------------
  */
-
-static bool is_held(int parent_fd, const char *name, int held_fd)
-{
-    struct stat there, held;
-    return fstatat(parent_fd, name, &there, AT_SYMLINK_NOFOLLOW) == 0 &&
-           fstat(held_fd, &held) == 0 && there.st_dev == held.st_dev && there.st_ino == held.st_ino;
-}
-
-static bool reopen(int *slot, int parent_fd, const char *name, mode_t mode)
-{
-    int fd = volume_directory(parent_fd, name, mode);
-    if (fd < 0)
-        return false;
-    close(*slot);
-    *slot = fd;
-    return true;
-}
-
-static bool may_be_made(struct volume_control *c)
-{
-    int64_t now = clock_mono_ms();
-    if (faccessat(c->v->root_fd, "control", F_OK, AT_SYMLINK_NOFOLLOW) == 0)
-        return true;
-    if (c->missing_since == 0) {
-        log_event(LOG_WARN, "control_missing", LOG_STR("volume", c->v->path));
-        c->missing_since = now;
-        if (c->inotify_fd >= 0)
-            c->parent_watch = watch_directory(c, c->v->root_fd, PARENT_EVENTS);
-    }
-    return now - c->missing_since >= MISSING_MS;
-}
 
 /* Whether control/ and control/ack, as the portal sees them, are the ones held; takes over new
  * ones. */
 static bool refresh(struct volume_control *c)
 {
     struct volume *v = c->v;
-    bool control = is_held(v->root_fd, "control", v->control_fd);
-    if (control && is_held(v->control_fd, "ack", v->ack_fd))
+    enum volume_inbox_look look = volume_inbox_look(&c->inbox);
+    if (look == VOLUME_INBOX_AWAY)
+        return false;
+    if (look == VOLUME_INBOX_SAME && volume_inbox_is_held(v->control_fd, "ack", v->ack_fd))
         return true;
-    if (!control) {
-        if (!may_be_made(c))
-            return false;
-        if (!reopen(&v->control_fd, v->root_fd, "control", 02770)) {
-            complain(c, "control_refused", "control");
-            return false;
-        }
-        c->missing_since = 0;
-        watch_control(c);
-    }
-    if (!reopen(&v->ack_fd, v->control_fd, "ack", 02750)) {
-        complain(c, "control_refused", "control/ack");
+    if (!volume_inbox_reopen(&v->ack_fd, v->control_fd, "ack", 02750)) {
+        volume_inbox_complain(&c->inbox, "control_refused", "control/ack");
         return false;
     }
     log_event(LOG_INFO, "control_reopened", LOG_STR("volume", v->path));
@@ -168,74 +66,16 @@ static bool refresh(struct volume_control *c)
 /* ---- acknowledgements --------------------------------------------------------------------------
  */
 
-struct ack_entry {
-    struct timespec at;
-    char name[256];
-};
-
-struct ack_list {
-    struct ack_entry *p;
-    size_t n, cap;
-};
-
 static bool is_ack(const char *name)
 {
     size_t n = strlen(name);
     return name[0] != '.' && n > 5 && strcmp(name + n - 5, ".json") == 0;
 }
 
-static void list_acks(int ack_fd, struct ack_list *list)
-{
-    DIR *dir = volume_list(ack_fd);
-    const struct dirent *entry;
-    while (dir && (entry = readdir(dir)) != NULL) {
-        struct stat st;
-        if (!is_ack(entry->d_name) || fstatat(ack_fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0)
-            continue;
-        if (list->n == list->cap) {
-            list->cap = list->cap ? list->cap * 2 : 2 * ACKS_KEPT;
-            list->p = err_realloc(list->p, list->cap * sizeof(*list->p));
-        }
-        list->p[list->n].at = st.st_mtim;
-        bytes_copy_text(bytes_text(entry->d_name), list->p[list->n].name, 256);
-        list->n++;
-    }
-    if (dir)
-        closedir(dir);
-}
-
-static int older_first(const void *a, const void *b)
-{
-    const struct ack_entry *x = a, *y = b;
-    if (x->at.tv_sec != y->at.tv_sec)
-        return x->at.tv_sec < y->at.tv_sec ? -1 : 1;
-    if (x->at.tv_nsec != y->at.tv_nsec)
-        return x->at.tv_nsec < y->at.tv_nsec ? -1 : 1;
-    return strcmp(x->name, y->name);
-}
-
 /* keep: the one just written, whose time may tie with others. */
 static void prune_acks(int ack_fd, const char *keep)
 {
-    struct ack_list list = {0};
-    list_acks(ack_fd, &list);
-    if (list.n > ACKS_KEPT) {
-        size_t surplus = list.n - ACKS_KEPT;
-        qsort(list.p, list.n, sizeof(*list.p), older_first);
-        for (size_t i = 0; i < list.n && surplus > 0; i++) {
-            if (strcmp(list.p[i].name, keep) == 0)
-                continue;
-            unlinkat(ack_fd, list.p[i].name, 0);
-            surplus--;
-        }
-    }
-    free(list.p);
-}
-
-static bool plain(char ch)
-{
-    return (ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') || (ch >= '0' && ch <= '9') ||
-           ch == '.' || ch == '_' || ch == '-';
+    volume_prune(ack_fd, is_ack, ACKS_KEPT, keep);
 }
 
 /* <id or name>.json: whatever the name was, a visible file inside ack/. */
@@ -244,7 +84,7 @@ static void ack_name(const struct volume_control_request *r, char out[ID_MAX + 8
     char stem[ID_MAX + 1];
     bytes_copy_text(bytes_text(r->id[0] ? r->id : r->name), stem, sizeof(stem));
     for (char *p = stem; *p; p++) {
-        if (!plain(*p) || (p == stem && *p == '.'))
+        if (!volume_inbox_plain(*p) || (p == stem && *p == '.'))
             *p = '_';
     }
     snprintf(out, ID_MAX + 8, "%s.json", stem);
@@ -280,19 +120,6 @@ static int publish_ack(struct volume_control *c, const struct volume_control_req
     return rc;
 }
 
-/* A directory that is not empty cannot be removed: it is put aside under a name no scan looks at.
- */
-static void discard(const struct volume_control *c, const char *claim)
-{
-    int fd = c->v->control_fd;
-    if (unlinkat(fd, claim, 0) == 0 || errno == ENOENT || unlinkat(fd, claim, AT_REMOVEDIR) == 0)
-        return;
-    char aside[VOLUME_CONTROL_CLAIM_SIZE + 8];
-    snprintf(aside, sizeof(aside), ".refused%s", claim);
-    renameat(fd, claim, fd, aside);
-    log_event(LOG_WARN, "control_put_aside", LOG_STR("file", aside));
-}
-
 static int answer(struct volume_control *c, const struct volume_control_request *r,
                   const char *result, const char *error, const char *detail, bool durable)
 {
@@ -305,7 +132,7 @@ static int answer(struct volume_control *c, const struct volume_control_request 
     if (rc != 0)
         log_event(LOG_WARN, "ack_failed", LOG_STR("command", r->name), LOG_STR("id", r->id),
                   LOG_STR("result", result), LOG_STR("reason", err.text));
-    discard(c, r->claim);
+    volume_inbox_discard(c->v->control_fd, r->claim);
     return rc;
 }
 
@@ -350,7 +177,7 @@ static bool id_ok(const char *id)
     size_t n = strlen(id);
     if (n == 0 || n > ID_MAX || id[0] == '.')
         return false;
-    while (n > 0 && plain(id[n - 1]))
+    while (n > 0 && volume_inbox_plain(id[n - 1]))
         n--;
     return n == 0;
 }
@@ -423,10 +250,10 @@ static int claim(struct volume_control *c, const char *name, struct volume_contr
     if (fstatat(fd, name, &before, AT_SYMLINK_NOFOLLOW) != 0 ||
         renameat(fd, name, fd, r->claim) != 0) {
         if (errno != ENOENT)
-            complain(c, "control_unclaimed", name);
+            volume_inbox_complain(&c->inbox, "control_unclaimed", name);
         return 0;
     }
-    c->complaint = 0;
+    c->inbox.complaint = 0;
     bool same = fstatat(fd, r->claim, &after, AT_SYMLINK_NOFOLLOW) == 0 &&
                 before.st_ino == after.st_ino && before.st_dev == after.st_dev;
     *stale = same && is_stale(c, &before);
@@ -490,7 +317,7 @@ static void refuse_others(struct volume_control *c)
 
 int volume_control_next(struct volume_control *c, struct volume_control_request *out)
 {
-    drain(c);
+    volume_inbox_drain(&c->inbox);
     if (!refresh(c))
         return 0;
     /* By name and before the rest, so that a flood of other files cannot delay a stop. */
@@ -520,7 +347,7 @@ static void answer_leftovers(struct volume_control *c)
             continue;
         if (strlen(name) <= prefix || strlen(name) >= sizeof(r.claim) ||
             answered++ >= LEFTOVERS_ACKED) {
-            discard(c, name);
+            volume_inbox_discard(c->v->control_fd, name);
             continue;
         }
         bytes_copy_text(bytes_text(name), r.claim, sizeof(r.claim));
@@ -538,14 +365,7 @@ int volume_control_open(struct volume_control **out, struct volume *v, int64_t s
     struct volume_control *c = err_calloc(1, sizeof(*c));
     c->v = v;
     c->started_at = started_at;
-    c->watch = c->parent_watch = -1;
-    c->inotify_fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-    /* The kernel allows few instances per user (fs.inotify.max_user_instances, 128 by default), and
-     * many bridges share one user: the scans at every heartbeat then do alone. */
-    if (c->inotify_fd < 0)
-        log_event(LOG_WARN, "control_unwatched", LOG_STR("reason", strerror(errno)),
-                  LOG_STR("mend", "raise fs.inotify.max_user_instances"));
-    watch_control(c);
+    volume_inbox_open(&c->inbox, v->root_fd, "control", 02770, &v->control_fd);
     if (!refresh(c)) {
         volume_control_close(c);
         return err_set(err, ERR_SYSTEM, "%s/control is not a directory any more", v->path);
@@ -559,12 +379,11 @@ void volume_control_close(struct volume_control *c)
 {
     if (!c)
         return;
-    if (c->inotify_fd >= 0)
-        close(c->inotify_fd);
+    volume_inbox_close(&c->inbox);
     free(c);
 }
 
 int volume_control_fd(const struct volume_control *c)
 {
-    return c->inotify_fd;
+    return c->inbox.inotify_fd;
 }

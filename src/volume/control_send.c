@@ -3,36 +3,27 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <poll.h>
 #include <stdio.h>
-#include <sys/inotify.h>
 
-#include "base/clock.h"
 #include "base/json.h"
 #include "base/random.h"
 #include "volume/control.h"
 #include "volume/volume_internal.h"
 
 #define CONTENT_MAX (64u << 10)
-#define LOOK_EVERY_MS 500 /* some mounts deliver no events */
 
 struct sender {
     int control_fd, ack_fd, inotify_fd;
     char id[32], ack[40], content[256];
 };
 
-static int open_under(int parent_fd, const char *name)
-{
-    return openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-}
-
 static int open_directories(struct sender *s, const char *volume_path, struct err *err)
 {
     AUTO_CLOSE int root = open(volume_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (root >= 0)
-        s->control_fd = open_under(root, "control");
+        s->control_fd = volume_open_under(root, "control");
     if (s->control_fd >= 0)
-        s->ack_fd = open_under(s->control_fd, "ack");
+        s->ack_fd = volume_open_under(s->control_fd, "ack");
     if (s->ack_fd < 0)
         return err_sys(err, ERR_SYSTEM, "cannot open %s/control/ack (is it a wabridge volume?)",
                        volume_path);
@@ -61,41 +52,6 @@ static bool name_request(struct sender *s, const char *member, const char *value
     return fits;
 }
 
-/* Before the command is written, so that no answer is missed. Without inotify the looks do alone.
- */
-static void watch_acks(struct sender *s)
-{
-    char path[64];
-    snprintf(path, sizeof(path), "/proc/self/fd/%d/.", s->ack_fd);
-    s->inotify_fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-    if (s->inotify_fd >= 0)
-        inotify_add_watch(s->inotify_fd, path, IN_MOVED_TO | IN_ONLYDIR);
-}
-
-static void sleep_until_event(const struct sender *s, int64_t left_ms)
-{
-    uint8_t events[4096];
-    struct pollfd p = {.fd = s->inotify_fd, .events = POLLIN};
-    if (poll(&p, 1, left_ms < LOOK_EVERY_MS ? (int)left_ms : LOOK_EVERY_MS) > 0) {
-        while (read(s->inotify_fd, events, sizeof(events)) > 0) {
-        }
-    }
-}
-
-static int await_ack(const struct sender *s, int timeout_ms, struct buf *out)
-{
-    int64_t deadline = clock_mono_ms() + timeout_ms;
-    for (;;) {
-        int rc = volume_read(s->ack_fd, s->ack, out);
-        if (rc != ERR_NOT_FOUND)
-            return rc;
-        int64_t left = deadline - clock_mono_ms();
-        if (left <= 0)
-            return ERR_TIMEOUT;
-        sleep_until_event(s, left);
-    }
-}
-
 /* Nobody took it: a bridge that comes back later must not act on what the caller has given up. */
 static bool withdraw(const struct sender *s, const char *command)
 {
@@ -111,7 +67,7 @@ static int send_and_wait(struct sender *s, const char *command, int timeout_ms, 
     int rc = volume_publish(s->control_fd, command, bytes_text(s->content), false, err);
     if (rc != 0)
         return rc;
-    rc = await_ack(s, timeout_ms, out);
+    rc = volume_await(&s->ack_fd, 1, s->inotify_fd, s->ack, timeout_ms, out);
     if (rc == ERR_TIMEOUT)
         return err_set(err, rc, "no bridge answered %s within %d ms%s", command, timeout_ms,
                        withdraw(s, command) ? "; the command was withdrawn"
@@ -129,7 +85,7 @@ int volume_control_send(const char *volume_path, const char *command, const char
     if (rc == 0 && !name_request(&s, member, value))
         rc = err_set(err, ERR_INVALID, "%s is too long", member);
     if (rc == 0) {
-        watch_acks(&s);
+        s.inotify_fd = volume_await_watch(&s.ack_fd, 1);
         rc = send_and_wait(&s, command, timeout_ms, out, err);
     }
     const int fds[] = {s.inotify_fd, s.ack_fd, s.control_fd};

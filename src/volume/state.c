@@ -103,6 +103,7 @@ static void put_numbers(struct json_writer *w, const struct volume_state *s)
     json_open(w, "queues", '{');
     json_put_int(w, "replies", s->queue_replies);
     json_put_int(w, "outbox", s->queue_outbox);
+    json_put_bool(w, "outbox_full", s->outbox_full);
     json_close(w, '}');
 }
 

@@ -55,6 +55,7 @@ struct volume_state {
 #undef X
     } counters;
     int64_t queue_replies, queue_outbox;
+    bool outbox_full; /* files wait in outbox/new until there is room in the queue */
     struct {
         int64_t started_at;
         const char *version, *wa_version;

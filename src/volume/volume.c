@@ -19,18 +19,18 @@ struct place {
     const char *name;
     mode_t mode;
     int64_t sweep_age_ms; /* -1: the files in there are not ours to sweep */
+    size_t slot;          /* offset of its descriptor in struct volume */
 };
-
-enum { PLACE_CONTROL, PLACE_ACK };
+#define NOT_HELD SIZE_MAX
 
 static const struct place places[] = {
-    [PLACE_CONTROL] = {"control", 02770, FOREIGN_TEMPORARY_MS},
-    [PLACE_ACK] = {"control/ack", 02750, 0},
-    {"outbox", 02750, -1},
-    {"outbox/new", 02770, -1},
-    {"outbox/done", 02750, 0},
-    {"outbox/failed", 02750, 0},
-    {"logs", 02750, -1},
+    {"control", 02770, FOREIGN_TEMPORARY_MS, offsetof(struct volume, control_fd)},
+    {"control/ack", 02750, 0, offsetof(struct volume, ack_fd)},
+    {"outbox", 02750, -1, offsetof(struct volume, outbox_fd)},
+    {"outbox/new", 02770, -1, offsetof(struct volume, new_fd)},
+    {"outbox/done", 02750, 0, offsetof(struct volume, done_fd)},
+    {"outbox/failed", 02750, 0, offsetof(struct volume, failed_fd)},
+    {"logs", 02750, -1, NOT_HELD},
 };
 
 /* ---- words for the operator --------------------------------------------------------------------
@@ -135,12 +135,10 @@ static int open_place(struct volume *v, size_t i, struct err *err)
     int rc = probe(fd, path, err);
     if (rc == 0 && place->sweep_age_ms >= 0)
         volume_sweep(fd, place->sweep_age_ms);
-    if (i == PLACE_CONTROL)
-        v->control_fd = fd;
-    else if (i == PLACE_ACK)
-        v->ack_fd = fd;
-    else
+    if (place->slot == NOT_HELD)
         close(fd);
+    else
+        memcpy((char *)v + place->slot, &fd, sizeof(fd));
     return rc;
 }
 
@@ -239,7 +237,8 @@ static int check_apart(const struct volume *v, struct err *err)
 static int set_paths(struct volume *v, const char *path, const char *private_path, struct err *err)
 {
     *v = (struct volume){
-        .root_fd = -1, .control_fd = -1, .ack_fd = -1, .private_fd = -1, .lock_fd = -1};
+        .root_fd = -1, .control_fd = -1, .ack_fd = -1, .private_fd = -1, .lock_fd = -1,
+        .outbox_fd = -1, .new_fd = -1, .done_fd = -1, .failed_fd = -1};
     if (!path[0] || !private_path[0] ||
         !bytes_copy_text(bytes_text(path), v->path, sizeof(v->path)) ||
         !bytes_copy_text(bytes_text(private_path), v->private_path, sizeof(v->private_path)))
@@ -271,7 +270,8 @@ void volume_close(struct volume *v)
 {
     if (!v || !v->path[0])
         return;
-    int *fds[] = {&v->ack_fd, &v->control_fd, &v->root_fd, &v->lock_fd, &v->private_fd};
+    int *fds[] = {&v->new_fd, &v->done_fd,     &v->failed_fd, &v->outbox_fd, &v->ack_fd,
+                  &v->control_fd, &v->root_fd, &v->lock_fd,   &v->private_fd};
     for (size_t i = 0; i < ARRAY_LEN(fds); i++) {
         if (*fds[i] >= 0)
             close(*fds[i]);

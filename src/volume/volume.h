@@ -12,6 +12,7 @@
 struct volume {
     char path[512], private_path[512];
     int root_fd, control_fd, ack_fd, private_fd, lock_fd;
+    int outbox_fd, new_fd, done_fd, failed_fd;
 };
 
 /*

@@ -31,4 +31,26 @@ int volume_directory(int parent_fd, const char *name, mode_t mode);
 /* An independent stream over a held directory, from its beginning; NULL with errno. closedir. */
 DIR *volume_list(int dir_fd);
 
+struct volume_entry {
+    struct timespec at; /* of the content's last change */
+    char name[256];
+};
+/* The files with wanted names, oldest first, equally old ones by name: at most max of them into
+ * out; their number, and in *total how many there are. */
+size_t volume_oldest(int dir_fd, bool (*wanted)(const char *name), struct volume_entry *out,
+                     size_t max, size_t *total);
+/* Removes the oldest until `kept` are left, never the one called keep (or NULL). */
+void volume_prune(int dir_fd, bool (*wanted)(const char *name), size_t kept, const char *keep);
+
+/* ---- the portal's side ------------------------------------------------------------------------ */
+/* A directory that must be there, links not followed; -1 with errno. */
+int volume_open_under(int parent_fd, const char *name);
+/* Watches directories for what is published in them: an inotify descriptor, or -1. To be called
+ * before the question is written, so that no answer is missed. */
+int volume_await_watch(const int *dir_fds, size_t count);
+/* Waits until one of the directories has the file, and appends it to out. 0; ERR_TIMEOUT; as
+ * volume_read. inotify_fd may be -1: it looks twice a second. */
+int volume_await(const int *dir_fds, size_t count, int inotify_fd, const char *name, int timeout_ms,
+                 struct buf *out);
+
 #endif

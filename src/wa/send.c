@@ -17,6 +17,8 @@
 
 #define USER_DEVICES_MAX (2 * WA_DEVICES_PER_USER_MAX)
 
+static int has_session(struct wa_session *s, const struct wa_jid *device);
+
 static bool is_group(const struct wa_send *m)
 {
     return m->to.server == WA_SERVER_GROUP;
@@ -120,12 +122,25 @@ static void cache_devices(struct wa_session *s, const struct wa_usync_user *user
     wa_device_cache_put(s->devices, asked, asked, 1, now);
 }
 
+/* A phone number that the server does not list, and that never wrote to us, is nobody's. */
+static bool is_nobody(struct wa_session *s, const struct wa_send *m, const struct wa_jid *asked,
+                      size_t count, const struct wa_usync_user *users)
+{
+    bool was_asked = false;
+    for (size_t i = 0; i < count; i++)
+        was_asked = was_asked || wa_jid_equal(&asked[i], &m->to);
+    for (const struct wa_usync_user *u = users; u; u = u->next)
+        if (wa_jid_same_user(&u->user, &m->to))
+            return false;
+    return was_asked && wa_jid_is_pn(&m->to) && has_session(s, &m->to) == 0;
+}
+
 static void on_devices(void *ctx, void *arg, const struct wa_node *answer, unsigned code)
 {
     struct wa_session *s = ctx;
     struct wa_send *m = arg;
     struct wa_usync_user *users;
-    struct wa_jid *asked;
+    struct wa_jid *asked = NULL;
     (void)code;
     if (!answer || wa_usync_parse(answer, &users) < 0) {
         wa_send_fail(s, m, "the device list could not be had");
@@ -134,6 +149,10 @@ static void on_devices(void *ctx, void *arg, const struct wa_node *answer, unsig
     const struct wa_group *group =
         is_group(m) ? wa_group_cache_get(s->groups, &m->to, wa_session_now(s)) : NULL;
     size_t count = is_group(m) && !group ? 0 : unknown_users(s, m, group, &asked);
+    if (!m->resend && is_nobody(s, m, asked, count, users)) {
+        emit_end(s, WA_EVENT_SEND_FAILED, m, 0, 404, "the recipient is not on WhatsApp");
+        return;
+    }
     for (size_t i = 0; i < count; i++)
         cache_devices(s, users, &asked[i]);
     m->state = WA_SEND_SESSIONS;

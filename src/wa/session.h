@@ -108,7 +108,7 @@ struct wa_event {
         struct {
             struct bytes id;
             int64_t timestamp_s; /* server's, 0 unknown */
-            unsigned error;      /* 0 accepted; else code of protocol/06 section 9; SEND_FAILED: 0 */
+            unsigned error;      /* 0 accepted; else code of protocol/06 section 9; SEND_FAILED: 404 nobody there, else 0 */
             const char *text;    /* SEND_FAILED: why */
         } ack;
         struct {

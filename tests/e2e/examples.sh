@@ -37,6 +37,7 @@ start_sim
 write_config
 account $PHONE Shop
 account $ANN Ann
+account 4915112345678 Customer
 start_bridge
 wait_for 10 state_is .status QR_PENDING
 scan
@@ -61,7 +62,8 @@ for file in "$BLOCKS"/*.sh; do
         ;;
     *state.json*) runs "$name" '^RUNNING CONNECTED$' sh "$file" ;;
     *ack*) runs "$name" '"result":"done"' sh "$file" ;;
-    *"count("*) runs "$name" '^2$' sh "$file" ;;
+    *outbox/new*) runs "$name" '"status":"(sent|delivered)"' sh "$file" ;;
+    *"count("*) runs "$name" '^3$' sh "$file" ;;
     *) runs "$name" '' sh "$file" ;;
     esac
 done

@@ -113,6 +113,7 @@ whatsapp:
 replies:
   file: $WORK/replies.yaml
   queue_per_chat: ${QUEUE_PER_CHAT:-20}
+  ping_pong_messages: 0
 rate_limit:
   max_per_minute: 0
 heartbeat:

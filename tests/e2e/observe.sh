@@ -83,7 +83,7 @@ found() { run_verb messages --json --search "$1" | jq -rs 'map(.direction) | joi
 equal "messages --search finds words without their diacritics" "IN OUT" "$(found "GEOFFNET bicyc")"
 equal "… and nothing else" "" "$(found "tricycle")"
 equal "--search with no word is a usage error" 64 "$(run_verb messages --search ' ' >/dev/null 2>&1; echo $?)"
-columns=$(rows "select group_concat(name, ' ') from (select name from pragma_table_info('messages') where name <> 'turn' order by name)")
+columns=$(rows "select group_concat(name, ' ') from (select name from pragma_table_info('messages') where name not in ('turn', 'held', 'report') order by name)")
 equal "messages --json shows every column" "$columns" "$(run_verb messages --json --limit 1 | jq -r 'keys | join(" ")')"
 run_verb messages --json --follow --search bicycle --limit 0 >"$WORK/follow.out" &
 follower=$!

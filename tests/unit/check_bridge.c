@@ -240,6 +240,105 @@ START_TEST(test_answer_decide_switches_are_obeyed)
 }
 END_TEST
 
+START_TEST(test_chat_decide_each_guard_and_its_edge)
+{
+    struct config c = {.replies_cooldown_s = 10, .replies_daily_cap = 3, .ping_pong_silence_s = 60};
+    static const struct {
+        struct bridge_chat chat;
+        enum bridge_answer want;
+    } cases[] = {
+        {{.now = 100000}, BRIDGE_ANSWER},
+        {{.now = 100000, .last_reply_at = 90001}, BRIDGE_SILENT_COOLDOWN},
+        {{.now = 100000, .last_reply_at = 90000}, BRIDGE_ANSWER},
+        {{.now = 100000, .replies_in_day = 2}, BRIDGE_ANSWER},
+        {{.now = 100000, .replies_in_day = 3}, BRIDGE_SILENT_CAP},
+        {{.now = 100000, .ping_pong_at = 40001}, BRIDGE_SILENT_BOT},
+        {{.now = 100000, .ping_pong_at = 40000}, BRIDGE_ANSWER},
+        {{.now = 100000, .ping_pong_at = 99999, .replies_in_day = 9}, BRIDGE_SILENT_BOT},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+        ck_assert_msg(bridge_chat_decide(&cases[i].chat, &c) == cases[i].want, "case %zu", i);
+    c = (struct config){.ping_pong_silence_s = 60};
+    const struct bridge_chat busy = {.now = 100000, .last_reply_at = 99999, .replies_in_day = 500};
+    ck_assert_int_eq(bridge_chat_decide(&busy, &c), BRIDGE_ANSWER); /* both guards off */
+}
+END_TEST
+
+/* Newest first; "I" theirs, "O" ours, "M" the owner's. */
+static bool plays(const char *who, const char *const *texts, int64_t apart_ms,
+                  const struct config *c)
+{
+    struct bridge_turn turns[16];
+    size_t n = strlen(who), in = 0;
+    for (size_t i = 0; i < n; i++)
+        turns[i] = (struct bridge_turn){.out = who[i] == 'O',
+                                        .from_me = who[i] != 'I',
+                                        .at = 1000000 - (int64_t)i * apart_ms,
+                                        .text = bytes_text(who[i] == 'O' ? "ours" : texts[in++])};
+    return bridge_is_ping_pong(turns, n, c);
+}
+
+START_TEST(test_is_ping_pong_only_same_texts_in_turns_and_in_time)
+{
+    static const char *const same[] = {"Ticket #17 received.", "ticket 16 received", "Ticket #15",
+                                       "TICKET 14 received"};
+    static const char *const menu[] = {"1", "2", "1", "3"};
+    static const char *const ones[] = {"1", "1", "1", "1"};
+    static const char *const bot[] = {"Karibu! #3", "Karibu #2", "karibu 1"};
+    struct config c = {.ping_pong_messages = 3, .ping_pong_window_s = 60};
+    ck_assert(plays("IOIOI", bot, 1000, &c));
+    ck_assert(plays("IOIOIO", bot, 1000, &c));
+    ck_assert(plays("IOIOI", ones, 1000, &c));
+    ck_assert(plays("IOIOI", bot, 15000, &c));
+    ck_assert(!plays("IOIOI", bot, 15001, &c)); /* the first is too long ago */
+    ck_assert(!plays("IOIO", bot, 1000, &c));
+    ck_assert(!plays("IOIOI", same, 1000, &c)); /* the third says something else */
+    ck_assert(!plays("IOIOIOI", menu, 1000, &c));
+    ck_assert(!plays("IIIOI", bot, 1000, &c)); /* a person who insists */
+    ck_assert(!plays("IOMOI", bot, 1000, &c)); /* the owner is there */
+    c.ping_pong_messages = 0;
+    ck_assert(!plays("IOIOI", bot, 1000, &c));
+}
+END_TEST
+
+START_TEST(test_overflow_decide_one_polite_word_a_minute)
+{
+    struct config c = {.queue_per_chat = 2, .replies_wait_text = "Please wait."};
+    ck_assert_int_eq(bridge_overflow_decide(&c, 1, 100000, 0), BRIDGE_OVERFLOW_NONE);
+    ck_assert_int_eq(bridge_overflow_decide(&c, 2, 100000, 0), BRIDGE_OVERFLOW_WAIT);
+    ck_assert_int_eq(bridge_overflow_decide(&c, 3, 100000, 99000), BRIDGE_OVERFLOW_DROP);
+    ck_assert_int_eq(bridge_overflow_decide(&c, 2, 100000, 40001), BRIDGE_OVERFLOW_DROP);
+    ck_assert_int_eq(bridge_overflow_decide(&c, 2, 100000, 40000), BRIDGE_OVERFLOW_WAIT);
+    c.replies_wait_text[0] = '\0';
+    ck_assert_int_eq(bridge_overflow_decide(&c, 2, 100000, 0), BRIDGE_OVERFLOW_DROP);
+}
+END_TEST
+
+START_TEST(test_typing_ms_grows_with_the_text_up_to_the_maximum)
+{
+    struct config c = {.delay_min_ms = 1000, .delay_max_ms = 5000};
+    ck_assert_int_eq(bridge_typing_ms(&c, 0), 1000);
+    ck_assert_int_eq(bridge_typing_ms(&c, 200), 3000);
+    ck_assert_int_eq(bridge_typing_ms(&c, 400), 5000);
+    ck_assert_int_eq(bridge_typing_ms(&c, 65536), 5000);
+    c.delay_max_ms = 10;
+    ck_assert_int_eq(bridge_typing_ms(&c, 400), 1000);
+    c.delay_min_ms = c.delay_max_ms = 0;
+    ck_assert_int_eq(bridge_typing_ms(&c, 400), 0);
+}
+END_TEST
+
+START_TEST(test_outbox_gap_ms_jitters_around_the_mean)
+{
+    struct config c = {.outbox_max_per_minute = 30};
+    ck_assert_int_eq(bridge_outbox_gap_ms(&c, 0), 1000);
+    ck_assert_int_eq(bridge_outbox_gap_ms(&c, UINT32_C(1) << 31), 2000);
+    ck_assert_int_eq(bridge_outbox_gap_ms(&c, UINT32_MAX), 2999);
+    c.outbox_max_per_minute = 0;
+    ck_assert_int_eq(bridge_outbox_gap_ms(&c, UINT32_MAX), 0);
+}
+END_TEST
+
 START_TEST(test_rate_decide_one_warning_then_silence)
 {
     struct config c = defaults();
@@ -575,6 +674,11 @@ int main(void)
     tcase_add_test(tc, test_answer_decide_switches_are_obeyed);
     tcase_add_test(tc, test_handed_over_until_released_or_over);
     tcase_add_test(tc, test_rate_decide_one_warning_then_silence);
+    tcase_add_test(tc, test_chat_decide_each_guard_and_its_edge);
+    tcase_add_test(tc, test_is_ping_pong_only_same_texts_in_turns_and_in_time);
+    tcase_add_test(tc, test_overflow_decide_one_polite_word_a_minute);
+    tcase_add_test(tc, test_typing_ms_grows_with_the_text_up_to_the_maximum);
+    tcase_add_test(tc, test_outbox_gap_ms_jitters_around_the_mean);
     tcase_add_test(tc, test_resend_after_only_temporary_errors_are_tried_again);
     suite_add_tcase(suite, tc);
     tc = tcase_create("records");

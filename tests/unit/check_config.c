@@ -560,7 +560,7 @@ static const char *other_value(const struct row *r)
         return strcmp(r->key, "path") == 0 ? "/other" : "other";
     if (r->type == BOOL)
         return strcmp(r->def, "true") == 0 ? "false" : "true";
-    return "2000";
+    return r->max < 2000 ? "20" : "2000";
 }
 
 /* The value of a key as config_print shows it, with its comment. */
@@ -694,9 +694,10 @@ END_TEST
 static const char *unit_of(const struct row *r)
 {
     static const char *const units[][2] = {
-        {"_ms", "milliseconds"}, {"_s", "seconds"},         {"_minute", "replies a minute"},
-        {"_chat", "messages"},   {"_attempts", "attempts"}, {"_days", "days"},
-        {"_mb", "megabytes"},    {"keep", "files"}};
+        {"_ms", "milliseconds"},   {"_s", "seconds"},         {"_minute", "messages a minute"},
+        {"_cap", "replies a day"}, {"_messages", "messages"}, {"_chat", "messages"},
+        {"_attempts", "attempts"}, {"_days", "days"},         {"_mb", "megabytes"},
+        {"keep", "files"}};
     for (size_t i = 0; i < ARRAY_LEN(units); i++) {
         size_t n = strlen(units[i][0]);
         if (strlen(r->key) >= n && strcmp(r->key + strlen(r->key) - n, units[i][0]) == 0)

@@ -294,8 +294,11 @@ START_TEST(test_open_every_truncation_no_crash)
         ck_assert_int_eq(truncate(path, n), 0);
         struct err err;
         int rc = store_messages_open(&m, path, &err);
-        ck_assert_msg(rc == ERR_STORE, "cut to %ld: %d", (long)n, rc);
-        ck_assert_ptr_null(m);
+        /* the last page is not needed to open it */
+        ck_assert_msg(rc == ERR_STORE || (rc == 0 && n > st.st_size - 4096), "cut to %ld: %d",
+                      (long)n, rc);
+        ck_assert(rc == 0 || !m);
+        store_messages_close(m);
     }
 }
 END_TEST
@@ -1096,6 +1099,133 @@ START_TEST(test_intend_second_reply_or_same_outbox_name_is_the_first)
 }
 END_TEST
 
+/* ---- the outbox, and the guards ------------------------------------------------------------- */
+
+static int64_t hold(struct store_messages *m, const char *name, const char *chat, int64_t due_at,
+                    int64_t expires_at)
+{
+    char wa_id[32];
+    snprintf(wa_id, sizeof(wa_id), "W%s", name);
+    const struct store_outbound out = {.wa_id = wa_id,
+                                       .chat = chat,
+                                       .chat_pn = "49@s.whatsapp.net",
+                                       .target = "49@s.whatsapp.net",
+                                       .sender = OWN,
+                                       .text = bytes_text("news"),
+                                       .outbox_name = name,
+                                       .created_at = 10,
+                                       .held = true,
+                                       .due_at = due_at,
+                                       .expires_at = expires_at};
+    int64_t id;
+    ck_assert_int_eq(store_messages_intend(m, &out, 0, &id), 1);
+    return id;
+}
+
+START_TEST(test_held_row_enters_the_queue_only_when_released)
+{
+    struct store_messages *m = messages_at(path_of(testing_dir(), "messages.db"));
+    struct store_queued q;
+    int64_t id, due, late = hold(m, "late", "a@lid", 90, 0), soon = hold(m, "soon", "a@lid", 20, 0);
+    int64_t reply = queue(m, "a@lid", "R", 0);
+    ck_assert_int_eq(store_messages_count_outbox(m), 2);
+    ck_assert_int_eq(store_messages_count_queued_in(m, "a@lid"), 1);
+    ck_assert_int_eq(store_messages_next_queued(m, 0, &q), 1);
+    ck_assert_int_eq(q.id, reply); /* although it came last */
+    ck_assert_int_eq(store_messages_set_dropped(m, reply, "x"), 0);
+    ck_assert_int_eq(store_messages_next_queued(m, 0, &q), 0);
+    ck_assert_int_eq(store_messages_first_held(m, &id, &due), 1);
+    ck_assert_int_eq(id, soon);
+    ck_assert_int_eq(due, 20);
+    ck_assert_int_eq(store_messages_let_in(m, soon), 0);
+    ck_assert_int_eq(store_messages_let_in(m, soon), ERR_STATE);
+    ck_assert_int_eq(store_messages_let_in(m, late), 0);
+    ck_assert_int_eq(store_messages_next_queued(m, 0, &q), 1);
+    ck_assert_int_eq(q.id, soon);
+    ck_assert_str_eq(q.outbox_name, "soon");
+    ck_assert_int_eq(store_messages_next_queued(m, q.id, &q), 0); /* one chat, one at a time */
+    ck_assert_int_eq(store_messages_first_held(m, &id, &due), 0);
+    store_messages_close(m);
+}
+END_TEST
+
+START_TEST(test_report_each_outcome_once_until_it_changes)
+{
+    struct store_messages *m = messages_at(path_of(testing_dir(), "messages.db"));
+    struct store_report r;
+    int64_t id = hold(m, "a", "a@lid", 1, 50), late = hold(m, "b", "b@lid", 1, 60);
+    ck_assert_int_eq(store_messages_next_report(m, 0, &r), 0);
+    ck_assert_int_eq(store_messages_expire(m, 49), 0);
+    ck_assert_int_eq(store_messages_expire(m, 50), 1);
+    ck_assert_int_eq(store_messages_next_report(m, 0, &r), 1);
+    ck_assert_str_eq(r.outbox_name, "a");
+    ck_assert_str_eq(r.status, "failed");
+    ck_assert_str_eq(r.error, "expired");
+    ck_assert_int_eq(r.id, id);
+    ck_assert_int_eq(store_messages_reported(m, id), 0);
+    ck_assert_int_eq(store_messages_next_report(m, 0, &r), 0);
+    ck_assert_int_eq(store_messages_report_again(m, "a"), 1);
+    ck_assert_int_eq(store_messages_report_again(m, "b"), 0); /* nothing to tell yet */
+    ck_assert_int_eq(store_messages_reported(m, id), 0);
+    ck_assert_int_eq(store_messages_let_in(m, late), 0);
+    ck_assert_int_eq(store_messages_set_sending(m, late, 2), 0);
+    ck_assert_int_eq(store_messages_set_sent(m, bytes_text("Wb"), 3000), 1);
+    ck_assert_int_eq(store_messages_reported(m, late), 0);
+    ck_assert_int_eq(store_messages_set_delivered(m, bytes_text("Wb"), 4000), 1);
+    ck_assert_int_eq(store_messages_next_report(m, 0, &r), 1);
+    ck_assert_str_eq(r.status, "delivered");
+    ck_assert_int_eq(r.acked_at, 3000);
+    ck_assert_int_eq(r.delivered_at, 4000);
+    ck_assert_str_eq(r.chat_pn, "49@s.whatsapp.net");
+    ck_assert_int_eq(store_messages_count_outbox(m), 0);
+    store_messages_close(m);
+}
+END_TEST
+
+START_TEST(test_guards_count_replies_that_left_only)
+{
+    struct store_messages *m = messages_at(path_of(testing_dir(), "messages.db"));
+    struct store_guards g;
+    int64_t in = record(m, "a@lid", "one"), id = queue(m, "a@lid", "A", in);
+    int64_t other = record(m, "a@lid", "two"), kept = queue(m, "a@lid", "B", other);
+    ck_assert_int_eq(store_messages_guards(m, "a@lid", 0, 0, &g), 0);
+    ck_assert_int_eq(g.replies_in_day, 2);
+    ck_assert_int_gt(g.last_reply_at, 0);
+    ck_assert_int_eq(g.ping_pong_at, 0);
+    ck_assert_int_eq(store_messages_set_dropped(m, kept, STORE_ERROR_PING_PONG), 0);
+    ck_assert_int_eq(store_messages_replace_text(m, id, bytes_text("wait"), STORE_INTENT_WAIT), 0);
+    ck_assert_int_eq(store_messages_guards(m, "a@lid", 0, 0, &g), 0);
+    ck_assert_int_eq(g.replies_in_day, 1);
+    ck_assert_int_gt(g.ping_pong_at, 0);
+    ck_assert_int_gt(g.wait_at, 0);
+    ck_assert_int_eq(store_messages_guards(m, "b@lid", 0, 0, &g), 0);
+    ck_assert_int_eq(g.replies_in_day, 0);
+    store_messages_close(m);
+}
+END_TEST
+
+START_TEST(test_owner_wrote_only_later_words_of_the_owner)
+{
+    struct store_messages *m = messages_at(path_of(testing_dir(), "messages.db"));
+    int64_t in = record(m, "a@lid", "question"), id;
+    struct store_inbound own = {.wa_id = bytes_text("own"),
+                                .chat = "a@lid",
+                                .sender = OWN,
+                                .from_me = true,
+                                .kind = "reaction",
+                                .received_at = 5};
+    ck_assert_int_eq(store_messages_record(m, &own, &id), 1);
+    ck_assert_int_eq(store_messages_owner_wrote(m, "a@lid", in), 0);
+    own.wa_id = bytes_text("own2");
+    own.kind = "text";
+    ck_assert_int_eq(store_messages_record(m, &own, &id), 1);
+    ck_assert_int_eq(store_messages_owner_wrote(m, "a@lid", in), 1);
+    ck_assert_int_eq(store_messages_owner_wrote(m, "a@lid", id), 0);
+    ck_assert_int_eq(store_messages_owner_wrote(m, "b@lid", 0), 0);
+    store_messages_close(m);
+}
+END_TEST
+
 START_TEST(test_next_queued_row_is_complete)
 {
     struct store_messages *m = messages_at(path_of(testing_dir(), "messages.db"));
@@ -1454,6 +1584,42 @@ END_TEST
 
 /* ---- messages: a long log --------------------------------------------------------------- */
 
+static void use_outbox(struct store_messages *m)
+{
+    struct store_outbound out = {.wa_id = "held",
+                                 .chat = "held@lid",
+                                 .target = "x",
+                                 .sender = OWN,
+                                 .outbox_name = "held",
+                                 .created_at = 5,
+                                 .held = true,
+                                 .due_at = 5,
+                                 .expires_at = 9};
+    struct store_guards g;
+    struct store_turn turns[4];
+    struct store_report r;
+    int64_t id, due, sent, last;
+    ck_assert_int_eq(store_messages_intend(m, &out, 0, &id), 1);
+    ck_assert_int_eq(store_messages_count_outbox(m), 2);
+    ck_assert_int_eq(store_messages_count_due(m, 4), 0);
+    ck_assert_int_eq(store_messages_count_due(m, 5), 1);
+    ck_assert_int_eq(store_messages_first_held(m, &id, &due), 1);
+    ck_assert_int_eq(store_messages_let_in(m, id), 0);
+    ck_assert_int_eq(store_messages_count_under_way(m), 2);
+    ck_assert_int_eq(store_messages_outbox_sent_since(m, 9000000, &sent, &last), 0);
+    ck_assert_int_eq(sent, 1);
+    ck_assert_int_eq(last, 9000000);
+    ck_assert_int_eq(store_messages_expire(m, 9), 0);
+    ck_assert_int_eq(store_messages_set_failed(m, bytes_text("held"), "x"), 1);
+    ck_assert_int_eq(store_messages_report_again(m, "held"), 1);
+    ck_assert_int_eq(store_messages_next_report(m, 0, &r), 1);
+    ck_assert_int_eq(store_messages_reported(m, id), 0);
+    ck_assert_int_eq(store_messages_can_quote(m, "I9", "2@lid"), 1);
+    ck_assert_int_eq(store_messages_guards(m, "3@lid", 79990, 79990, &g), 0);
+    ck_assert_int_eq(store_messages_newest_in(m, "3@lid", 4, turns), 4);
+    ck_assert_int_eq(store_messages_owner_wrote(m, "3@lid", 79000), 0);
+}
+
 static void use_hot_path(struct store_messages *m)
 {
     struct store_queued q;
@@ -1475,7 +1641,8 @@ static void use_hot_path(struct store_messages *m)
     ck_assert_int_eq(store_messages_set_sending(m, id, 9000000), 0);
     ck_assert_int_eq(store_messages_set_queued(m, id), 0);
     ck_assert_int_eq(store_messages_set_sending(m, id, 9000000), 0);
-    ck_assert_int_eq(store_messages_count_sent_since(m, 9000000, false), 1);
+    ck_assert_int_eq(store_messages_count_sent_since(m, 9000000, false), 0);
+    use_outbox(m);
     ck_assert_int_gt(store_messages_count_queued(m), 0);
     ck_assert_int_eq(store_messages_count_queued_in(m, "new@lid"), 1);
     ck_assert_int_eq(store_messages_requeue(m), 1);
@@ -1499,7 +1666,10 @@ static bool plan_scans_messages(sqlite3 *db, const char *sql)
         const char *detail = (const char *)sqlite3_column_text(s, 3);
         /* walking the index of the turns is walking the heads of the queue */
         if (strncmp(detail, "SCAN", 4) == 0 && strncmp(detail, "SCAN totals", 11) != 0 &&
-            strncmp(detail, "SCAN CONSTANT", 13) != 0 && !strstr(detail, "messages_turn"))
+            strncmp(detail, "SCAN CONSTANT", 13) != 0 && !strstr(detail, "messages_turn") &&
+            /* partial, and as long as what is under way, or to be reported */
+            !strstr(detail, "messages_under_way") && !strstr(detail, "messages_report") &&
+            !strstr(detail, "messages_held"))
             scans = true;
         if (strstr(detail, "AUTOMATIC") || strstr(detail, "TEMP B-TREE FOR GROUP"))
             scans = true;
@@ -2240,9 +2410,11 @@ int main(void)
         test_record_other_address_of_same_sender_is_one_row,
         test_record_text_with_nul_is_kept_whole, test_record_without_identity_refused_without_harm);
     ADD("queue", test_intend_second_reply_or_same_outbox_name_is_the_first,
-        test_next_queued_row_is_complete, test_next_queued_keeps_the_order_of_each_chat,
-        test_requeue_same_ids_again_and_first, test_count_sent_since_counts_what_left,
-        test_find_sent_finds_only_what_left);
+        test_held_row_enters_the_queue_only_when_released,
+        test_report_each_outcome_once_until_it_changes, test_guards_count_replies_that_left_only,
+        test_owner_wrote_only_later_words_of_the_owner, test_next_queued_row_is_complete,
+        test_next_queued_keeps_the_order_of_each_chat, test_requeue_same_ids_again_and_first,
+        test_count_sent_since_counts_what_left, test_find_sent_finds_only_what_left);
     ADD("status", test_status_every_move_from_every_status_never_goes_back,
         test_status_wa_id_of_a_received_message_changes_nothing,
         test_totals_and_turns_hold_after_any_walk, test_hot_path_long_log_no_statement_scans_it);

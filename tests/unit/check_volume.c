@@ -624,6 +624,7 @@ static struct volume_state full_state(void)
         .config = {"/etc/wabridge.yaml", NOW - 8000, 3},
         .queue_replies = 4,
         .queue_outbox = 5,
+        .outbox_full = true,
         .process = {NOW - 10000, "0.1.0", "2.3000.1"},
         .exit = {true, 0, "stopped on request"},
         .seq = 41,
@@ -810,13 +811,13 @@ START_TEST(test_state_write_values_arrive_where_they_belong)
     struct volume_state s = full_state();
     json_t *got = written(&s);
     json_t *want = json_pack(
-        "{s:{s:s,s:s},s:{s:i,s:s,s:s,s:s,s:s},s:{s:i,s:s,s:i},s:{s:s,s:i,s:i},s:{s:i,s:i}}",
+        "{s:{s:s,s:s},s:{s:i,s:s,s:s,s:s,s:s},s:{s:i,s:s,s:i},s:{s:s,s:i,s:i},s:{s:i,s:i,s:b}}",
         "session", "state", "QR_READY", "since", "2026-01-02T03:04:00.678Z", "qr", "generation", 7,
         "png", "qr.png", "svg", "qr.svg", "issued_at", "2026-01-02T03:04:04.678Z", "expires_at",
         "2026-01-02T03:04:24.678Z", "reconnect", "attempt", 2, "next_at",
         "2026-01-02T03:04:09.678Z", "max_attempts", 10, "heartbeat", "at",
         "2026-01-02T03:04:05.678Z", "interval_ms", 5000, "stale_after_ms", 15000, "queues",
-        "replies", 4, "outbox", 5);
+        "replies", 4, "outbox", 5, "outbox_full", true);
     const char *key;
     json_t *member;
     json_object_foreach(want, key, member)

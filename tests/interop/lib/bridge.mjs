@@ -20,6 +20,7 @@ const CONFIG = `replies:
   file: REPLIES
   queue_per_chat: 1000
   groups: true
+  ping_pong_messages: 0
 reconnect:
   initial_ms: 100
   max_ms: 1000
