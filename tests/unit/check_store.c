@@ -2352,6 +2352,48 @@ START_TEST(test_release_takes_one_chat_or_all)
 END_TEST
 
 /* A database as the third version left it. */
+/* Takes away what schema 5 added, and gives back what it replaced. */
+static const char from_5_to_4[] =
+    "DROP TRIGGER messages_pass_turn; DROP TRIGGER messages_count_outbox;"
+    "DROP TRIGGER messages_report_outbox;"
+    "DROP INDEX messages_waiting; DROP INDEX messages_left; DROP INDEX messages_held;"
+    "DROP INDEX messages_expiring; DROP INDEX messages_under_way; DROP INDEX messages_report;"
+    "DROP INDEX messages_replies; DROP INDEX messages_owner;"
+    "ALTER TABLE messages DROP COLUMN held; ALTER TABLE messages DROP COLUMN due_at;"
+    "ALTER TABLE messages DROP COLUMN expires_at; ALTER TABLE messages DROP COLUMN report;"
+    "ALTER TABLE totals DROP COLUMN outbox;"
+    "CREATE INDEX messages_waiting ON messages(chat) WHERE status IN ('queued', 'sending');"
+    "CREATE INDEX messages_left ON messages(sent_at, intent)"
+    " WHERE direction = 'OUT' AND sent_at IS NOT NULL;"
+    "CREATE TRIGGER messages_pass_turn AFTER UPDATE OF status ON messages"
+    " WHEN old.turn = 1 AND new.status NOT IN ('queued', 'sending') BEGIN"
+    " UPDATE messages SET turn = 0 WHERE id = new.id;"
+    " UPDATE messages SET turn = 1 WHERE id = (SELECT min(id) FROM messages"
+    "  INDEXED BY messages_waiting WHERE chat = new.chat AND status IN ('queued', 'sending'));"
+    " END; PRAGMA user_version = 4";
+
+START_TEST(test_open_version_4_is_brought_up_and_its_queue_goes_on)
+{
+    const char *path = path_of(testing_dir(), "messages.db");
+    struct store_messages *m = messages_at(path);
+    struct store_queued q;
+    int64_t first = queue(m, "a@lid", "A", 0), second = queue(m, "a@lid", "B", 0);
+    commit(m);
+    store_messages_close(m);
+    sql_run(path, from_5_to_4);
+    m = messages_at(path);
+    ck_assert_int_eq(store_messages_next_queued(m, 0, &q), 1);
+    ck_assert_int_eq(q.id, first);
+    ck_assert_int_eq(store_messages_set_dropped(m, first, "x"), 0);
+    ck_assert_int_eq(store_messages_next_queued(m, 0, &q), 1);
+    ck_assert_int_eq(q.id, second);
+    ck_assert_int_eq(store_messages_count_outbox(m), 0);
+    hold(m, "new", "b@lid", 1, 0);
+    ck_assert_int_eq(store_messages_count_outbox(m), 1);
+    store_messages_close(m);
+}
+END_TEST
+
 START_TEST(test_open_version_3_is_brought_up_with_its_rows)
 {
     const char *path = path_of(testing_dir(), "messages.db");
@@ -2359,6 +2401,7 @@ START_TEST(test_open_version_3_is_brought_up_with_its_rows)
     record(m, "a@lid", "A");
     commit(m);
     store_messages_close(m);
+    sql_run(path, from_5_to_4);
     sql_run(path, "DROP TABLE chats; PRAGMA user_version = 3");
     m = messages_at(path);
     ck_assert_str_eq(chat_of(m, &ann).chat, "");
@@ -2424,7 +2467,8 @@ int main(void)
         test_trim_bytes_shrinks_the_file_but_keeps_a_day, test_trim_long_log_costs_little,
         test_events_are_kept_in_order_and_bounded);
     ADD("chats", test_chat_state_survives_reopening, test_chat_is_one_under_all_its_addresses,
-        test_release_takes_one_chat_or_all, test_open_version_3_is_brought_up_with_its_rows);
+        test_release_takes_one_chat_or_all, test_open_version_3_is_brought_up_with_its_rows,
+        test_open_version_4_is_brought_up_and_its_queue_goes_on);
     ADD("readers", test_each_lists_newest_or_after_in_order, test_sqlite3_tool_sees_rows_while_open,
         test_open_readonly_other_user_on_read_only_mount_follows,
         test_open_readonly_writes_and_missing_file_refused);
