@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * A session online, and the input as a list of steps: stanzas built from the protocol's own words,
+ * answers to what was asked, messages of a contact that really decrypt, time that passes, a store
+ * that fails, and our own sends in between.
+ */
+#include "fuzz.h"
+#include "fuzz_session.h"
+
+#define CHILDREN_MAX 4
+#define DEPTH_MAX 4
+#define ASKED_MAX 8 /* last requests of the session that can still be answered */
+#define STEPS_MAX 64
+
+struct script {
+    struct line line;
+    struct line_peer peer;
+    bool met;
+    struct reader in;
+    const struct wa_node *asked[ASKED_MAX];
+    size_t asked_count;
+};
+
+/* ---- words -------------------------------------------------------------------------------------
+ */
+
+static const char *const tags[] = {"message",
+                                   "receipt",
+                                   "ack",
+                                   "iq",
+                                   "notification",
+                                   "call",
+                                   "ib",
+                                   "success",
+                                   "failure",
+                                   "stream:error",
+                                   "enc",
+                                   "participants",
+                                   "to",
+                                   "list",
+                                   "item",
+                                   "user",
+                                   "usync",
+                                   "devices",
+                                   "device-list",
+                                   "device",
+                                   "key-index-list",
+                                   "keys",
+                                   "key",
+                                   "skey",
+                                   "id",
+                                   "value",
+                                   "signature",
+                                   "identity",
+                                   "registration",
+                                   "type",
+                                   "error",
+                                   "retry",
+                                   "offline",
+                                   "offline_preview",
+                                   "dirty",
+                                   "count",
+                                   "pair-device",
+                                   "pair-success",
+                                   "ref",
+                                   "ping",
+                                   "conflict",
+                                   "unavailable",
+                                   "group",
+                                   "participant",
+                                   "privacy",
+                                   "tokens",
+                                   "token",
+                                   "device-identity",
+                                   "edge_routing"};
+
+static const char *const keys[] = {"id",
+                                   "from",
+                                   "to",
+                                   "type",
+                                   "t",
+                                   "participant",
+                                   "recipient",
+                                   "category",
+                                   "offline",
+                                   "notify",
+                                   "sender_pn",
+                                   "sender_lid",
+                                   "participant_pn",
+                                   "participant_lid",
+                                   "peer_recipient_pn",
+                                   "recipient_lid",
+                                   "count",
+                                   "value",
+                                   "jid",
+                                   "lid",
+                                   "key-index",
+                                   "code",
+                                   "reason",
+                                   "class",
+                                   "error",
+                                   "phash",
+                                   "v",
+                                   "xmlns",
+                                   "addressing_mode",
+                                   "mode",
+                                   "state",
+                                   "expire",
+                                   "timestamp"};
+
+static const char *const values[] = {"3A01",
+                                     "3EB000",
+                                     "1",
+                                     "2",
+                                     "4",
+                                     "5",
+                                     "0",
+                                     "12",
+                                     "99",
+                                     "515",
+                                     "503",
+                                     "401",
+                                     "1780000000",
+                                     "18446744073709551615",
+                                     "set",
+                                     "get",
+                                     "result",
+                                     "error",
+                                     "retry",
+                                     "read",
+                                     "played",
+                                     "inactive",
+                                     "peer",
+                                     "encrypt",
+                                     "w:gp2",
+                                     "account_sync",
+                                     "privacy_token",
+                                     "server_sync",
+                                     "msg",
+                                     "pkmsg",
+                                     "skmsg",
+                                     "md",
+                                     "urn:xmpp:ping",
+                                     "lid",
+                                     "pn",
+                                     "device_removed",
+                                     "replaced",
+                                     "account_sync",
+                                     "Ann",
+                                     "-",
+                                     "text",
+                                     "media",
+                                     "medianotify",
+                                     "companion_reg_refresh"};
+
+static const char *const jids[] = {"s.whatsapp.net",
+                                   "5511987654321@s.whatsapp.net",
+                                   LINE_OWN_PN,
+                                   "123456789012345@lid",
+                                   LINE_OWN_LID,
+                                   "222222222222222@lid",
+                                   "222222222222222:7@lid",
+                                   "4915112345678@s.whatsapp.net",
+                                   "120363000000000001@g.us",
+                                   "status@broadcast",
+                                   "1@broadcast",
+                                   "49151@newsletter",
+                                   "0@s.whatsapp.net",
+                                   "4915112345678:99@hosted",
+                                   "g.us"};
+
+#define PICK(s, table) (table)[fuzz_byte(&(s)->in) % ARRAY_LEN(table)]
+
+static struct wa_jid pick_jid(struct script *s)
+{
+    struct wa_jid jid;
+    fuzz_require(wa_jid_parse(&jid, bytes_text(PICK(s, jids))) == 0);
+    return jid;
+}
+
+/* ---- stanzas -----------------------------------------------------------------------------------
+ */
+
+static void add_attr(struct script *s, struct wa_node *node)
+{
+    const char *key = PICK(s, keys);
+    uint8_t form = fuzz_byte(&s->in);
+    struct wa_jid jid;
+    if (form < 96) {
+        jid = pick_jid(s);
+        wa_node_set_jid(node, key, &jid);
+    } else if (form < 224)
+        wa_node_set(node, key, PICK(s, values));
+    else
+        wa_node_set_bytes(node, key, fuzz_piece(&s->in));
+}
+
+static void fill(struct script *s, struct wa_node *node, int depth)
+{
+    uint8_t shape = fuzz_byte(&s->in);
+    for (int i = 0; i < (shape & 7); i++)
+        add_attr(s, node);
+    if (shape & 0x80)
+        wa_node_set_data(node, fuzz_piece(&s->in));
+    for (int i = 0; i < ((shape >> 3) & 3) && depth < DEPTH_MAX && !(shape & 0x80); i++)
+        fill(s, wa_node_child(node, PICK(s, tags)), depth + 1);
+}
+
+static void say_stanza(struct script *s)
+{
+    struct wa_node *node = line_stanza(&s->line, PICK(s, tags));
+    fill(s, node, 0);
+    line_say(&s->line, node);
+}
+
+static void say_answer(struct script *s)
+{
+    struct wa_node *iq = line_stanza(&s->line, "iq");
+    size_t i = fuzz_byte(&s->in);
+    fill(s, iq, 0);
+    wa_node_set(iq, "type", i & 0x80 ? "error" : "result");
+    if (s->asked_count > 0)
+        wa_node_copy_attr(iq, s->asked[i % s->asked_count], "id");
+    line_say(&s->line, iq);
+}
+
+static void say_plain(struct script *s)
+{
+    line_say_plain(&s->line, fuzz_piece(&s->in));
+}
+
+/* The contact writes any Message, under any name that the server gives it. */
+static void say_message(struct script *s)
+{
+    uint8_t form = fuzz_byte(&s->in);
+    if (!s->met)
+        line_meet(&s->line, &s->peer);
+    s->met = true;
+    struct wa_node *node = line_message(&s->line, &s->peer, PICK(s, values), fuzz_piece(&s->in));
+    struct wa_jid from = form & 1 ? pick_jid(s) : s->peer.lid, participant = pick_jid(s);
+    wa_node_set_jid(node, "from", &from);
+    if (form & 2)
+        wa_node_set_jid(node, "participant", form & 4 ? &s->peer.lid : &participant);
+    for (int i = 0; i < ((form >> 4) & 3); i++)
+        add_attr(s, node);
+    line_say(&s->line, node);
+}
+
+/* ---- our side, and the world -------------------------------------------------------------------
+ */
+
+static void send_text(struct script *s)
+{
+    struct wa_outgoing m = {.id = PICK(s, values), .to = pick_jid(s)};
+    m.text.text = fuzz_piece(&s->in);
+    wa_session_send(s->line.session, &m);
+}
+
+static void say_small(struct script *s)
+{
+    struct wa_jid chat = pick_jid(s), sender = pick_jid(s);
+    wa_session_typing(s->line.session, &chat, fuzz_byte(&s->in) & 1);
+    wa_session_mark_read(s->line.session, &chat, &sender, bytes_text(PICK(s, values)));
+}
+
+static void log_out(struct script *s)
+{
+    wa_session_logout(s->line.session);
+}
+
+static void pass_time(struct script *s)
+{
+    static const int64_t steps[] = {1, 100, 1500, 3000, 20000, 60000, 75000, 3600000};
+    s->line.mem.now_ms += PICK(s, steps);
+}
+
+static void wait_deadline(struct script *s)
+{
+    int64_t at = wa_session_deadline(s->line.session);
+    if (at < LINE_NOW_MS * 2 && at > s->line.mem.now_ms)
+        s->line.mem.now_ms = at;
+}
+
+static void fail_store(struct script *s)
+{
+    uint8_t when = fuzz_byte(&s->in);
+    s->line.mem.fail_put = when & 1 ? when >> 1 : 0;
+    s->line.mem.fail_get = when & 1 ? 0 : when >> 1;
+}
+
+static void (*const steps[])(struct script *s) = {
+    say_stanza, say_stanza, say_answer, say_answer,    say_message, say_message, say_plain,
+    send_text,  send_text,  pass_time,  wait_deadline, fail_store,  say_small,   log_out};
+
+static void remember_asked(struct script *s)
+{
+    struct wa_node *node;
+    while ((node = line_hear(&s->line)))
+        if (wa_node_is(node, "iq"))
+            s->asked[s->asked_count++ % ASKED_MAX] = node;
+    if (s->asked_count > ASKED_MAX)
+        s->asked_count = ASKED_MAX;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct script s = {.in = reader_init(BYTES(data, size))};
+    line_open(&s.line, true);
+    line_login(&s.line);
+    for (int i = 0; i < STEPS_MAX && reader_left(&s.in) > 0; i++) {
+        PICK(&s, steps)(&s);
+        bool open = fuzz_session_drain(&s.line);
+        remember_asked(&s);
+        if (!open)
+            break;
+    }
+    if (s.met)
+        line_part(&s.peer);
+    line_close(&s.line);
+    return 0;
+}

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Writes the seed corpora: seed DIR makes DIR/<target>/ and a file for each byte string in the
+ * vectors (VECTORS_DIR) that such a target reads; the form byte and the lengths that a target wants
+ * in front are put there.
+ */
+#include <sys/stat.h>
+
+#include "base/text.h"
+#include "fuzz.h"
+#include "testing.h"
+
+enum form { FORM_PLAIN, FORM_PIECE, FORM_INFLATE };
+
+static const struct source {
+    const char *target, *vectors;
+    enum form form;
+    uint8_t first;      /* FORM_PIECE: in front of the length */
+    const char *filter; /* a member's name begins with it; NULL any */
+} sources[] = {
+    {"frames", "noise-xx.json", FORM_PLAIN, 0, NULL},
+    {"nodes", "nodes.json", FORM_PLAIN, 0, "hex"},
+    {"nodes", "adv-pairing.json", FORM_PLAIN, 0, "pair_success_stanza"},
+    {"inflate", "nodes.json", FORM_INFLATE, 0, "hex"},
+    {"handshake", "noise-xx.json", FORM_PLAIN, 0, "server_hello"},
+    {"cert", "noise-xx.json", FORM_PLAIN, 0, "encoded"},
+    {"cert", "noise-xx.json", FORM_PLAIN, 0, "certificate_chain"},
+    {"adv", "adv-pairing.json", FORM_PLAIN, 0, NULL},
+    {"adv", "adv.json", FORM_PLAIN, 0, NULL},
+    {"message", "padding.json", FORM_PLAIN, 0, NULL},
+    {"message", "signal-1to1.json", FORM_PLAIN, 0, "padded_plaintext"},
+    {"message", "history-sync.json", FORM_PLAIN, 0, NULL},
+    {"message", "reporting-token.json", FORM_PLAIN, 0, NULL},
+    {"signal", "signal-1to1.json", FORM_PIECE, 0, "ciphertext"},
+    {"signal", "signal-1to1.json", FORM_PIECE, 1, "ciphertext"},
+    {"signal", "signal-group.json", FORM_PIECE, 2, NULL},
+    {"signal", "signal-group.json", FORM_PIECE, 3, NULL},
+    {"session", "nodes.json", FORM_PIECE, 3, "hex"},
+    {"session", "nodes.json", FORM_PIECE, 1, "hex"},
+    {"session", "adv-pairing.json", FORM_PIECE, 0, "pair_success_stanza"},
+};
+
+static void write_file(const char *dir, const char *target, struct bytes data, unsigned number)
+{
+    char path[1024];
+    snprintf(path, sizeof(path), "%s/%s", dir, target);
+    mkdir(path, 0755);
+    snprintf(path, sizeof(path), "%s/%s/seed-%04u", dir, target, number);
+    FILE *f = fopen(path, "w");
+    fuzz_require(f && fwrite(data.p, 1, data.n, f) == data.n && fclose(f) == 0);
+}
+
+static void write_seed(const char *dir, const struct source *s, struct bytes data)
+{
+    static unsigned count;
+    AUTO_BUF struct buf out = {.max = 1 << 20};
+    if (s->form == FORM_PIECE) {
+        buf_append_u8(&out, s->first);
+        buf_append_be(&out, 2, (uint32_t)data.n);
+    }
+    /* The flag byte of a stanza is not part of what is deflated. */
+    if (s->form == FORM_INFLATE && data.n > 0)
+        data = BYTES(data.p + 1, data.n - 1);
+    buf_append(&out, data);
+    write_file(dir, s->target, buf_bytes(&out), count++);
+}
+
+static void take(const char *dir, const struct source *s, const char *name, const json_t *value);
+
+static void walk(const char *dir, const struct source *s, const char *name, const json_t *value)
+{
+    const char *key;
+    json_t *member;
+    json_object_foreach((json_t *)(uintptr_t)value, key, member) take(dir, s, key, member);
+    for (size_t i = 0; i < json_array_size(value); i++)
+        take(dir, s, name, json_array_get(value, i));
+}
+
+static void take(const char *dir, const struct source *s, const char *name, const json_t *value)
+{
+    const char *hex = json_string_value(value);
+    uint8_t bytes[4096];
+    size_t n = hex ? strlen(hex) / 2 : 0;
+    walk(dir, s, name, value);
+    if (!hex || n > sizeof(bytes) || strlen(hex) % 2 ||
+        (s->filter && strncmp(name, s->filter, strlen(s->filter)) != 0) ||
+        text_hex_decode(bytes_text(hex), bytes, n) < 0)
+        return;
+    write_seed(dir, s, BYTES(bytes, n));
+}
+
+int main(int argc, char **argv)
+{
+    fuzz_require(argc == 2);
+    mkdir(argv[1], 0755);
+    for (size_t i = 0; i < ARRAY_LEN(sources); i++)
+        walk(argv[1], &sources[i], "", testing_vectors(sources[i].vectors));
+    return 0;
+}
