@@ -98,6 +98,16 @@ static void read_devices(struct wa_usync_user *u, const struct wa_node *devices,
     }
 }
 
+/* Room for the primary and those that are listed: countless users must not get a full list each. */
+static size_t listed_devices(const struct wa_node *devices)
+{
+    const struct wa_node *device = wa_node_find(wa_node_find(devices, "device-list"), "device");
+    size_t n = 1;
+    for (; device && n < WA_DEVICES_PER_USER_MAX; device = wa_node_next(device, "device"))
+        n++;
+    return n;
+}
+
 static struct wa_usync_user *read_user(const struct wa_node *node)
 {
     struct wa_usync_user *u = arena_alloc(node->arena, sizeof(*u));
@@ -110,7 +120,7 @@ static struct wa_usync_user *read_user(const struct wa_node *node)
     u->failed = !devices || wa_node_find(devices, "error");
     if (u->failed)
         return u;
-    u->devices = arena_alloc(node->arena, WA_DEVICES_PER_USER_MAX * sizeof(*u->devices));
+    u->devices = arena_alloc(node->arena, listed_devices(devices) * sizeof(*u->devices));
     Wa__ADVKeyIndexList *list = open_index_list(wa_node_child_bytes(devices, "key-index-list"));
     read_devices(u, devices, list);
     wa__advkey_index_list__free_unpacked(list, NULL);
