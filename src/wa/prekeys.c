@@ -9,6 +9,20 @@
 
 /* ---- making ---------------------------------------------------------------------------------- */
 
+static void prekey_record_key(char out[16], uint32_t id)
+{
+    snprintf(out, 16, "%u", (unsigned)id);
+}
+
+/* A server that asks for refills without end must not fill the disk. */
+static int forget_prekey(const struct wa_host *host, uint32_t id)
+{
+    char key[16];
+    prekey_record_key(key, id > WA_PREKEYS_KEPT ? id - WA_PREKEYS_KEPT
+                                                : id + WA_PREKEY_ID_MAX - WA_PREKEYS_KEPT);
+    return host->del(host->ctx, WA_TABLE_PREKEY, key);
+}
+
 /* Stores the key; the counter is the caller's to store. */
 static int make_prekey(struct wa_device *d, const struct wa_host *host, uint32_t *id,
                        struct wa_keypair *key)
@@ -21,9 +35,11 @@ static int make_prekey(struct wa_device *d, const struct wa_host *host, uint32_t
     wa_curve_generate(key, host);
     memcpy(record, key->priv, WA_KEY_LEN);
     memcpy(record + WA_KEY_LEN, key->pub, WA_KEY_LEN);
-    snprintf(record_key, sizeof(record_key), "%u", (unsigned)*id);
+    prekey_record_key(record_key, *id);
     int rc = host->put(host->ctx, WA_TABLE_PREKEY, record_key, BYTES_ARRAY(record));
     buf_wipe(record, sizeof(record));
+    if (rc >= 0)
+        rc = forget_prekey(host, *id);
     return rc < 0 ? ERR_STORE : 0;
 }
 

@@ -10,6 +10,7 @@
 #define WA_PREKEYS_FIRST 812 /* first upload after pairing */
 #define WA_PREKEYS_REFILL 50
 #define WA_PREKEYS_MINIMUM 5      /* fewer on the server: refill */
+#define WA_PREKEYS_KEPT 4096      /* the latest ones; older ones that nobody used are forgotten */
 #define WA_PREKEY_ID_MAX 0xfffffe /* 0xffffff means "last resort" to the Signal library */
 
 /* Record of WA_TABLE_PREKEY, and of WA_TABLE_SIGNED_PREKEY for signed prekeys before the current
