@@ -117,8 +117,11 @@ static struct wa_jid alternative(struct wa_session *s, const struct wa_node *nod
                                  const struct wa_jid *jid, const char *pn_key, const char *lid_key)
 {
     struct wa_jid other;
-    if (!wa_node_attr_jid(node, wa_jid_is_lid(jid) ? pn_key : lid_key, &other))
-        return wa_jid_is_lid(jid) ? wa_session_pn_of(s, jid) : wa_session_lid_of(s, jid);
+    bool lid = wa_jid_is_lid(jid);
+    if (!wa_node_attr_jid(node, lid ? pn_key : lid_key, &other) ||
+        !(lid ? wa_jid_is_pn(&other) : wa_jid_is_lid(&other)) ||
+        wa_device_is_own(&s->device, jid) != wa_device_is_own(&s->device, &other))
+        return lid ? wa_session_pn_of(s, jid) : wa_session_lid_of(s, jid);
     if (other.device == 0)
         other.device = jid->device;
     wa_session_learn_lid(s, jid, &other);
@@ -236,8 +239,6 @@ static int open_enc(struct wa_session *s, const struct envelope *e, enum wa_enc_
                     struct bytes sealed, struct buf *plain, enum wa_signal_fault *fault)
 {
     struct wa_jid peer = wa_session_address(s, &e->in.sender);
-    if (wa_jid_is_lid(&e->sender_alt))
-        peer = e->sender_alt;
     if (sealed.n > WA_ENC_MAX) {
         *fault = WA_FAULT_INVALID_MESSAGE;
         return ERR_AUTH;

@@ -155,6 +155,18 @@ int wa_signal_deliver(struct wa_signal *s, int rc, signal_buffer *opened, struct
     return rc;
 }
 
+/* Its key was vouched for at pairing, and a phone that gets another one unlinks this device: what
+ * comes under its name with another key is forged. */
+static bool is_own_phone(const struct wa_signal *s, const struct wa_signal_peer *p)
+{
+    const struct wa_jid *own[] = {&s->device->pn, &s->device->lid};
+    char name[WA_JID_NAME_SIZE];
+    for (size_t i = 0; i < ARRAY_LEN(own) && p->at.device_id == 0; i++)
+        if (own[i]->user[0] && strcmp(wa_jid_signal_name(own[i], name), p->name) == 0)
+            return true;
+    return false;
+}
+
 /*
  * Looks whether a failed call may go well on a second try, and prepares that: a changed identity is
  * replaced, so that the old session is archived; a session record that cannot be read, or would
@@ -164,6 +176,8 @@ static bool mend(struct wa_signal *s, const struct wa_signal_peer *p, int rc)
 {
     char key[WA_KEY_MAX];
     bool untrusted = rc == SG_ERR_UNTRUSTED_IDENTITY;
+    if (untrusted && is_own_phone(s, p))
+        return false;
     /* Of the library's records only a session is parsed here, and none was if nothing was read. */
     bool damaged = rc == SG_ERR_INVALID_PROTO_BUF && s->overlay.count > 0;
     if (s->overlay.failed || !(untrusted || damaged || s->overlay.too_large))

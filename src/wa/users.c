@@ -44,10 +44,18 @@ struct wa_jid wa_session_address(struct wa_session *s, const struct wa_jid *devi
     return wa_jid_is_none(&lid) ? *device : lid;
 }
 
+/* Which two are ours is settled by pairing and login; no stanza makes a stranger one of them. */
+static bool is_half_own(const struct wa_device *d, const struct wa_jid *pn,
+                        const struct wa_jid *lid)
+{
+    return !wa_jid_is_none(&d->lid) && wa_device_is_own(d, pn) != wa_device_is_own(d, lid);
+}
+
 void wa_session_learn_lid(struct wa_session *s, const struct wa_jid *a, const struct wa_jid *b)
 {
     const struct wa_jid *pn = wa_jid_is_pn(a) ? a : b, *lid = wa_jid_is_pn(a) ? b : a;
-    if (!wa_jid_is_pn(pn) || !wa_jid_is_lid(lid) || !pn->user[0] || !lid->user[0])
+    if (!wa_jid_is_pn(pn) || !wa_jid_is_lid(lid) || !pn->user[0] || !lid->user[0] ||
+        is_half_own(&s->device, pn, lid))
         return;
     struct wa_jid known = wa_session_lid_of(s, pn);
     if (!wa_jid_is_none(&known) && wa_jid_same_user(&known, lid))
