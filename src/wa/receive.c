@@ -4,6 +4,7 @@
  * (protocol/05 sections 2 to 9 and 13). Answers go to the output, which the bridge holds back until
  * the records and the message row are durable.
  */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/text.h"
@@ -319,44 +320,57 @@ static size_t open_all(struct wa_session *s, const struct envelope *e, struct op
 /* ---- retries -----------------------------------------------------------------------------------
  */
 
-static void retry_key(const struct envelope *e, char out[WA_KEY_MAX])
+#define RETRY_TAG 8 /* bytes that tell apart what shares a record */
+
+struct retry {
+    char key[8];
+    uint8_t value[RETRY_TAG + 1]; /* tag, count */
+};
+
+/* Anyone can send what does not decrypt, so the counters are in a fixed number of records. Of two
+ * messages that meet in one, the later one takes it. */
+static struct retry retry_of(const struct envelope *e)
 {
     char chat[WA_JID_TEXT_SIZE], sender[WA_JID_TEXT_SIZE];
-    struct buf key = {.max = WA_KEY_MAX - 1};
-    buf_printf(&key, "%s/%s/", wa_jid_text(&e->in.chat, chat), wa_jid_text(&e->in.sender, sender));
-    buf_append(&key, BYTES(e->in.id.p, e->in.id.n < 32 ? e->in.id.n : 32));
-    bytes_copy_text(buf_bytes(&key), out, WA_KEY_MAX);
-    buf_deinit(&key);
+    uint8_t digest[WA_SHA256_LEN];
+    AUTO_BUF struct buf text = {.max = 512};
+    struct retry r = {0};
+    buf_printf(&text, "%s/%s/", wa_jid_text(&e->in.chat, chat), wa_jid_text(&e->in.sender, sender));
+    buf_append(&text, e->in.id);
+    wa_sha256(digest, (struct bytes[]){buf_bytes(&text)}, 1);
+    unsigned slot = (unsigned)(digest[0] << 8 | digest[1]) % WA_RETRY_RECORDS;
+    snprintf(r.key, sizeof(r.key), "%u", slot);
+    memcpy(r.value, digest + 2, RETRY_TAG);
+    return r;
 }
 
 /* Counts this failure; 0 when no retry is left, negative when the store failed. */
 static int next_retry(struct wa_session *s, const struct envelope *e)
 {
-    char key[WA_KEY_MAX];
-    struct buf stored = {.max = 1};
-    retry_key(e, key);
-    int rc = s->host->get(s->host->ctx, WA_TABLE_RETRY, key, &stored);
-    uint64_t count = rc == 1 && stored.n == 1 ? stored.p[0] : 0, told = 0;
-    buf_deinit(&stored);
+    struct retry r = retry_of(e);
+    AUTO_BUF struct buf stored = {.max = WA_RECORD_MAX};
+    uint64_t count = 0, told = 0;
+    int rc = s->host->get(s->host->ctx, WA_TABLE_RETRY, r.key, &stored);
     if (rc < 0)
         return rc;
+    if (stored.n == sizeof(r.value) && memcmp(stored.p, r.value, RETRY_TAG) == 0)
+        count = stored.p[RETRY_TAG];
     if (wa_node_attr_u64(wa_node_find(enc_parent(s, e->node), "enc"), "count", &told) &&
         told > count)
         count = told;
     if (count >= RETRIES_MAX)
         return 0;
-    uint8_t next = (uint8_t)(count + 1);
-    rc = s->host->put(s->host->ctx, WA_TABLE_RETRY, key, BYTES(&next, 1));
-    return rc < 0 ? rc : next;
+    r.value[RETRY_TAG] = (uint8_t)(count + 1);
+    rc = s->host->put(s->host->ctx, WA_TABLE_RETRY, r.key, BYTES_ARRAY(r.value));
+    return rc < 0 ? rc : r.value[RETRY_TAG];
 }
 
 static void forget_retries(struct wa_session *s, const struct envelope *e)
 {
-    char key[WA_KEY_MAX];
     if (!wa_node_attr(wa_node_find(enc_parent(s, e->node), "enc"), "count").p)
         return;
-    retry_key(e, key);
-    if (s->host->del(s->host->ctx, WA_TABLE_RETRY, key) < 0)
+    struct retry r = retry_of(e);
+    if (s->host->del(s->host->ctx, WA_TABLE_RETRY, r.key) < 0)
         wa_session_end_store(s);
 }
 
