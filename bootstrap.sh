@@ -12,8 +12,8 @@ usage: ./bootstrap.sh VERB [options]
           build, then run a tenant: against the bundled simulator, or (--whatsapp)
           against WhatsApp with your own phone. --once: one full round, then exit.
   check [--all]
-          build, then run all tests; --all: those with containers and a browser, too, where
-          this machine can run containers (as root)
+          build, then run all tests; --all: the slow analysers (clang-tidy, valgrind) too, and
+          the tests with containers and a browser where this machine can run them (as root)
   bench   build optimised, then print the benchmark table
   build   only set up and build (into ./build)
 TEXT
@@ -24,7 +24,9 @@ BUILD_PACKAGES="gcc libc6-dev make autoconf automake pkg-config protobuf-c-compi
     libprotobuf-c-dev zlib1g-dev libjansson-dev libutf8proc-dev check ca-certificates"
 RUN_PACKAGES="curl jq zbar-tools"
 CONTAINER_PACKAGES="podman buildah runc catatonit mmdebstrap chromium fonts-noto-core fonts-dejavu-core python3-yaml"
-CHECK_PACKAGES="$RUN_PACKAGES sqlite3 procps strace socat openssl mandoc man-db"
+CHECK_PACKAGES="$RUN_PACKAGES sqlite3 procps strace socat openssl mandoc man-db clang
+    libclang-rt-14-dev cppcheck"
+ALL_PACKAGES="clang-tidy valgrind"
 
 need() { # PACKAGE…: installs what is missing
     local missing="" name
@@ -97,14 +99,17 @@ check)
     command -v python3 >/dev/null || need python3
     build build CFLAGS='-O2 -g'
     build build-asan --enable-sanitizers --enable-werror CFLAGS='-O1 -g'
+    build build-fuzz CC=clang --enable-fuzzers --enable-werror CFLAGS='-O1 -g'
     fetch_promtool build
     all=
     if [ "${1:-}" = --all ]; then
         all=--all
         # shellcheck disable=SC2086
+        need $ALL_PACKAGES
+        # shellcheck disable=SC2086
         [ "$(id -u)" != 0 ] || need $CONTAINER_PACKAGES
     fi
-    exec tests/check.sh build build-asan $all
+    exec tests/check.sh build build-asan build-fuzz $all
     ;;
 bench)
     # shellcheck disable=SC2086

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Runs every test on two builds, ordinary and with sanitizers, and adds up: check.sh BUILD ASAN-BUILD [--all].
+# Runs every test on three builds (ordinary, with sanitizers, with fuzzers) and adds up:
+# check.sh BUILD ASAN-BUILD FUZZ-BUILD [--all]. With --all also what takes minutes.
 set -u
 cd "$(dirname "$0")/.."
-PLAIN=$PWD/${1:?} ASAN=$PWD/${2:?}
+PLAIN=$PWD/${1:?} ASAN=$PWD/${2:?} FUZZ=$PWD/${3:?} ALL=${4:-}
 export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
 passed=0 failed=0
 log=$(mktemp)
@@ -80,6 +81,17 @@ stage "interoperation with Baileys"
 BUILDDIR=$PLAIN tap 600 tests/interop/run.sh
 stage "the demonstration of ./bootstrap.sh run"
 BUILDDIR=$PLAIN tap 120 tests/demo/check.sh
+stage "fuzzing, 3 seconds each (make fuzz FUZZ_SECONDS=n for longer)"
+tap 400 make -C "$FUZZ" -s -j2 fuzz FUZZ_SECONDS=3
+stage "analysers"
+BUILDDIR=$PLAIN tap 300 tests/lint/run.sh gcc cppcheck
+if [ "$ALL" = --all ]; then
+    stage "clang-tidy"
+    BUILDDIR=$PLAIN tap 900 tests/lint/run.sh clang-tidy
+    stage "end to end under valgrind"
+    leaks="--leak-check=full --errors-for-leak-kinds=definite,indirect --error-exitcode=99"
+    WRAP="valgrind -q $leaks --log-file=$PLAIN/valgrind-%p.log" SLOW=6 HEARTBEAT_MS=5000 BUILDDIR=$PLAIN tap 600 tests/e2e/run.sh
+fi
 
 # The second tier: real images, real containers, a real browser.
 containers() {
@@ -92,7 +104,7 @@ containers() {
     tap 200 tests/container/kube.sh
     rm -rf "$work"
 }
-if [ "${3:-}" = --all ]; then
+if [ "$ALL" = --all ]; then
     stage "in containers"
     containers
 fi

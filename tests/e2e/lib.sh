@@ -58,9 +58,9 @@ summary() {
 }
 
 # ---- waiting --------------------------------------------------------------------------------------
-# wait_for SECONDS COMMAND…: polls until it succeeds; fails at the deadline.
+# wait_for SECONDS COMMAND…: polls until it succeeds; fails at the deadline, which SLOW multiplies.
 wait_for() {
-    local until=$((SECONDS + $1))
+    local until=$((SECONDS + $1 * ${SLOW:-1}))
     shift
     until "$@" >/dev/null 2>&1; do
         [ "$SECONDS" -lt "$until" ] || return 1
@@ -128,7 +128,8 @@ start_bridge() {
     "${WRAP[@]}" "$BUILDDIR/wabridge" run -c "$WORK/wabridge.yaml" >>"$WORK/bridge.out" 2>>"$WORK/bridge.log" &
     BRIDGE_PID=$!
 }
-WRAP=(env)
+# In front of the bridge, from the environment: WRAP="valgrind …".
+read -ra WRAP <<<"${WRAP:-env}"
 
 state() { jq -r "$1 // \"\"" "$VOLUME/state.json" 2>/dev/null; }
 state_is() { [ "$(state "$1")" = "$2" ]; }
