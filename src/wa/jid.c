@@ -70,8 +70,8 @@ static int parse_user(struct wa_jid *jid, struct bytes user)
         user = head;
     }
     if (jid->server == WA_SERVER_PN && split_last(user, '.', &head, &tail)) {
-        /* Any other agent would name another server: not this user. */
-        if (!bytes_is(tail, "0"))
+        /* Any other agent would name another server, and a second one nobody. */
+        if (!bytes_is(tail, "0") || split_last(head, '.', &user, &tail))
             return ERR_INVALID;
         user = head;
     }

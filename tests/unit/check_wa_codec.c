@@ -328,6 +328,7 @@ START_TEST(test_jid_parse_of_malformed_text_is_refused_and_zeroes)
         "a\nb@lid",
         "123.1:2@s.whatsapp.net",
         "12.3@s.whatsapp.net",
+        "1.2.0@s.whatsapp.net",
         "\xff@lid",
         "1234567890123456789012345678901234567890123456789012345678901234@lid"};
     struct wa_jid none = {0};
