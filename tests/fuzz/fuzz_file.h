@@ -18,4 +18,11 @@ static inline int fuzz_file(struct bytes text, char path[64])
     return fd;
 }
 
+/* For config_load: nothing is set. */
+static inline const char *fuzz_no_environment(const char *name)
+{
+    (void)name;
+    return NULL;
+}
+
 #endif

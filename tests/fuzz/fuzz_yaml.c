@@ -6,16 +6,10 @@
 #include "config/replies.h"
 #include "config/yaml.h"
 
-static const char *no_environment(const char *name)
-{
-    (void)name;
-    return NULL;
-}
-
 static void load_config(struct config *c, const char *path, bool must)
 {
     struct config_report report = {0};
-    int rc = config_load(c, path, no_environment, &report);
+    int rc = config_load(c, path, fuzz_no_environment, &report);
     fuzz_require(rc == 0 || (report.errors > 0 && report.text.n > 0));
     fuzz_require(!must || rc == 0);
     config_report_deinit(&report);
@@ -41,7 +35,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     config_report_deinit(&report);
     int fd = fuzz_file(BYTES(data, size), path);
     load_config(&c, path, false);
-    if (config_replies_load(&replies, path, &report) == 0)
+    bytes_copy_text(bytes_text(path), c.replies_file, sizeof(c.replies_file));
+    if (config_replies_load(&replies, &c, &report) == 0)
         config_replies_deinit(&replies);
     else
         fuzz_require(report.errors > 0);
