@@ -8,7 +8,7 @@ cd "$(dirname "$0")/../.." || exit 1
 found=$(mktemp)
 trap 'rm -f "$found"' EXIT
 failed=0
-read -ra FLAGS <<<"-std=gnu11 -D_GNU_SOURCE -DHAVE_CONFIG_H -I src -I $BUILDDIR/src -I $BUILDDIR $(pkg-config --cflags \
+read -ra FLAGS <<<"-std=gnu11 -D_GNU_SOURCE -DHAVE_CONFIG_H -DREPLIES_DIR=\"/\" -I src -I $BUILDDIR/src -I $BUILDDIR $(pkg-config --cflags \
     libwebsockets sqlite3 libqrencode libpng yaml-0.1 libcrypto libsignal-protocol-c libprotobuf-c zlib jansson libutf8proc)"
 
 # Off as a whole: style (swappable parameters, clones, macros), "memcpy is insecure", and what clang 14
