@@ -167,6 +167,9 @@ static bool get_stats(struct sim_request *r)
     json_put_int(&w, "stanzas_out", (int64_t)st->stanzas_out);
     json_put_int(&w, "bytes_in", (int64_t)st->bytes_in);
     json_put_int(&w, "bytes_out", (int64_t)st->bytes_out);
+    json_put_int(&w, "key_reuse", (int64_t)st->key_reuse);
+    json_put_int(&w, "undecryptable", (int64_t)st->undecryptable);
+    json_put_int(&w, "retries", (int64_t)st->retries);
     json_put_int(&w, "accounts", (int64_t)r->sim->by_pn.count);
     json_put_int(&w, "uptime_ms", clock_mono_ms() - r->sim->started_ms);
     json_close(&w, '}');

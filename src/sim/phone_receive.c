@@ -163,6 +163,18 @@ static void read_plain(struct sim_phone *p, const struct incoming *m, struct byt
     confirm(p, m);
 }
 
+/* Before it is decrypted: a key that was used twice does not decrypt a second time. */
+static void watch_keys(struct sim_phone *p, const struct incoming *m)
+{
+    struct wa_jid from = sim_device_lid(m->sender), to = sim_device_lid(p->device);
+    struct wa_jid named = sim_device_pn(m->sender);
+
+    if (!sim_reuse_look(&p->sim->reuse, &from, &to, m->type, m->enc->data))
+        return;
+    p->sim->stats.key_reuse++;
+    sim_note(p->sim, "violation", &named, wa_node_attr(m->node, "id"), "message key used twice");
+}
+
 static void decrypt(struct sim_phone *p, const struct incoming *m)
 {
     struct wa_jid peer = sim_phone_peer(m->sender), pn = sim_device_pn(p->device);
@@ -172,6 +184,7 @@ static void decrypt(struct sim_phone *p, const struct incoming *m)
     int rc;
 
     buf_init(&plain, WA_ENC_MAX);
+    watch_keys(p, m);
     rc = wa_signal_decrypt(p->signal, &peer, m->type, m->enc->data, &plain, &fault);
     if (rc == 0) {
         read_plain(p, m, buf_bytes(&plain));
@@ -180,6 +193,7 @@ static void decrypt(struct sim_phone *p, const struct incoming *m)
             keep(p, m, &nothing);
         confirm(p, m);
     } else {
+        p->sim->stats.undecryptable++;
         sim_note(p->sim, "phone_cannot_decrypt", &pn, wa_node_attr(m->node, "id"),
                  wa_fault_text(fault));
         ask_again(p, m, fault);

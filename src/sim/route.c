@@ -306,7 +306,9 @@ void sim_route_receipt(const struct sim_sender *from, struct wa_node *receipt)
         bytes_copy_text(type, detail, sizeof detail);
     if (from->client)
         sim_note(from->sim, "receipt", &pn, wa_node_attr(receipt, "id"), detail);
-    if (!retry)
+    if (retry)
+        from->sim->stats.retries += from->client != NULL;
+    else
         take_over(from, receipt);
     if (is_for_group(receipt))
         sim_group_receipt(from, receipt);

@@ -18,6 +18,7 @@ void sim_init(struct sim *s, unsigned ref_seconds, bool seeded, uint64_t seed)
     s->accounts_end = &s->accounts;
     s->started_ms = clock_mono_ms();
     sim_ring_init(&s->events, SIM_EVENTS_KEPT);
+    sim_reuse_init(&s->reuse);
     sim_server_keys_init(&s->keys, &s->host);
 }
 
@@ -33,6 +34,7 @@ void sim_deinit(struct sim *s)
     }
     sim_table_deinit(&s->by_pn, NULL);
     sim_table_deinit(&s->by_lid, NULL);
+    sim_reuse_deinit(&s->reuse);
     sim_store_deinit(&s->own);
     sim_ring_deinit(&s->events, free);
 }

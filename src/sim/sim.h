@@ -6,6 +6,7 @@
 #include "sim/event.h"
 #include "sim/fault.h"
 #include "sim/responder.h"
+#include "sim/reuse.h"
 #include "sim/store.h"
 #include "sim/table.h"
 #include "sim/timer.h"
@@ -21,6 +22,9 @@ struct sim_load;
 
 struct sim_stats {
     uint64_t connections, stanzas_in, stanzas_out, bytes_in, bytes_out;
+    uint64_t key_reuse;     /* message keys of clients that came to a phone for a second message */
+    uint64_t undecryptable; /* messages that a phone could not read */
+    uint64_t retries;       /* messages that a client could not read */
 };
 
 struct sim {
@@ -33,6 +37,7 @@ struct sim {
     struct sim_timers timers;
     struct sim_ring events; /* of struct sim_event */
     struct sim_stats stats;
+    struct sim_reuse reuse;
     int64_t started_ms; /* monotonic */
     uint64_t activity;  /* grows whenever a waiting control request might be answered */
     uint64_t stanza_seq;

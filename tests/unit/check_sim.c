@@ -11,6 +11,7 @@
 #include "sim/load.h"
 #include "sim/pb.h"
 #include "sim/responder.h"
+#include "sim/reuse.h"
 #include "wa/frame.h"
 #include "wa/handshake.h"
 
@@ -314,6 +315,45 @@ START_TEST(test_deflate_bomb_is_refused_by_the_decoder)
     buf_init(&bomb, 1u << 20);
     ck_assert_int_eq(sim_deflate_bomb(&bomb, 2u * WA_STANZA_MAX), 0);
     ck_assert_int_eq(wa_node_decode(&arena, buf_bytes(&bomb), &node), ERR_LIMIT);
+}
+END_TEST
+
+/* ---- message keys --------------------------------------------------------------------------- */
+
+static struct bytes sealed_vector(const char *type, size_t skip)
+{
+    json_t *events = json_object_get(
+        json_array_get(json_object_get(testing_vectors("signal-1to1.json"), "scenarios"), 0),
+        "events");
+    size_t i;
+    json_t *event;
+
+    json_array_foreach(events, i, event) if (strcmp(testing_text(event, "op"), "encrypt") == 0 &&
+                                             strcmp(testing_text(event, "enc_type"), type) == 0 &&
+                                             skip-- == 0) return testing_hex(event, "ciphertext");
+    ck_abort_msg("no such vector");
+}
+
+START_TEST(test_reuse_look_other_ciphertext_under_one_key_is_told)
+{
+    struct sim_reuse r;
+    struct wa_jid a = wa_jid_make(WA_SERVER_LID, "1001", 1), b = wa_jid_make(WA_SERVER_LID, "2", 0);
+    struct bytes first = sealed_vector("msg", 0), cover = sealed_vector("pkmsg", 0);
+    uint8_t other[512];
+
+    ck_assert_uint_le(first.n, sizeof other);
+    memcpy(other, first.p, first.n);
+    other[first.n - 9] ^= 1; /* the last byte before the MAC */
+    sim_reuse_init(&r);
+    ck_assert(!sim_reuse_look(&r, &a, &b, WA_ENC_MSG, first));
+    ck_assert(!sim_reuse_look(&r, &a, &b, WA_ENC_MSG, first));
+    ck_assert(!sim_reuse_look(&r, &a, &b, WA_ENC_PKMSG, cover));
+    ck_assert(!sim_reuse_look(&r, &a, &b, WA_ENC_PKMSG, sealed_vector("pkmsg", 1)));
+    ck_assert(!sim_reuse_look(&r, &b, &a, WA_ENC_MSG, BYTES(other, first.n)));
+    ck_assert(sim_reuse_look(&r, &a, &b, WA_ENC_MSG, BYTES(other, first.n)));
+    for (size_t n = 0; n < cover.n; n++)
+        ck_assert(!sim_reuse_look(&r, &b, &a, WA_ENC_PKMSG, BYTES(cover.p, n)));
+    sim_reuse_deinit(&r);
 }
 END_TEST
 
@@ -684,6 +724,7 @@ static Suite *suite(void)
     tcase_add_test(parts, test_fault_take_counts_down);
     tcase_add_test(parts, test_deflate_stanza_is_read_by_the_decoder);
     tcase_add_test(parts, test_deflate_bomb_is_refused_by_the_decoder);
+    tcase_add_test(parts, test_reuse_look_other_ciphertext_under_one_key_is_told);
     tcase_add_test(parts, test_responder_hello_resume_vector_gives_its_transport_keys);
     tcase_add_test(parts, test_responder_hello_resume_for_another_key_falls_back);
     tcase_add_test(parts, test_responder_hello_truncated_is_refused);
