@@ -88,14 +88,15 @@ static int sync_directory(int dir_fd)
     return fsync(dir_fd) == 0 || errno == EINVAL || errno == ENOTSUP ? 0 : -1;
 }
 
-static int fill(int fd, struct bytes content, bool durable)
+/* Synced also when it may get lost: else a power cut could leave the new name on an empty file. */
+static int fill(int fd, struct bytes content)
 {
     /* The umask may have narrowed it; where modes do not exist, it stays as it is. */
     if (fchmod(fd, FILE_MODE) != 0 && errno != EPERM && errno != ENOTSUP)
         return -1;
     if (write_all(fd, content) != 0)
         return -1;
-    return durable ? fsync(fd) : 0;
+    return fsync(fd);
 }
 
 static int put(int dir_fd, const char *name, struct bytes content, bool durable)
@@ -104,7 +105,7 @@ static int put(int dir_fd, const char *name, struct bytes content, bool durable)
     int fd = volume_temporary(dir_fd, name, temporary);
     if (fd < 0)
         return -1;
-    int failed = fill(fd, content, durable);
+    int failed = fill(fd, content);
     int why = errno;
     if (close(fd) != 0 && !failed) {
         failed = -1;
