@@ -71,12 +71,12 @@ stage "the examples of docs/volume.md"
 BUILDDIR=$PLAIN tap 300 tests/e2e/examples.sh
 stage "man pages"
 tap 60 tests/man.sh
-stage "kill -9 under load"
-BUILDDIR=$PLAIN tap 300 tests/e2e/kill.sh
 stage "the guards, over kill -9"
 BUILDDIR=$PLAIN tap 120 tests/e2e/guards.sh
 stage "the outbox, and kill -9 in the middle of it"
 BUILDDIR=$PLAIN tap 300 tests/e2e/outbox.sh
+stage "kills and power cuts under load"
+BUILDDIR=$PLAIN tap 300 tests/torture/torture.sh
 stage "interoperation with Baileys"
 BUILDDIR=$PLAIN tap 600 tests/interop/run.sh
 stage "the demonstration of ./bootstrap.sh run"
