@@ -6,6 +6,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -113,14 +114,19 @@ void bridge_status_code(struct bridge *b, const struct wa_event *ev)
 void bridge_status_error(struct bridge *b, const char *code, const char *fmt, ...)
 {
     struct volume_state *s = &b->state;
+    char message[sizeof(s->last_error.message)];
     va_list ap;
     va_start(ap, fmt);
-    vsnprintf(s->last_error.message, sizeof(s->last_error.message), fmt, ap);
+    vsnprintf(message, sizeof(message), fmt, ap);
     va_end(ap);
+    /* What fails the same way attempt after attempt, a full disk for one, is said once. */
+    bool again = s->reconnect.attempt > 1 && strcmp(code, s->last_error.code) == 0 &&
+                 strcmp(message, s->last_error.message) == 0;
+    memcpy(s->last_error.message, message, sizeof(message));
     bytes_copy_text(bytes_text(code), s->last_error.code, sizeof(s->last_error.code));
     s->last_error.at = clock_wall_ms();
-    log_event(LOG_WARN, code, LOG_STR("message", s->last_error.message));
-    bridge_history_error(b, code, s->last_error.message);
+    log_event(again ? LOG_DEBUG : LOG_WARN, code, LOG_STR("message", message));
+    bridge_history_error(b, code, message);
     bridge_status_want(b, BRIDGE_PUBLISH_LIGHT);
 }
 

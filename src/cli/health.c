@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/statvfs.h>
 
 #include "base/clock.h"
 #include "base/json.h"
@@ -10,14 +11,24 @@
 
 #define EXIT_UNHEALTHY 1
 
+/* A heart that beats on a full volume cannot be seen. */
+static const char *why_stale(const char *volume)
+{
+    struct statvfs fs;
+    if (statvfs(volume, &fs) != 0 || (fs.f_bavail > 0 && (fs.f_favail > 0 || fs.f_files == 0)))
+        return "the heartbeat is stale";
+    return fs.f_bavail == 0 ? "the heartbeat is stale: the volume is full"
+                            : "the heartbeat is stale: the volume has no inodes left";
+}
+
 /* NULL when well, else what is wrong. */
-static const char *complaint(const struct volume_view *view, bool ready)
+static const char *complaint(const struct volume_view *view, const char *volume, bool ready)
 {
     const struct json_value *root = json_root(view->doc);
     if (strcmp(json_text(root, "status", ""), "STOPPED") == 0)
         return "stopped";
     if (view->stale)
-        return "the heartbeat is stale";
+        return why_stale(volume);
     if (ready && strcmp(json_text(root, "session.state", ""), "CONNECTED") != 0)
         return "not connected";
     return NULL;
@@ -35,7 +46,7 @@ int cli_health(int argc, char **argv)
     cli_volume_path(&options, volume);
     const char *wrong = err.text;
     if (volume_view_open(&view, volume, clock_wall_ms(), &err) == 0)
-        wrong = complaint(&view, options.ready);
+        wrong = complaint(&view, volume, options.ready);
     if (wrong)
         fprintf(stderr, "wabridge health: %s\n", wrong);
     else
