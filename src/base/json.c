@@ -174,6 +174,7 @@ int json_doc_open(struct json_doc **out, struct bytes text, struct err *err)
     json_error_t at;
     if (too_deep(text))
         return err_set(err, ERR_INVALID, "JSON is nested deeper than %d levels", DEPTH_MAX);
+    json_set_alloc_funcs(err_malloc, free); /* else "out of memory" would look like bad JSON */
     json_t *root =
         json_loadb(text.n ? (const char *)text.p : "", text.n, JSON_REJECT_DUPLICATES, &at);
     if (!root)

@@ -75,7 +75,8 @@ struct bridge {
     struct wa_session_config session_config;
     struct wa_event ended; /* WA_EVENT_CLOSED once it was taken; else another type */
     bool settle_due, store_failed;
-    bool may_send; /* the backlog is through */
+    uint64_t set_aside; /* wa_session_set_aside as of the last commit */
+    bool may_send;      /* the backlog is through */
     bool was_online;
 
     /* times on the monotonic clock; CLOCK_NEVER = off */

@@ -48,6 +48,7 @@ static void forget_connection(struct bridge *b)
 {
     wa_session_close(b->session);
     b->session = NULL;
+    b->set_aside = 0;
     b->ended = (struct wa_event){.type = WA_EVENT_QR};
     b->may_send = b->settle_due = false;
     b->dial_until = b->stable_at = b->online_at = CLOCK_NEVER;
@@ -191,6 +192,16 @@ static int commit(struct bridge *b, struct err *err)
     return rc < 0 ? rc : store_keys_commit(b->keys, err);
 }
 
+static void count_set_aside(struct bridge *b)
+{
+    uint64_t total = wa_session_set_aside(b->session), news = total - b->set_aside;
+    if (news == 0)
+        return;
+    log_event(LOG_WARN, "records_set_aside", LOG_INT("count", (int64_t)news));
+    b->state.counters.records_set_aside += (int64_t)news;
+    b->set_aside = total;
+}
+
 void bridge_settle(struct bridge *b)
 {
     struct err err;
@@ -203,6 +214,7 @@ void bridge_settle(struct bridge *b)
         drop_for_store(b, &err);
         return;
     }
+    count_set_aside(b);
     b->settled = b->state.counters;
     if (news)
         bridge_recent_want(b);

@@ -13,7 +13,8 @@
 /* clang-format off */
 #define VOLUME_COUNTERS(X)                                                                         \
     X(received) X(recorded) X(duplicates) X(replied) X(rate_limited) X(queue_overflow) X(sent)     \
-    X(delivered) X(read) X(failed) X(decrypt_failures) X(retries_asked) X(reconnects)
+    X(delivered) X(read) X(failed) X(decrypt_failures) X(retries_asked) X(reconnects)    \
+    X(records_set_aside)
 /* clang-format on */
 
 /* Strings are borrowed from the bridge; NULL or "" is written as null. Times are wall-clock ms, 0

@@ -5,8 +5,8 @@
  *
  * Records are blobs under (table, key). The host may keep writes in an open transaction; the one
  * rule (D1, D2, D4, D5) is that nothing taken from wa_session_output may reach the wire before all
- * put and del calls made until then are durable. If they cannot be made durable, the session must be
- * closed and its output thrown away; the next session starts from what is durable.
+ * put and del calls made until then are durable. If they cannot be made durable, the session must
+ * be closed and its output thrown away; the next session starts from what is durable.
  */
 #ifndef WA_HOST_H
 #define WA_HOST_H
@@ -15,7 +15,7 @@
 
 /* X(symbol, name): one table of keys.db each; `key` is what the comment says. */
 #define WA_TABLES(X)                                                                               \
-    X(WA_TABLE_DEVICE, "device")               /* field of wa/device.h: "identity_private", … */   \
+    X(WA_TABLE_DEVICE, "device")               /* field of wa/device.h: "identity_private", … */ \
     X(WA_TABLE_PREKEY, "prekey")               /* decimal id */                                    \
     X(WA_TABLE_SIGNED_PREKEY, "signed_prekey") /* decimal id */                                    \
     X(WA_TABLE_IDENTITY, "identity")           /* "<signal name>:<device>" -> 33 bytes */          \
@@ -26,7 +26,8 @@
     X(WA_TABLE_PN_OF_LID, "pn_of_lid")         /* LID user part -> PN user part */                 \
     X(WA_TABLE_RETRY, "retry")                 /* decimal slot: wa/receive.c */                    \
     X(WA_TABLE_PRIVACY_TOKEN, "privacy_token") /* bare JID: wa/privacy.h */                        \
-    X(WA_TABLE_APP_STATE_KEY, "app_state_key") /* hex key id -> AppStateSyncKeyData */
+    X(WA_TABLE_APP_STATE_KEY, "app_state_key") /* hex key id -> AppStateSyncKeyData */             \
+    X(WA_TABLE_SET_ASIDE, "set_aside")         /* "<table>/<key>" -> a record that was given up */
 
 enum wa_table {
 #define X(symbol, name) symbol,

@@ -296,6 +296,8 @@ static int inflate_all(z_stream *z, struct buf *out)
         z->next_out = chunk;
         z->avail_out = sizeof(chunk);
         state = inflate(z, Z_NO_FLUSH);
+        if (state == Z_MEM_ERROR)
+            err_fatal("zlib: out of memory");
         if (state != Z_OK && state != Z_STREAM_END)
             return ERR_INVALID;
         if (buf_append(out, BYTES(chunk, sizeof(chunk) - z->avail_out)))

@@ -29,11 +29,25 @@ static inline struct bytes wa_pb_bytes(ProtobufCBinaryData d)
     return BYTES(d.data, d.len);
 }
 
+static inline void *wa_pb_alloc(void *ctx, size_t n)
+{
+    (void)ctx;
+    return err_malloc(n);
+}
+
+static inline void wa_pb_release(void *ctx, void *p)
+{
+    (void)ctx;
+    free(p);
+}
+
 /* Owned, NULL when the bytes are no such message; release with wa_pb_free, or hold it as AUTO_PB.
  */
 static inline void *wa_pb_unpack(const ProtobufCMessageDescriptor *type, struct bytes b)
 {
-    return protobuf_c_message_unpack(type, NULL, b.n, b.p);
+    /* Its own allocator would make "out of memory" look like a malformed message. */
+    ProtobufCAllocator allocator = {.alloc = wa_pb_alloc, .free = wa_pb_release};
+    return protobuf_c_message_unpack(type, &allocator, b.n, b.p);
 }
 
 static inline void wa_pb_free(void *message)

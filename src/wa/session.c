@@ -409,3 +409,8 @@ const struct wa_device *wa_session_device(const struct wa_session *s)
 {
     return &s->device;
 }
+
+uint64_t wa_session_set_aside(const struct wa_session *s)
+{
+    return wa_signal_set_aside_count(s->signal);
+}

@@ -155,6 +155,9 @@ struct buf *wa_session_output(struct wa_session *s);
 
 bool wa_session_connected(const struct wa_session *s); /* after WA_EVENT_CONNECTED, until closed */
 const struct wa_device *wa_session_device(const struct wa_session *s);
+/* Records of sessions and sender keys that were given up since it was opened, as they could not be
+ * read; a new session took their place. */
+uint64_t wa_session_set_aside(const struct wa_session *s);
 
 /*
  * Asks for a code that the owner of the phone number types instead of scanning the QR; valid for 180

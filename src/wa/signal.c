@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "wa/signal.h"
 
+#include <errno.h>
 #include <protobuf-c/protobuf-c.h>
 #include <signal/protocol.h>
 #include <signal/session_builder.h>
@@ -109,7 +110,17 @@ int wa_signal_finish(struct wa_signal *s, int rc)
 {
     if (rc == 0)
         rc = wa_overlay_commit(&s->overlay);
+    if (rc == 0)
+        s->set_aside += s->setting_aside;
+    s->setting_aside = 0;
     wa_overlay_reset(&s->overlay);
+    return rc;
+}
+
+int wa_signal_memory(int rc)
+{
+    if (rc == SG_ERR_NOMEM || (rc < 0 && errno == ENOMEM))
+        err_fatal("out of memory in the Signal library");
     return rc;
 }
 
@@ -122,7 +133,7 @@ int wa_signal_error(const struct wa_signal *s, int rc)
 {
     if (rc >= 0)
         return 0;
-    if (s->overlay.failed || rc == SG_ERR_NOMEM)
+    if (s->overlay.failed)
         return ERR_STORE;
     if (s->overlay.too_large)
         return ERR_LIMIT;
@@ -144,7 +155,7 @@ int wa_signal_deliver(struct wa_signal *s, int rc, signal_buffer *opened, struct
         rc = 1;
     } else if (rc < 0) {
         *fault = fault_of(rc);
-        rc = s->overlay.failed || rc == SG_ERR_NOMEM ? ERR_STORE : ERR_AUTH;
+        rc = s->overlay.failed ? ERR_STORE : ERR_AUTH;
     } else {
         rc = wa_signal_append(plain, opened);
     }
@@ -167,10 +178,34 @@ static bool is_own_phone(const struct wa_signal *s, const struct wa_signal_peer 
     return false;
 }
 
+bool wa_signal_set_aside(struct wa_signal *s, enum wa_table table, const char *key)
+{
+    static const char *const names[] = {
+#define X(symbol, name) [symbol] = name,
+        WA_TABLES(X)
+#undef X
+    };
+    char aside[WA_KEY_MAX];
+    struct bytes value;
+    wa_overlay_reset(&s->overlay);
+    snprintf(aside, sizeof(aside), "%s/%.*s", names[table], WA_KEY_MAX / 2, key);
+    if (wa_overlay_get(&s->overlay, table, key, &value) != 1 ||
+        wa_overlay_put(&s->overlay, WA_TABLE_SET_ASIDE, aside, value) != 0 ||
+        wa_overlay_del(&s->overlay, table, key) != 0)
+        return false;
+    s->setting_aside++;
+    return true;
+}
+
+uint64_t wa_signal_set_aside_count(const struct wa_signal *s)
+{
+    return s->set_aside;
+}
+
 /*
  * Looks whether a failed call may go well on a second try, and prepares that: a changed identity is
  * replaced, so that the old session is archived; a session record that cannot be read, or would
- * outgrow its bound, is given up.
+ * outgrow its bound, is set aside.
  */
 static bool mend(struct wa_signal *s, const struct wa_signal_peer *p, int rc)
 {
@@ -182,9 +217,11 @@ static bool mend(struct wa_signal *s, const struct wa_signal_peer *p, int rc)
     bool damaged = rc == SG_ERR_INVALID_PROTO_BUF && s->overlay.count > 0;
     if (s->overlay.failed || !(untrusted || damaged || s->overlay.too_large))
         return false;
-    wa_overlay_reset(&s->overlay);
     wa_signal_peer_key(&p->at, key);
-    return wa_overlay_del(&s->overlay, untrusted ? WA_TABLE_IDENTITY : WA_TABLE_SESSION, key) == 0;
+    if (!untrusted)
+        return wa_signal_set_aside(s, WA_TABLE_SESSION, key);
+    wa_overlay_reset(&s->overlay);
+    return wa_overlay_del(&s->overlay, WA_TABLE_IDENTITY, key) == 0;
 }
 
 /* ---- decrypting ------------------------------------------------------------------------------ */
@@ -217,11 +254,12 @@ static int open_once(struct wa_signal *s, const struct wa_signal_peer *p, enum w
     session_cipher *cipher = NULL;
     if (type == WA_ENC_SKMSG || sealed.n == 0 || sealed.n > WA_ENC_MAX)
         return SG_ERR_INVALID_MESSAGE;
-    int rc = session_cipher_create(&cipher, s->stores, &p->at, s->context);
+    errno = 0;
+    int rc = wa_signal_memory(session_cipher_create(&cipher, s->stores, &p->at, s->context));
     if (rc < 0)
         return rc;
-    rc = type == WA_ENC_PKMSG ? open_pkmsg(s, cipher, sealed, opened)
-                              : open_msg(s, cipher, sealed, opened);
+    rc = wa_signal_memory(type == WA_ENC_PKMSG ? open_pkmsg(s, cipher, sealed, opened)
+                                               : open_msg(s, cipher, sealed, opened));
     session_cipher_free(cipher);
     return rc;
 }
@@ -244,10 +282,11 @@ static int seal(struct wa_signal *s, const struct wa_signal_peer *p, struct byte
                 ciphertext_message **made)
 {
     session_cipher *cipher = NULL;
-    int rc = session_cipher_create(&cipher, s->stores, &p->at, s->context);
+    errno = 0;
+    int rc = wa_signal_memory(session_cipher_create(&cipher, s->stores, &p->at, s->context));
     if (rc < 0)
         return rc;
-    rc = session_cipher_encrypt(cipher, padded.p, padded.n, made);
+    rc = wa_signal_memory(session_cipher_encrypt(cipher, padded.p, padded.n, made));
     session_cipher_free(cipher);
     return rc;
 }
@@ -283,8 +322,9 @@ int wa_signal_encrypt(struct wa_signal *s, const struct wa_jid *peer, struct byt
 static bool record_is_usable(struct wa_signal *s, struct bytes value)
 {
     session_record *record = NULL;
-    bool usable = session_record_deserialize(&record, value.p, value.n, s->context) >= 0 &&
-                  session_record_get_state(record) &&
+    errno = 0;
+    int rc = session_record_deserialize(&record, value.p, value.n, s->context);
+    bool usable = wa_signal_memory(rc) >= 0 && session_record_get_state(record) &&
                   session_state_has_sender_chain(session_record_get_state(record)) == 1;
     SIGNAL_UNREF(record);
     return usable;
@@ -369,6 +409,7 @@ static int make_bundle(struct wa_signal *s, const struct wa_signal_peer *p,
                        const struct wa_bundle *b, session_pre_key_bundle **out)
 {
     ec_public_key *identity = NULL, *signed_prekey = NULL, *prekey = NULL;
+    errno = 0;
     int rc = open_public(s, b->identity, &identity);
     if (rc == 0)
         rc = open_public(s, b->signed_prekey, &signed_prekey);
@@ -382,17 +423,18 @@ static int make_bundle(struct wa_signal *s, const struct wa_signal_peer *p,
     SIGNAL_UNREF(identity);
     SIGNAL_UNREF(signed_prekey);
     SIGNAL_UNREF(prekey);
-    return rc;
+    return wa_signal_memory(rc);
 }
 
 static int process_once(struct wa_signal *s, const struct wa_signal_peer *p,
                         session_pre_key_bundle *bundle)
 {
     session_builder *builder = NULL;
-    int rc = session_builder_create(&builder, s->stores, &p->at, s->context);
+    errno = 0;
+    int rc = wa_signal_memory(session_builder_create(&builder, s->stores, &p->at, s->context));
     if (rc < 0)
         return rc;
-    rc = session_builder_process_pre_key_bundle(builder, bundle);
+    rc = wa_signal_memory(session_builder_process_pre_key_bundle(builder, bundle));
     session_builder_free(builder);
     return rc;
 }

@@ -32,6 +32,9 @@ const char *wa_fault_text(enum wa_signal_fault fault); /* "no session", … */
 
 struct wa_signal;
 
+/* Records that were given up since it was opened: they could not be read or outgrew their bound. */
+uint64_t wa_signal_set_aside_count(const struct wa_signal *s);
+
 /* d and host are borrowed for the life of the object. Owned; release with wa_signal_close. */
 struct wa_signal *wa_signal_open(const struct wa_device *d, const struct wa_host *host);
 void wa_signal_close(struct wa_signal *s);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Sender keys: one chain per (group, sending device) (protocol/04 section 11). */
+#include <errno.h>
 #include <signal/group_cipher.h>
 #include <signal/group_session_builder.h>
 #include <signal/protocol.h>
@@ -25,15 +26,14 @@ static void chain_name_init(struct chain_name *n, const struct wa_jid *group,
         .group_id = n->group, .group_id_len = strlen(n->group), .sender = n->sender.at};
 }
 
-/* A chain record that cannot be read, or would outgrow its bound, is given up for a second try. */
+/* A chain record that cannot be read, or would outgrow its bound, is set aside for a second try. */
 static bool mend(struct wa_signal *s, const struct chain_name *n, int rc)
 {
     char key[WA_KEY_MAX];
     if (s->overlay.failed || !(rc == SG_ERR_INVALID_PROTO_BUF || s->overlay.too_large))
         return false;
-    wa_overlay_reset(&s->overlay);
     wa_signal_sender_key(&n->at, key);
-    return wa_overlay_del(&s->overlay, WA_TABLE_SENDER_KEY, key) == 0;
+    return wa_signal_set_aside(s, WA_TABLE_SENDER_KEY, key);
 }
 
 /* ---- distribution ---------------------------------------------------------------------------- */
@@ -62,13 +62,14 @@ static int take_distribution(struct wa_signal *s, const struct chain_name *n,
                              sender_key_distribution_message *message)
 {
     group_session_builder *builder = NULL;
-    int rc = knows_distribution(s, n, message);
+    errno = 0;
+    int rc = wa_signal_memory(knows_distribution(s, n, message));
     if (rc != 0)
         return rc;
-    rc = group_session_builder_create(&builder, s->stores, s->context);
+    rc = wa_signal_memory(group_session_builder_create(&builder, s->stores, s->context));
     if (rc < 0)
         return rc;
-    rc = group_session_builder_process_session(builder, &n->at, message);
+    rc = wa_signal_memory(group_session_builder_process_session(builder, &n->at, message));
     group_session_builder_free(builder);
     return rc;
 }
@@ -96,10 +97,11 @@ static int open_once(struct wa_signal *s, const struct chain_name *n, sender_key
                      signal_buffer **opened)
 {
     group_cipher *cipher = NULL;
-    int rc = group_cipher_create(&cipher, s->stores, &n->at, s->context);
+    errno = 0;
+    int rc = wa_signal_memory(group_cipher_create(&cipher, s->stores, &n->at, s->context));
     if (rc < 0)
         return rc;
-    rc = group_cipher_decrypt(cipher, message, NULL, opened);
+    rc = wa_signal_memory(group_cipher_decrypt(cipher, message, NULL, opened));
     group_cipher_free(cipher);
     return rc;
 }
@@ -174,10 +176,11 @@ static int seal(struct wa_signal *s, const struct chain_name *n, struct bytes pa
                 ciphertext_message **sealed)
 {
     group_cipher *cipher = NULL;
-    int rc = group_cipher_create(&cipher, s->stores, &n->at, s->context);
+    errno = 0;
+    int rc = wa_signal_memory(group_cipher_create(&cipher, s->stores, &n->at, s->context));
     if (rc < 0)
         return rc;
-    rc = group_cipher_encrypt(cipher, padded.p, padded.n, sealed);
+    rc = wa_signal_memory(group_cipher_encrypt(cipher, padded.p, padded.n, sealed));
     group_cipher_free(cipher);
     return rc;
 }
@@ -186,10 +189,11 @@ static int distribute(struct wa_signal *s, const struct chain_name *n,
                       sender_key_distribution_message **skdm)
 {
     group_session_builder *builder = NULL;
-    int rc = group_session_builder_create(&builder, s->stores, s->context);
+    errno = 0;
+    int rc = wa_signal_memory(group_session_builder_create(&builder, s->stores, s->context));
     if (rc < 0)
         return rc;
-    rc = group_session_builder_create_session(builder, skdm, &n->at);
+    rc = wa_signal_memory(group_session_builder_create_session(builder, skdm, &n->at));
     group_session_builder_free(builder);
     return rc;
 }

@@ -18,6 +18,7 @@
 struct wa_signal {
     const struct wa_device *device;
     struct wa_overlay overlay; /* empty between two calls */
+    uint64_t set_aside, setting_aside; /* counted once the call went well */
     signal_context *context;
     signal_protocol_store_context *stores;
 };
@@ -47,6 +48,14 @@ int wa_signal_finish(struct wa_signal *s, int rc);
  */
 int wa_signal_deliver(struct wa_signal *s, int rc, signal_buffer *opened, struct buf *plain,
                       enum wa_signal_fault *fault);
+/* Gives a record up within the call: it stays under WA_TABLE_SET_ASIDE for who wants to know what
+ * happened to it; whether that went well. */
+bool wa_signal_set_aside(struct wa_signal *s, enum wa_table table, const char *key);
+/*
+ * Around every call of the library: it tells some failures to allocate as malformed data, and then
+ * a good session would be given up. errno must be 0 before. rc.
+ */
+int wa_signal_memory(int rc);
 /* Appends what the library made. 0 or ERR_LIMIT. */
 int wa_signal_append(struct buf *out, const signal_buffer *made);
 /* The library's error code for a call that only builds: ERR_STORE, ERR_AUTH, ERR_LIMIT … */

@@ -140,6 +140,16 @@ check "a stop from before the start is answered stale" wait_for 10 acked stop st
 check "what came while it was offline is answered" wait_for 15 replied $ANN "You said: are you there?"
 equal "… and marked offline" 1 "$(rows "select offline from messages where wa_id='$offline_id'")"
 
+# ---- records that cannot be read ---------------------------------------------------------------------------
+stop_bridge
+sqlite3 "$PRIVATE/keys.db" "update session set value = x'ffff00'"
+start_bridge
+say $ANN $PHONE "sessions are gone" >/dev/null
+check "sessions that cannot be read do not stop it" wait_for 20 replied $ANN "You said: sessions are gone"
+counted() { [ "$(state .counters.records_set_aside)" -ge 1 ]; }
+check "… they are counted" wait_for 5 counted
+equal "… and set aside" ffff00 "$(sqlite3 -readonly "$PRIVATE/keys.db" "select lower(hex(value)) from set_aside limit 1")"
+
 # ---- status and log ----------------------------------------------------------------------------------------
 check "status speaks" sh -c "'$BUILDDIR/wabridge' status --volume '$VOLUME' | grep -q RUNNING"
 check "messages lists" sh -c "'$BUILDDIR/wabridge' messages --volume '$VOLUME' --json | jq -es 'length >= 8'"

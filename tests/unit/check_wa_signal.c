@@ -464,9 +464,12 @@ START_TEST(test_decrypt_damaged_session_record_is_replaced_by_pkmsg)
     struct bytes old = testing_hex(decrypt_event(&r, "a2"), "ciphertext");
     ck_assert_int_eq(try_decrypt(&r.bob, &r.alice.jid, WA_ENC_MSG, old, &fault), ERR_AUTH);
     ck_assert_int_eq(fault, WA_FAULT_NO_SESSION);
+    ck_assert_uint_eq(wa_signal_set_aside_count(r.bob.signal), 0);
     struct bytes sealed = testing_hex(decrypt_event(&r, "a3"), "ciphertext");
     ck_assert_int_eq(try_decrypt(&r.bob, &r.alice.jid, WA_ENC_PKMSG, sealed, &fault), 0);
     ck_assert_int_eq(wa_signal_has_session(r.bob.signal, &r.alice.jid), 1);
+    ck_assert_uint_eq(wa_signal_set_aside_count(r.bob.signal), 1);
+    ck_assert(fake_host_has(&r.bob.fake, WA_TABLE_SET_ASIDE, "session/111111111111111_1:0"));
     replay_deinit(&r);
 }
 END_TEST
