@@ -77,6 +77,12 @@ stage "the outbox, and kill -9 in the middle of it"
 BUILDDIR=$PLAIN tap 300 tests/e2e/outbox.sh
 stage "kills and power cuts under load"
 BUILDDIR=$PLAIN tap 300 tests/torture/torture.sh
+stage "kills and power cuts while linking"
+BUILDDIR=$PLAIN tap 300 tests/torture/linking.sh
+stage "disks that are full, read-only, failing, slow"
+BUILDDIR=$PLAIN tap 300 tests/torture/disk.sh
+stage "allocations that fail"
+BUILDDIR=$PLAIN tap 300 tests/torture/memory.sh
 stage "interoperation with Baileys"
 BUILDDIR=$PLAIN tap 600 tests/interop/run.sh
 stage "the demonstration of ./bootstrap.sh run"
