@@ -44,7 +44,7 @@ for ((i = 1; i <= LINKS; i++)); do
             touch "$VOLUME/control/pair"
             wait_for 10 shows_qr || not_ok "link $i, killed at $n: pair shows a QR"
         fi
-        scan >/dev/null 2>&1
+        wait_for 15 scan # again when the QR was replaced in between
         wait_for 15 connected || not_ok "link $i, killed at $n: it is linked at the second try" "$(cat "$WORK/scan.json")"
     fi
     kill -KILL "$BRIDGE_PID"
