@@ -77,12 +77,6 @@ stage "the outbox, and kill -9 in the middle of it"
 BUILDDIR=$PLAIN tap 300 tests/e2e/outbox.sh
 stage "kills and power cuts under load"
 BUILDDIR=$PLAIN tap 300 tests/torture/torture.sh
-stage "kills and power cuts while linking"
-BUILDDIR=$PLAIN tap 300 tests/torture/linking.sh
-stage "disks that are full, read-only, failing, slow"
-BUILDDIR=$PLAIN tap 300 tests/torture/disk.sh
-stage "allocations that fail"
-BUILDDIR=$PLAIN tap 300 tests/torture/memory.sh
 stage "interoperation with Baileys"
 BUILDDIR=$PLAIN tap 600 tests/interop/run.sh
 stage "the demonstration of ./bootstrap.sh run"
@@ -92,6 +86,12 @@ tap 400 make -C "$FUZZ" -s -j2 fuzz FUZZ_SECONDS=3
 stage "analysers"
 BUILDDIR=$PLAIN tap 300 tests/lint/run.sh gcc cppcheck
 if [ "$ALL" = --all ]; then
+    stage "kills and power cuts while linking"
+    BUILDDIR=$PLAIN tap 300 tests/torture/linking.sh
+    stage "disks that are full, read-only, failing, slow"
+    BUILDDIR=$PLAIN tap 300 tests/torture/disk.sh
+    stage "allocations that fail"
+    BUILDDIR=$PLAIN tap 300 tests/torture/memory.sh
     stage "clang-tidy"
     BUILDDIR=$PLAIN tap 900 tests/lint/run.sh clang-tidy
     stage "end to end under valgrind"
