@@ -43,8 +43,9 @@ unit() { # DIR
 tap() { # SECONDS COMMAND…
     local limit=$1 status=0
     shift
-    timeout "$limit" "$@" 2>&1 | tee "$log"
-    status=${PIPESTATUS[0]}
+    # Not through a pipe: a process that a script left behind would hold it open for ever.
+    timeout "$limit" "$@" >"$log" 2>&1 || status=$?
+    cat "$log"
     count "$(grep -c '^ok ' "$log")" "$(grep -c '^not ok ' "$log")"
     if [ "$status" != 0 ] && ! grep -q '^not ok ' "$log"; then
         echo "not ok - $* ended with $status"

@@ -85,7 +85,7 @@ equal "… and nothing else" "" "$(found "tricycle")"
 equal "--search with no word is a usage error" 64 "$(run_verb messages --search ' ' >/dev/null 2>&1; echo $?)"
 columns=$(rows "select group_concat(name, ' ') from (select name from pragma_table_info('messages') where name not in ('turn', 'held', 'report') order by name)")
 equal "messages --json shows every column" "$columns" "$(run_verb messages --json --limit 1 | jq -r 'keys | join(" ")')"
-run_verb messages --json --follow --search bicycle --limit 0 >"$WORK/follow.out" &
+"$BUILDDIR/wabridge" messages --volume "$VOLUME" --json --follow --search bicycle --limit 0 >"$WORK/follow.out" 2>&1 &
 follower=$!
 say $ANN $PHONE "another bicycle" >/dev/null
 check "--follow prints what comes, --search applies" wait_for 10 grep -q "another bicycle" "$WORK/follow.out"
