@@ -21,7 +21,7 @@ TEXT
 
 BUILD_PACKAGES="gcc libc6-dev make autoconf automake pkg-config protobuf-c-compiler libwebsockets-dev
     libsqlite3-dev libqrencode-dev libpng-dev libyaml-dev libssl-dev libsignal-protocol-c-dev
-    libprotobuf-c-dev zlib1g-dev libjansson-dev libutf8proc-dev check ca-certificates"
+    libprotobuf-c-dev zlib1g-dev libjansson-dev libutf8proc-dev libseccomp-dev check ca-certificates"
 RUN_PACKAGES="curl jq zbar-tools"
 CONTAINER_PACKAGES="podman buildah runc catatonit mmdebstrap chromium fonts-noto-core fonts-dejavu-core python3-yaml"
 CHECK_PACKAGES="$RUN_PACKAGES sqlite3 procps strace socat openssl mandoc man-db clang

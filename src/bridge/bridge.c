@@ -7,8 +7,10 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "bridge/confine.h"
 
 #define QR_PAYLOAD_MAX 2048
+#define DNS_PORT 53
 #define DRAIN_MS 200 /* how long a stop waits for the peer's close */
 
 void bridge_touch(struct bridge *b)
@@ -219,6 +221,74 @@ static int exit_of(int rc)
     }
 }
 
+/* ---- confinement ---------------------------------------------------------------------------- */
+
+/* The directory a file is in: it may be replaced by renaming, or be a link to a neighbour. */
+static const char *directory_of(const char *path, char out[CONFIG_TEXT_MAX])
+{
+    const char *slash = strrchr(path, '/');
+    if (!path[0])
+        return NULL;
+    if (!slash)
+        return ".";
+    bytes_copy_text(BYTES(path, slash == path ? 1 : (size_t)(slash - path)), out, CONFIG_TEXT_MAX);
+    return out;
+}
+
+static void may_read(struct bridge_confinement *c, const char *path)
+{
+    if (path && path[0] && c->read_count < BRIDGE_CONFINE_READS)
+        c->reads[c->read_count++] = path;
+}
+
+/* A proxy of libwebsockets' choosing (http_proxy) may be at any port. */
+static void may_connect(struct bridge_confinement *c, const struct bridge *b)
+{
+    int port = bridge_link_port(b->config.endpoint);
+    if (b->env("http_proxy") || port <= 0)
+        return;
+    c->ports[c->port_count++] = (uint16_t)port;
+    c->ports[c->port_count++] = DNS_PORT;
+}
+
+static void confine(const struct bridge *b)
+{
+    /* Read again while running: by the resolver, by OpenSSL at each handshake, by libc. */
+    static const char *const always[] = {"/etc/resolv.conf",
+                                         "/etc/hosts",
+                                         "/etc/nsswitch.conf",
+                                         "/etc/host.conf",
+                                         "/etc/gai.conf",
+                                         "/etc/services",
+                                         "/run/systemd/resolve",
+                                         "/etc/ld.so.cache",
+                                         "/lib",
+                                         "/lib64",
+                                         "/usr/lib",
+                                         "/usr/lib64",
+                                         "/etc/ssl",
+                                         "/etc/pki",
+                                         "/usr/share/ca-certificates",
+                                         "/usr/local/share/ca-certificates",
+                                         "/etc/localtime",
+                                         "/usr/share/zoneinfo",
+                                         "/dev/urandom",
+                                         "/proc/self",
+                                         REPLIES_DIR};
+    char config_dir[CONFIG_TEXT_MAX], replies_dir[CONFIG_TEXT_MAX];
+    struct bridge_confinement c = {.volume_fd = b->volume.root_fd,
+                                   .private_fd = b->volume.private_fd};
+    for (size_t i = 0; i < ARRAY_LEN(always); i++)
+        may_read(&c, always[i]);
+    may_read(&c, directory_of(b->config.path, config_dir));
+    may_read(&c, directory_of(b->config.replies_file, replies_dir));
+    may_read(&c, b->config.ca_file);
+    may_read(&c, b->env("SSL_CERT_FILE"));
+    may_read(&c, b->env("SSL_CERT_DIR"));
+    may_connect(&c, b);
+    bridge_confine(&c);
+}
+
 /* ---- life ----------------------------------------------------------------------------------- */
 
 static void serve(struct bridge *b)
@@ -248,7 +318,7 @@ static void close_rest(struct bridge *b)
     free(b->delays);
 }
 
-static int run(struct bridge *b)
+static int run(struct bridge *b, bool sandboxed)
 {
     struct err err = {0};
     int rc = volume_open(&b->volume, b->config.volume_path, b->config.private_path, &err);
@@ -269,6 +339,8 @@ static int run(struct bridge *b)
     if (rc < 0) {
         bridge_status_error(b, "start_failed", "%s", err.text);
     } else {
+        if (sandboxed)
+            confine(b);
         serve(b);
         reason = b->stop_reason ? b->stop_reason : "the event loop ended";
         code = b->stop_reason ? BRIDGE_EXIT_STOPPED : BRIDGE_EXIT_INTERNAL;
@@ -285,7 +357,7 @@ static int run(struct bridge *b)
     return code;
 }
 
-int bridge_run(const struct config *config, const char *(*env)(const char *name))
+int bridge_run(const struct config *config, const char *(*env)(const char *name), bool sandboxed)
 {
     struct bridge *b = err_calloc(1, sizeof(*b));
     b->config = *config;
@@ -298,7 +370,7 @@ int bridge_run(const struct config *config, const char *(*env)(const char *name)
     buf_init_secret(&b->qr_payload, QR_PAYLOAD_MAX);
     bridge_commands_block_signals();
     bridge_set_log(b);
-    int code = run(b);
+    int code = run(b, sandboxed);
     buf_deinit(&b->qr_payload);
     free(b);
     return code;

@@ -167,6 +167,16 @@ int bridge_link_callback(struct lws *wsi, enum lws_callback_reasons reason, void
     }
 }
 
+/* ---- addresses ------------------------------------------------------------------------------ */
+
+int bridge_link_port(const char *endpoint)
+{
+    const char *scheme, *address, *rest;
+    int port;
+    AUTO_FREE char *copy = err_strdup(endpoint);
+    return lws_parse_uri(copy, &scheme, &address, &port, &rest) ? ERR_INVALID : port;
+}
+
 /* ---- life ----------------------------------------------------------------------------------- */
 
 static struct lws *connect_to(struct bridge_link *link, char *endpoint)

@@ -26,6 +26,8 @@ struct bridge_link_events {
  */
 struct bridge_link *bridge_link_dial(struct bridge_loop *loop, const char *endpoint,
                                      const struct bridge_link_events *events, struct err *err);
+/* The TCP port of an endpoint, 1 to 65535, or ERR_INVALID. */
+int bridge_link_port(const char *endpoint);
 /* Queues bytes for the wire and empties the buffer. ERR_LIMIT when the peer takes nothing for too
  * long. */
 int bridge_link_send(struct bridge_link *link, struct buf *data);

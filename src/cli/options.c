@@ -101,6 +101,8 @@ static bool take(struct cli_options *o, char letter, const char *value)
         return o->once = true;
     case 'L':
         return o->log_content = true;
+    case 'S':
+        return o->no_sandbox = true;
     case 't':
         return read_number(value, &o->timeout_ms);
     default:

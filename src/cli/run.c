@@ -18,7 +18,7 @@ int cli_run(int argc, char **argv)
     struct cli_options options;
     struct config config;
     struct config_report report = {0};
-    int code = cli_parse(argc, argv, "cL", 0, &options);
+    int code = cli_parse(argc, argv, "cLS", 0, &options);
     if (code >= 0)
         return code;
     if (options.log_content)
@@ -27,5 +27,5 @@ int cli_run(int argc, char **argv)
     if (rc < 0)
         fputs(buf_text(&report.text), stderr);
     config_report_deinit(&report);
-    return rc < 0 ? BRIDGE_EXIT_CONFIG : bridge_run(&config, cli_env);
+    return rc < 0 ? BRIDGE_EXIT_CONFIG : bridge_run(&config, cli_env, !options.no_sandbox);
 }

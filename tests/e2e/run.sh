@@ -30,6 +30,7 @@ start_bridge
 check "a QR is published" wait_for 10 state_is .status QR_PENDING
 equal "qr.png carries what qr.txt says" "$(cat "$VOLUME/qr.txt")" "$(zbarimg --nodbus --raw -q "$VOLUME/qr.png")"
 check "health is good while a QR waits" "$BUILDDIR/wabridge" health --volume "$VOLUME"
+check "the process confined itself, or says that this build does not" grep -Eq '"event":"(confined|confined_in_part|not_confined)"' "$WORK/bridge.log"
 equal "… but not ready" 1 "$("$BUILDDIR/wabridge" health --ready --volume "$VOLUME" >/dev/null 2>&1; echo $?)"
 equal "a second bridge on the same directories exits 100" 100 "$(run_status "$WORK/wabridge.yaml")"
 check "… and names the path" grep -q "$PRIVATE" "$WORK/bad.out"

@@ -498,7 +498,7 @@ static pid_t start(const struct config *c)
         return pid;
     int null = open("/dev/null", O_WRONLY);
     dup2(null, STDERR_FILENO);
-    _exit(bridge_run(c, no_env));
+    _exit(bridge_run(c, no_env, true));
 }
 
 /* Text at a path of state.json, "" when there is none yet; borrowed until the next call. */
