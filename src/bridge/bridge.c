@@ -171,10 +171,11 @@ static int open_stores(struct bridge *b, struct err *err)
 {
     char path[1024];
     volume_private_file(&b->volume, "keys.db", path);
-    int rc = bridge_records_open(&b->keys, path, err);
+    int rc = bridge_records_open(&b->records, path, b->config.key_file, b->config.old_key_file, err);
     if (rc < 0)
         return rc;
-    b->host = bridge_records_host(b->keys);
+    b->keys = bridge_records_store(b->records);
+    b->host = bridge_records_host(b->records);
     volume_file(&b->volume, "messages.db", path);
     return store_messages_open(&b->messages, path, err);
 }
@@ -311,8 +312,9 @@ static void close_rest(struct bridge *b)
     bridge_loop_close(b->loop);
     b->loop = NULL;
     store_messages_close(b->messages);
-    store_keys_close(b->keys);
+    bridge_records_close(b->records);
     b->messages = NULL;
+    b->records = NULL;
     b->keys = NULL;
     config_replies_deinit(&b->replies);
     free(b->delays);

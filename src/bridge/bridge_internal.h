@@ -62,7 +62,8 @@ struct bridge {
     const char *(*env)(const char *name);
     struct volume volume;
     struct volume_log log;
-    struct store_keys *keys;
+    struct bridge_records *records;
+    struct store_keys *keys; /* of records */
     struct store_messages *messages;
     struct wa_host host;
     struct bridge_loop *loop;

@@ -46,6 +46,8 @@ static const char *(*const checks[CONFIG_KEY_COUNT])(const char *) = {
     [CONFIG_KEY_business_name] = config_check_line,
     [CONFIG_KEY_volume_path] = config_check_line,
     [CONFIG_KEY_private_path] = config_check_line,
+    [CONFIG_KEY_key_file] = config_check_line,
+    [CONFIG_KEY_old_key_file] = config_check_line,
     [CONFIG_KEY_endpoint] = config_check_endpoint,
     [CONFIG_KEY_noise_root] = config_check_noise_root,
     [CONFIG_KEY_wa_version] = config_check_version,
@@ -348,15 +350,23 @@ static struct config_place place_of(const struct load *l, enum config_key a, enu
                                  0, 0};
 }
 
-static void check_paths(struct load *l)
+static void check_apart(struct load *l, enum config_key key, const char *what)
 {
     const struct config *c = l->out;
-    if (l->refused[CONFIG_KEY_private_path] || l->refused[CONFIG_KEY_volume_path])
+    const struct key *k = &keys[key];
+    if (l->refused[key] || l->refused[CONFIG_KEY_volume_path] ||
+        !config_check_inside(value_text(c, k), c->volume_path))
         return;
-    if (config_check_inside(c->private_path, c->volume_path))
-        config_report_add(l->report, place_of(l, CONFIG_KEY_private_path, CONFIG_KEY_volume_path),
-                          "private.path must not be volume.path or inside it: it holds the keys of "
-                          "the account");
+    config_report_add(l->report, place_of(l, key, CONFIG_KEY_volume_path),
+                      "%s.%s must not be volume.path or inside it: it holds %s", k->section,
+                      k->name, what);
+}
+
+static void check_paths(struct load *l)
+{
+    check_apart(l, CONFIG_KEY_private_path, "the keys of the account");
+    check_apart(l, CONFIG_KEY_key_file, "the key to them");
+    check_apart(l, CONFIG_KEY_old_key_file, "the key to them");
 }
 
 static void check_order(struct load *l, enum config_key low, enum config_key high)

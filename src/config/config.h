@@ -25,6 +25,8 @@
     X("volume", "path", volume_path, TEXT, "/volume", 1, 480, "VOLUME_PATH", false)                \
     X("volume", "recent", volume_recent, BOOL, true, 0, 1, NULL, true)                             \
     X("private", "path", private_path, TEXT, "/private", 1, 480, "SESSIONS_PATH", false)           \
+    X("private", "key_file", key_file, TEXT, "", 0, 500, NULL, false)                              \
+    X("private", "old_key_file", old_key_file, TEXT, "", 0, 500, NULL, false)                      \
     X("whatsapp", "endpoint", endpoint, TEXT, "wss://web.whatsapp.com/ws/chat", 1, 500,            \
       "WABRIDGE_ENDPOINT", false)                                                                  \
     X("whatsapp", "noise_root", noise_root, TEXT,                                                  \
@@ -115,9 +117,9 @@ struct config_report {
  * Defaults, then the file (path NULL or "": none), then the environment (env: getenv or a fake; an
  * empty variable is not set), then checks across keys: tenant id present and [A-Za-z0-9._-];
  * endpoint ws:// or wss://, plain ws:// only for loopback names; noise root hex; version; level;
- * format; business hours; private.path not inside volume.path; reconnect.initial_ms not above
- * reconnect.max_ms. An empty business name becomes the tenant id. 0, or ERR_CONFIG with every
- * problem in report; out then holds what was good, and defaults.
+ * format; business hours; private.path and the key files not inside volume.path;
+ * reconnect.initial_ms not above reconnect.max_ms. An empty business name becomes the tenant id. 0,
+ * or ERR_CONFIG with every problem in report; out then holds what was good, and defaults.
  */
 int config_load(struct config *out, const char *path, const char *(*env)(const char *name),
                 struct config_report *report);

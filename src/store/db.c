@@ -212,6 +212,13 @@ void store_db_rollback(struct store_db *db)
     db->failed = false;
 }
 
+int store_db_flush_log(struct store_db *db, struct err *err)
+{
+    if (run_sql(db, "PRAGMA wal_checkpoint(TRUNCATE)") == 0)
+        return 0;
+    return err_set(err, ERR_STORE, "%s", db->error.text);
+}
+
 /* ---- opening ---------------------------------------------------------------------------- */
 
 /* The first column of the first row of any SQL; for pragmas. */

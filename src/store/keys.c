@@ -10,6 +10,7 @@
  * page when the value is equal. */
 #define STATEMENTS(X)                                                                              \
     X(GET, "SELECT value FROM ", " WHERE key = ?1")                                                \
+    X(NEXT, "SELECT key, value FROM ", " WHERE key > ?1 ORDER BY key LIMIT 1")                     \
     X(PUT, "INSERT INTO ",                                                                         \
       "(key, value) VALUES(?1, ?2) ON CONFLICT(key) DO UPDATE SET value = excluded.value")         \
     X(DELETE, "DELETE FROM ", " WHERE key = ?1")                                                   \
@@ -108,6 +109,23 @@ int store_keys_get(struct store_keys *k, size_t table, const char *key, struct b
     return rc;
 }
 
+int store_keys_next(struct store_keys *k, size_t table, const char *after, struct buf *key,
+                    struct buf *value)
+{
+    struct sqlite3_stmt *row =
+        store_db_select(k->db, table * SQL_COUNT + SQL_NEXT, STORE_VALUES(STORE_TEXT(after)));
+    int rc = store_db_next(k->db, row);
+    if (rc == 1) {
+        buf_clear(key); /* only now: after may be its text */
+        buf_clear(value);
+        if (buf_append(key, store_db_bytes(row, 0)) != 0 ||
+            buf_append(value, store_db_bytes(row, 1)) != 0)
+            rc = ERR_LIMIT;
+    }
+    store_db_end(row);
+    return rc;
+}
+
 static int written(int changed)
 {
     return changed < 0 ? changed : 0;
@@ -149,6 +167,11 @@ bool store_keys_dirty(const struct store_keys *k)
 int store_keys_commit(struct store_keys *k, struct err *err)
 {
     return store_db_commit(k->db, err);
+}
+
+int store_keys_flush_log(struct store_keys *k, struct err *err)
+{
+    return store_db_flush_log(k->db, err);
 }
 
 void store_keys_rollback(struct store_keys *k)

@@ -25,6 +25,10 @@ void store_keys_close(struct store_keys *k);
  * that failed everything is ERR_STORE until a commit, which fails and rolls back, or a rollback.
  */
 int store_keys_get(struct store_keys *k, size_t table, const char *key, struct buf *out);
+/* The record whose key comes after (byte order; "": the first) into key and value, which are
+ * cleared: as get. Records may be written meanwhile. */
+int store_keys_next(struct store_keys *k, size_t table, const char *after, struct buf *key,
+                    struct buf *value);
 int store_keys_put(struct store_keys *k, size_t table, const char *key, struct bytes value);
 int store_keys_del(struct store_keys *k, size_t table, const char *key);
 int store_keys_del_prefix(struct store_keys *k, size_t table, const char *prefix);
@@ -33,6 +37,9 @@ bool store_keys_dirty(const struct store_keys *k); /* writes wait for a commit *
 /* Durable on return: 0, or ERR_STORE (then everything since the last commit was rolled back).
  * Without writes it does nothing and costs no sync. */
 int store_keys_commit(struct store_keys *k, struct err *err);
+/* Moves what was committed from the -wal file into the database and empties the file, so that old
+ * values are not left in it: 0 or ERR_STORE. Not inside a transaction. */
+int store_keys_flush_log(struct store_keys *k, struct err *err);
 void store_keys_rollback(struct store_keys *k);
 /* SQLite's words for the last ERR_STORE; borrowed until the next call. */
 const char *store_keys_error(const struct store_keys *k);

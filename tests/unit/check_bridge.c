@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#define _GNU_SOURCE /* memmem */
 #include "testing.h"
 
 #include <fcntl.h>
@@ -15,6 +16,7 @@
 #include "bridge/lifecycle.h"
 #include "bridge/policy.h"
 #include "bridge/records.h"
+#include "bridge/seal.h"
 
 /* ---- lifecycle ------------------------------------------------------------------------------ */
 
@@ -372,16 +374,30 @@ START_TEST(test_resend_after_only_temporary_errors_are_tried_again)
 }
 END_TEST
 
+static void write_file(const char *path, const char *text)
+{
+    FILE *f = fopen(path, "w");
+    ck_assert(f != NULL);
+    fputs(text, f);
+    fclose(f);
+}
+
 /* ---- records -------------------------------------------------------------------------------- */
 
-static struct store_keys *open_records(const char *dir)
+static int open_sealed(struct bridge_records **out, const char *dir, const char *key_file,
+                       const char *old_key_file, struct err *err)
 {
-    struct store_keys *k = NULL;
-    struct err err = {0};
     char path[1024];
     snprintf(path, sizeof(path), "%s/keys.db", dir);
-    ck_assert_msg(bridge_records_open(&k, path, &err) == 0, "%s", err.text);
-    return k;
+    return bridge_records_open(out, path, key_file, old_key_file, err);
+}
+
+static struct bridge_records *open_records(const char *dir)
+{
+    struct bridge_records *r = NULL;
+    struct err err = {0};
+    ck_assert_msg(open_sealed(&r, dir, "", "", &err) == 0, "%s", err.text);
+    return r;
 }
 
 static int get(const struct wa_host *h, enum wa_table table, const char *key, char out[64])
@@ -396,7 +412,7 @@ static int get(const struct wa_host *h, enum wa_table table, const char *key, ch
 START_TEST(test_records_host_keeps_tables_apart_and_survives_a_commit)
 {
     const char *dir = testing_dir();
-    struct store_keys *k = open_records(dir);
+    struct bridge_records *k = open_records(dir);
     struct wa_host h = bridge_records_host(k);
     char value[64];
     for (int t = 0; t < WA_TABLE_COUNT; t++) {
@@ -404,9 +420,9 @@ START_TEST(test_records_host_keeps_tables_apart_and_survives_a_commit)
         snprintf(text, sizeof(text), "value %d", t);
         ck_assert_int_eq(h.put(h.ctx, (enum wa_table)t, "same", bytes_text(text)), 0);
     }
-    ck_assert_int_eq(store_keys_commit(k, NULL), 0);
+    ck_assert_int_eq(store_keys_commit(bridge_records_store(k), NULL), 0);
     ck_assert_int_eq(h.put(h.ctx, WA_TABLE_SESSION, "same", bytes_text("lost")), 0);
-    store_keys_close(k);
+    bridge_records_close(k);
 
     k = open_records(dir);
     h = bridge_records_host(k);
@@ -416,13 +432,13 @@ START_TEST(test_records_host_keeps_tables_apart_and_survives_a_commit)
         ck_assert_int_eq(get(&h, (enum wa_table)t, "same", value), 1);
         ck_assert_str_eq(value, text);
     }
-    store_keys_close(k);
+    bridge_records_close(k);
 }
 END_TEST
 
 START_TEST(test_records_host_deletes_by_key_and_prefix)
 {
-    struct store_keys *k = open_records(testing_dir());
+    struct bridge_records *k = open_records(testing_dir());
     struct wa_host h = bridge_records_host(k);
     char value[64];
     ck_assert_int_eq(h.put(h.ctx, WA_TABLE_SESSION, "4915_1:0", bytes_text("a")), 0);
@@ -435,13 +451,13 @@ START_TEST(test_records_host_deletes_by_key_and_prefix)
     ck_assert_int_eq(h.del(h.ctx, WA_TABLE_SESSION, "4915:0"), 0);
     ck_assert_int_eq(h.del(h.ctx, WA_TABLE_SESSION, "4915:0"), 0);
     ck_assert_int_eq(get(&h, WA_TABLE_SESSION, "4915:0", value), 0);
-    store_keys_close(k);
+    bridge_records_close(k);
 }
 END_TEST
 
 START_TEST(test_records_same_user_knows_both_addresses_of_one_person)
 {
-    struct store_keys *k = open_records(testing_dir());
+    struct bridge_records *k = open_records(testing_dir());
     struct wa_host h = bridge_records_host(k);
     struct wa_jid pn = wa_jid_make(WA_SERVER_PN, "4915112345678", 0);
     struct wa_jid lid = wa_jid_make(WA_SERVER_LID, "98765", 0);
@@ -453,7 +469,190 @@ START_TEST(test_records_same_user_knows_both_addresses_of_one_person)
     ck_assert(bridge_records_same_user(&h, &lid, &lid));
     ck_assert(!bridge_records_same_user(&h, &pn, &other));
     ck_assert(!bridge_records_same_user(&h, &other, &lid));
-    store_keys_close(k);
+    bridge_records_close(k);
+}
+END_TEST
+
+/* ---- sealed records ------------------------------------------------------------------------- */
+
+static const char *key_path(const char *dir, const char *name)
+{
+    static char paths[32][600];
+    static size_t next;
+    char *path = paths[next++ % 32];
+    snprintf(path, 600, "%s/%s", dir, name);
+    return path;
+}
+
+static const char *write_key(const char *dir, const char *name, char digit)
+{
+    const char *path = key_path(dir, name);
+    char text[66];
+    memset(text, digit, 64);
+    memcpy(text + 64, "\n", 2);
+    write_file(path, text);
+    return path;
+}
+
+/* Whether the text stands anywhere in keys.db or its log. */
+static bool on_disk(const char *dir, const char *text)
+{
+    static const char *const names[] = {"keys.db", "keys.db-wal"};
+    static char content[1 << 20];
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        FILE *f = fopen(key_path(dir, names[i]), "r");
+        size_t n = f ? fread(content, 1, sizeof(content), f) : 0;
+        if (f)
+            fclose(f);
+        if (n > 0 && memmem(content, n, text, strlen(text)) != NULL)
+            return true;
+    }
+    return false;
+}
+
+/* Opens, reads the one record, closes. */
+static void assert_opens(const char *dir, const char *key_file, const char *old_key_file)
+{
+    struct bridge_records *r = NULL;
+    struct err err = {0};
+    char value[64];
+    ck_assert_msg(open_sealed(&r, dir, key_file, old_key_file, &err) == 0, "%s", err.text);
+    struct wa_host h = bridge_records_host(r);
+    ck_assert_int_eq(get(&h, WA_TABLE_SESSION, "a", value), 1);
+    ck_assert_str_eq(value, "canary of a ratchet");
+    bridge_records_close(r);
+}
+
+static void assert_refused(const char *dir, const char *key_file, const char *old_key_file,
+                           const char *words)
+{
+    struct bridge_records *r = NULL;
+    struct err err = {0};
+    ck_assert_int_eq(open_sealed(&r, dir, key_file, old_key_file, &err), ERR_CONFIG);
+    ck_assert_ptr_null(r);
+    ck_assert_msg(strstr(err.text, words) != NULL, "%s", err.text);
+}
+
+static void write_record(const char *dir, const char *key_file)
+{
+    struct bridge_records *r = NULL;
+    struct err err = {0};
+    ck_assert_msg(open_sealed(&r, dir, key_file, "", &err) == 0, "%s", err.text);
+    struct wa_host h = bridge_records_host(r);
+    ck_assert_int_eq(h.put(h.ctx, WA_TABLE_SESSION, "a", bytes_text("canary of a ratchet")), 0);
+    ck_assert_int_eq(store_keys_commit(bridge_records_store(r), NULL), 0);
+    bridge_records_close(r);
+}
+
+START_TEST(test_seal_open_vector_of_another_implementation)
+{
+    json_t *v = testing_vectors("seal.json");
+    const char *dir = testing_dir();
+    const char *path = key_path(dir, "key");
+    struct bridge_seal seal;
+    struct buf out = {.max = 100};
+    write_file(path, testing_text(v, "file_hex"));
+    ck_assert_int_eq(bridge_seal_init(&seal, path, NULL), 0);
+    struct bytes sealed = testing_hex(v, "sealed");
+    ck_assert_int_eq(
+        bridge_seal_open(&seal, testing_text(v, "table"), testing_text(v, "key"), sealed, &out), 0);
+    ck_assert(bytes_is(buf_bytes(&out), testing_text(v, "plain")));
+    for (size_t n = 0; n < sealed.n; n++)
+        ck_assert_int_eq(bridge_seal_open(&seal, "session", "4915_1:0", BYTES(sealed.p, n), &out),
+                         ERR_AUTH);
+    ck_assert_int_eq(bridge_seal_open(&seal, "session", "4915_2:0", sealed, &out), ERR_AUTH);
+    ck_assert_int_eq(bridge_seal_open(&seal, "prekey", "4915_1:0", sealed, &out), ERR_AUTH);
+    buf_deinit(&out);
+    bridge_seal_deinit(&seal);
+    ck_assert(!seal.on && seal.key[0] == 0 && seal.key[31] == 0);
+}
+END_TEST
+
+START_TEST(test_seal_init_other_files_are_refused)
+{
+    static const char *const contents[] = {"",
+                                           "abc",
+                                           "0123456789012345678901234567890",
+                                           "zz",
+                                           "000000000000000000000000000000000000000000000000"
+                                           "00000000000000000",
+                                           "g000000000000000000000000000000000000000000000000000000"
+                                           "000000000"};
+    const char *dir = testing_dir(), *path = key_path(dir, "key");
+    struct bridge_seal seal;
+    struct err err;
+    for (size_t i = 0; i < ARRAY_LEN(contents); i++) {
+        write_file(path, contents[i]);
+        ck_assert_int_eq(bridge_seal_init(&seal, path, &err), ERR_CONFIG);
+        ck_assert(strstr(err.text, path) != NULL);
+    }
+    ck_assert_int_eq(bridge_seal_init(&seal, dir, &err), ERR_CONFIG);
+    path = key_path(dir, "fifo");
+    ck_assert_int_eq(mkfifo(path, 0600), 0);
+    ck_assert_int_eq(bridge_seal_init(&seal, path, &err), ERR_CONFIG);
+    ck_assert_int_eq(bridge_seal_init(&seal, key_path(dir, "none"), &err), ERR_CONFIG);
+    path = key_path(dir, "raw");
+    write_file(path, "0123456789abcdef0123456789abcde\n");
+    ck_assert_int_eq(bridge_seal_init(&seal, path, &err), 0);
+    ck_assert(seal.on);
+}
+END_TEST
+
+START_TEST(test_records_open_sealed_leaves_nothing_plain_and_wants_its_key)
+{
+    const char *dir = testing_dir(), *key = write_key(dir, "key", '1');
+    write_record(dir, key);
+    ck_assert(!on_disk(dir, "canary"));
+    assert_opens(dir, key, "");
+    assert_refused(dir, "", "", "private.key_file must name");
+    assert_refused(dir, write_key(dir, "wrong", '2'), "", "another key");
+    assert_refused(dir, key_path(dir, "missing"), "", "missing");
+    assert_opens(dir, key, "");
+}
+END_TEST
+
+START_TEST(test_records_open_plain_with_key_is_sealed_for_good)
+{
+    const char *dir = testing_dir(), *key = write_key(dir, "key", '1');
+    write_record(dir, "");
+    ck_assert(on_disk(dir, "canary"));
+    assert_opens(dir, key, "");
+    ck_assert(!on_disk(dir, "canary"));
+    assert_refused(dir, "", "", "private.key_file must name");
+}
+END_TEST
+
+START_TEST(test_records_open_old_key_rotates_and_unseals)
+{
+    const char *dir = testing_dir(), *first = write_key(dir, "first", '1'),
+               *second = write_key(dir, "second", '2');
+    write_record(dir, first);
+    assert_opens(dir, second, first);
+    assert_opens(dir, second, "");
+    assert_refused(dir, first, "", "another key");
+    assert_opens(dir, second, first); /* left in the configuration, it does no harm */
+    assert_opens(dir, "", second);
+    ck_assert(on_disk(dir, "canary"));
+    assert_opens(dir, "", "");
+}
+END_TEST
+
+START_TEST(test_records_get_value_moved_to_another_key_is_refused)
+{
+    const char *dir = testing_dir(), *key = write_key(dir, "key", '1');
+    struct bridge_records *r;
+    struct buf sealed = {.max = 1000};
+    char value[64];
+    write_record(dir, key);
+    ck_assert_int_eq(open_sealed(&r, dir, key, "", NULL), 0);
+    struct store_keys *k = bridge_records_store(r);
+    struct wa_host h = bridge_records_host(r);
+    ck_assert_int_eq(store_keys_get(k, WA_TABLE_SESSION, "a", &sealed), 1);
+    ck_assert_int_eq(store_keys_put(k, WA_TABLE_SESSION, "b", buf_bytes(&sealed)), 0);
+    ck_assert_int_eq(get(&h, WA_TABLE_SESSION, "a", value), 1);
+    ck_assert_int_eq(get(&h, WA_TABLE_SESSION, "b", value), ERR_STORE);
+    buf_deinit(&sealed);
+    bridge_records_close(r);
 }
 END_TEST
 
@@ -463,14 +662,6 @@ static const char *no_env(const char *name)
 {
     (void)name;
     return NULL;
-}
-
-static void write_file(const char *path, const char *text)
-{
-    FILE *f = fopen(path, "w");
-    ck_assert(f != NULL);
-    fputs(text, f);
-    fclose(f);
 }
 
 /* A configuration whose server is a port where nobody listens. */
@@ -621,6 +812,17 @@ START_TEST(test_run_missing_reply_file_exits_78)
 }
 END_TEST
 
+START_TEST(test_run_wrong_key_file_exits_78_and_says_so)
+{
+    const char *dir = testing_dir();
+    struct config c = offline_config(dir, "");
+    snprintf(c.key_file, sizeof(c.key_file), "%s/none.key", dir);
+    ck_assert_int_eq(exit_code(start(&c)), BRIDGE_EXIT_CONFIG);
+    ck_assert_str_eq(state_text(dir, "last_error.code"), "start_failed");
+    ck_assert(strstr(state_text(dir, "last_error.message"), "none.key") != NULL);
+}
+END_TEST
+
 START_TEST(test_run_reload_of_a_wrong_file_keeps_the_running_one)
 {
     const char *dir = testing_dir();
@@ -685,6 +887,12 @@ int main(void)
     tcase_add_test(tc, test_records_host_keeps_tables_apart_and_survives_a_commit);
     tcase_add_test(tc, test_records_host_deletes_by_key_and_prefix);
     tcase_add_test(tc, test_records_same_user_knows_both_addresses_of_one_person);
+    tcase_add_test(tc, test_seal_open_vector_of_another_implementation);
+    tcase_add_test(tc, test_seal_init_other_files_are_refused);
+    tcase_add_test(tc, test_records_open_sealed_leaves_nothing_plain_and_wants_its_key);
+    tcase_add_test(tc, test_records_open_plain_with_key_is_sealed_for_good);
+    tcase_add_test(tc, test_records_open_old_key_rotates_and_unseals);
+    tcase_add_test(tc, test_records_get_value_moved_to_another_key_is_refused);
     suite_add_tcase(suite, tc);
     tc = tcase_create("run");
     tcase_set_timeout(tc, 30);
@@ -694,6 +902,7 @@ int main(void)
     tcase_add_test(tc, test_run_unusable_volume_exits_69);
     tcase_add_test(tc, test_run_damaged_keys_exit_69_and_say_so);
     tcase_add_test(tc, test_run_missing_reply_file_exits_78);
+    tcase_add_test(tc, test_run_wrong_key_file_exits_78_and_says_so);
     tcase_add_test(tc, test_run_reload_of_a_wrong_file_keeps_the_running_one);
     tcase_add_test(tc, test_run_commands_that_make_no_sense_now_are_refused);
     suite_add_tcase(suite, tc);
