@@ -16,6 +16,7 @@
     X(cli_qr, "qr", "", "draw the QR, again when it changes, until the device is linked")          \
     X(cli_ctl, "ctl", "stop|reload|logout|pair|release", "give a command and wait for its answer") \
     X(cli_send, "send", "TO TEXT", "send a message through the outbox and wait for its result")    \
+    X(cli_backup, "backup", "DIR", "copy both databases into DIR; the bridge may run meanwhile")   \
     X(cli_messages, "messages", "", "print the message log")                                       \
     X(cli_events, "events", "", "print what happened: states and errors")                          \
     X(cli_try_reply, "try-reply", "[TEXT]...", "say what a message would get, or each line read")

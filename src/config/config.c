@@ -365,8 +365,8 @@ static void check_apart(struct load *l, enum config_key key, const char *what)
 static void check_paths(struct load *l)
 {
     check_apart(l, CONFIG_KEY_private_path, "the keys of the account");
-    check_apart(l, CONFIG_KEY_key_file, "the key to them");
-    check_apart(l, CONFIG_KEY_old_key_file, "the key to them");
+    check_apart(l, CONFIG_KEY_key_file, "the key to the keys");
+    check_apart(l, CONFIG_KEY_old_key_file, "the key to the keys");
 }
 
 static void check_order(struct load *l, enum config_key low, enum config_key high)

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#define _GNU_SOURCE /* O_PATH */
 #include "store/db.h"
 
 #include <errno.h>
@@ -12,7 +13,8 @@
 
 struct store_db {
     sqlite3 *sql;
-    char *path;
+    char *path; /* as given, for messages */
+    char *file; /* its directory without links */
     const char *const *texts;
     sqlite3_stmt **statements;
     size_t count;
@@ -237,17 +239,21 @@ static int ask(struct store_db *db, const char *sql, int64_t *number, char *text
     return result;
 }
 
+/* What is looked at is what is changed, whatever takes its name meanwhile. O_PATH: closing it drops
+ * no locks of a connection we may have. */
 static int set_mode(const char *path, const char *suffix, mode_t mode, struct err *err)
 {
-    char name[PATH_MAX];
+    char name[PATH_MAX], self[64];
     struct stat st;
     if ((size_t)snprintf(name, sizeof(name), "%s%s", path, suffix) >= sizeof(name))
         return err_set(err, ERR_STORE, "%s: the path is too long", path);
-    if (lstat(name, &st) != 0)
+    AUTO_CLOSE int fd = open(name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &st) != 0)
         return errno == ENOENT ? 0 : err_sys(err, ERR_STORE, "%s", name);
     if (!S_ISREG(st.st_mode))
         return err_set(err, ERR_STORE, "%s is not a regular file", name);
-    if ((st.st_mode & 07777) != mode && chmod(name, mode) != 0)
+    snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
+    if ((st.st_mode & 07777) != mode && chmod(self, mode) != 0)
         return err_sys(err, ERR_STORE, "cannot set mode %04o of %s", (unsigned)mode, name);
     return 0;
 }
@@ -343,8 +349,9 @@ static int make_shrinkable(struct store_db *db, const struct store_db_spec *spec
 
 static int open_handle(struct store_db *db, const struct store_db_spec *spec, bool read_only)
 {
-    int flags = SQLITE_OPEN_NOMUTEX | (read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE);
-    if (sqlite3_open_v2(db->path, &db->sql, flags, NULL) != SQLITE_OK)
+    int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW |
+                (read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE);
+    if (sqlite3_open_v2(db->file, &db->sql, flags, NULL) != SQLITE_OK)
         return fail(db);
     char sql[256];
     snprintf(sql, sizeof(sql),
@@ -372,6 +379,24 @@ static int open_handle(struct store_db *db, const struct store_db_spec *spec, bo
     return 0;
 }
 
+/*
+ * SQLite is told to follow no link, and means all of the path by that: the directory, which is the
+ * operator's, is resolved first; the name in it, which the portal may have swapped, is not. Owned.
+ */
+static char *without_links(const char *path)
+{
+    char name[PATH_MAX];
+    AUTO_FREE char *copy = err_strdup(path);
+    char *slash = strrchr(copy, '/');
+    const char *base = slash ? slash + 1 : copy;
+    if (slash)
+        *slash = '\0';
+    AUTO_FREE char *dir = realpath(!slash ? "." : slash == copy ? "/" : copy, NULL);
+    if (!dir || (size_t)snprintf(name, sizeof(name), "%s/%s", dir, base) >= sizeof(name))
+        return err_strdup(path);
+    return err_strdup(name);
+}
+
 int store_db_open(struct store_db **out, const char *path, const struct store_db_spec *spec,
                   bool read_only, struct err *err)
 {
@@ -381,6 +406,7 @@ int store_db_open(struct store_db **out, const char *path, const struct store_db
         return rc;
     struct store_db *db = err_calloc(1, sizeof(*db));
     db->path = err_strdup(path);
+    db->file = without_links(path);
     db->texts = spec->statements;
     db->count = spec->statement_count;
     db->statements = err_calloc(db->count, sizeof(db->statements[0]));
@@ -405,5 +431,6 @@ void store_db_close(struct store_db *db)
     sqlite3_close(db->sql);
     free(db->statements);
     free(db->path);
+    free(db->file);
     free(db);
 }

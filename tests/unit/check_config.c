@@ -836,6 +836,10 @@ START_TEST(test_load_keys_that_contradict_are_reported)
     assert_refused("tenant: {id: t}\nprivate:\n  path: /volume/keys\n",
                    "f:3:9: private.path must not be volume.path or inside it: it holds the keys of "
                    "the account\n");
+    assert_refused(
+        "tenant: {id: t}\nprivate:\n  key_file: /volume/key\n",
+        "f:3:13: private.key_file must not be volume.path or inside it: it holds the key "
+        "to the keys\n");
     env_set("VOLUME_PATH", "/private");
     assert_refused("tenant: {id: t}\n",
                    "environment: private.path must not be volume.path or inside it: it holds the "

@@ -16,6 +16,7 @@
 
 #include "base/arena.h"
 #include "base/err.h"
+#include "store/backup.h"
 #include "store/keys.h"
 #include "store/messages.h"
 #include "store_vfs.h"
@@ -231,6 +232,39 @@ START_TEST(test_open_link_or_directory_refused)
     ck_assert_int_eq(store_keys_open(&k, path_of(dir, "no/keys.db"), tables, TABLE_COUNT, &err),
                      ERR_STORE);
     ck_assert_ptr_nonnull(strstr(err.text, "No such file"));
+}
+END_TEST
+
+/* A directory that the operator reaches through a link is the operator's business. */
+START_TEST(test_open_through_linked_directory_works)
+{
+    const char *dir = testing_dir(), *real = path_of(dir, "real"), *link = path_of(dir, "link");
+    ck_assert_int_eq(mkdir(real, 0700), 0);
+    ck_assert_int_eq(symlink("real", link), 0);
+    store_keys_close(keys_at(path_of(link, "keys.db")));
+    ck_assert_int_eq(access(path_of(real, "keys.db"), F_OK), 0);
+}
+END_TEST
+
+START_TEST(test_open_side_file_is_link_refused_and_target_untouched)
+{
+    static const char *const names[] = {"m.db-wal", "m.db-shm"};
+    const char *dir = testing_dir(), *path = path_of(dir, "m.db"), *canary = path_of(dir, "canary");
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        const char *side = path_of(dir, names[i]);
+        struct store_messages *m = messages_at(path);
+        record(m, "a@lid", names[i]);
+        commit(m);
+        store_messages_close(m);
+        unlink(side);
+        close(open(canary, O_WRONLY | O_CREAT | O_TRUNC, 0604));
+        ck_assert_int_eq(symlink(canary, side), 0);
+        struct err err;
+        ck_assert_int_eq(store_messages_open(&m, path, &err), ERR_STORE);
+        ck_assert_ptr_nonnull(strstr(err.text, "not a regular file"));
+        ck_assert_uint_eq(mode_of(canary), 0604);
+        unlink(side);
+    }
 }
 END_TEST
 
@@ -458,6 +492,47 @@ START_TEST(test_keys_deleted_secret_leaves_the_files)
     char wal[300];
     snprintf(wal, sizeof(wal), "%s-wal", path);
     ck_assert(!file_holds(wal, "a-secret-ratchet"));
+}
+END_TEST
+
+/* ---- backup ----------------------------------------------------------------------------- */
+
+START_TEST(test_backup_of_open_database_is_whole_and_without_ratchets)
+{
+    static const char *const emptied[] = {"session", NULL};
+    const char *dir = testing_dir(), *from = path_of(dir, "keys.db"), *to = path_of(dir, "b.db");
+    struct store_keys *k = keys_at(from);
+    struct buf value = {.max = 100};
+    struct err err = {0};
+    store_keys_put(k, DEVICE, "identity", bytes_text("kept"));
+    store_keys_put(k, SESSION, "4915:0", bytes_text("a ratchet that must not come back"));
+    ck_assert_int_eq(store_keys_commit(k, NULL), 0);
+    store_keys_put(k, DEVICE, "identity", bytes_text("not committed"));
+    ck_assert_msg(store_backup(from, to, emptied, &err) == 0, "%s", err.text);
+    ck_assert_uint_eq(mode_of(to), 0600);
+    ck_assert_int_eq(access(path_of(dir, "b.db-wal"), F_OK), -1);
+    ck_assert_int_eq(store_backup(from, to, emptied, &err), ERR_EXISTS);
+    store_keys_close(k);
+    ck_assert(!file_holds(to, "a ratchet that must"));
+    k = keys_at(to);
+    ck_assert_int_eq(store_keys_get(k, DEVICE, "identity", &value), 1);
+    ck_assert(bytes_is(buf_bytes(&value), "kept"));
+    ck_assert_int_eq(store_keys_get(k, SESSION, "4915:0", &value), 0);
+    buf_deinit(&value);
+    store_keys_close(k);
+}
+END_TEST
+
+START_TEST(test_backup_of_no_database_leaves_nothing)
+{
+    const char *dir = testing_dir(), *from = path_of(dir, "no.db"), *to = path_of(dir, "b.db");
+    struct err err;
+    ck_assert_int_eq(store_backup(from, to, NULL, &err), ERR_STORE);
+    int fd = open(from, O_WRONLY | O_CREAT, 0600);
+    ck_assert_int_gt(write(fd, "this is no database, not at all, not even remotely ....", 50), 0);
+    close(fd);
+    ck_assert_int_eq(store_backup(from, to, NULL, &err), ERR_STORE);
+    ck_assert_int_eq(access(to, F_OK), -1);
 }
 END_TEST
 
@@ -2431,7 +2506,10 @@ int main(void)
 {
     Suite *suite = suite_create("store");
     ADD("open", test_keys_open_any_umask_only_owner_reads, test_messages_open_any_umask_group_reads,
-        test_open_link_or_directory_refused, test_open_newer_version_unsupported,
+        test_open_link_or_directory_refused, test_open_through_linked_directory_works,
+        test_open_side_file_is_link_refused_and_target_untouched,
+        test_backup_of_open_database_is_whole_and_without_ratchets,
+        test_backup_of_no_database_leaves_nothing, test_open_newer_version_unsupported,
         test_open_foreign_file_refused_untouched, test_open_every_truncation_no_crash,
         test_open_settings_durable_and_frugal, test_close_nothing_is_harmless);
     ADD("keys", test_keys_values_survive_reopening, test_keys_get_full_buffer_says_limit,

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* A copy of one database while others read and write it. */
+#ifndef STORE_BACKUP_H
+#define STORE_BACKUP_H
+
+#include "base/err.h"
+
+/*
+ * Copies the database `from`, as one commit left it, into the new file `to` (mode 0600, one file
+ * without -wal, durable on return, checked by SQLite), and empties the named tables of the copy;
+ * emptied ends with NULL, or is NULL. Writers go on meanwhile. 0; ERR_EXISTS when `to` is there;
+ * ERR_STORE with err, `to` is removed then.
+ */
+int store_backup(const char *from, const char *to, const char *const *emptied, struct err *err);
+
+#endif
