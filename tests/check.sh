@@ -78,6 +78,12 @@ stage "the outbox, and kill -9 in the middle of it"
 BUILDDIR=$PLAIN tap 300 tests/e2e/outbox.sh
 stage "kills and power cuts under load"
 BUILDDIR=$PLAIN tap 300 tests/torture/torture.sh
+stage "a hostile portal"
+BUILDDIR=$PLAIN tap 300 tests/e2e/hostile.sh
+stage "a hostile portal, with sanitizers"
+BUILDDIR=$ASAN SECONDS_LONG=4 tap 300 tests/e2e/hostile.sh
+stage "backup and its return"
+BUILDDIR=$PLAIN tap 300 tests/e2e/backup.sh
 stage "interoperation with Baileys"
 BUILDDIR=$PLAIN tap 600 tests/interop/run.sh
 stage "the demonstration of ./bootstrap.sh run"
