@@ -82,6 +82,8 @@ stage "a hostile portal"
 BUILDDIR=$PLAIN tap 300 tests/e2e/hostile.sh
 stage "a hostile portal, with sanitizers"
 BUILDDIR=$ASAN SECONDS_LONG=4 tap 300 tests/e2e/hostile.sh
+stage "keys at rest"
+BUILDDIR=$PLAIN tap 120 tests/e2e/sealed.sh
 stage "backup and its return"
 BUILDDIR=$PLAIN tap 300 tests/e2e/backup.sh
 stage "interoperation with Baileys"
