@@ -128,7 +128,8 @@ struct rule {
 #define TYPE_MASK 0xf /* without SOCK_CLOEXEC and SOCK_NONBLOCK */
 #define SOCKET(family, type)                                                                       \
     .call = SCMP_SYS(socket), .count = 2,                                                          \
-    .args = {SCMP_A0_64(SCMP_CMP_EQ, (family)), SCMP_A1_64(SCMP_CMP_MASKED_EQ, TYPE_MASK, (type))}
+    .args = {SCMP_A0_64(SCMP_CMP_EQ, (family), 0),                                                 \
+             SCMP_A1_64(SCMP_CMP_MASKED_EQ, TYPE_MASK, (type))}
 #define ONE(name, arg) .call = SCMP_SYS(name), .count = 1, .args = {arg}
 #define NOT_CODE SCMP_A2_64(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)
 
@@ -147,8 +148,8 @@ static int add_rules(scmp_filter_ctx filter)
         {SOCKET(AF_INET, SOCK_DGRAM)},
         {SOCKET(AF_INET6, SOCK_STREAM)},
         {SOCKET(AF_INET6, SOCK_DGRAM)},
-        {ONE(ioctl, SCMP_A1_64(SCMP_CMP_EQ, FIONREAD))},
-        {ONE(ioctl, SCMP_A1_64(SCMP_CMP_EQ, FIONBIO))},
+        {ONE(ioctl, SCMP_A1_64(SCMP_CMP_EQ, FIONREAD, 0))},
+        {ONE(ioctl, SCMP_A1_64(SCMP_CMP_EQ, FIONBIO, 0))},
         /* Memory does not become code, but a module of the resolver may be mapped from its file. */
         {ONE(mprotect, NOT_CODE)},
         {ONE(mmap, NOT_CODE)},
@@ -157,9 +158,9 @@ static int add_rules(scmp_filter_ctx filter)
          .args = {SCMP_A2_64(SCMP_CMP_MASKED_EQ, PROT_WRITE | PROT_EXEC, PROT_EXEC),
                   SCMP_A3_64(SCMP_CMP_MASKED_EQ, MAP_ANONYMOUS, 0)}},
         /* abort */
-        {ONE(tgkill, SCMP_A0_64(SCMP_CMP_EQ, (scmp_datum_t)getpid()))},
+        {ONE(tgkill, SCMP_A0_64(SCMP_CMP_EQ, (scmp_datum_t)getpid(), 0))},
         /* asking, not setting */
-        {ONE(prlimit64, SCMP_A2_64(SCMP_CMP_EQ, 0))},
+        {ONE(prlimit64, SCMP_A2_64(SCMP_CMP_EQ, 0, 0))},
     };
     for (size_t i = 0; i < ARRAY_LEN(rules); i++)
         if (seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, rules[i].call, rules[i].count,
