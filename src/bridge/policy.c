@@ -83,13 +83,13 @@ static uint8_t next_letter(struct bytes text, size_t *at)
         uint8_t c = text.p[(*at)++];
         if (c >= 'A' && c <= 'Z')
             return (uint8_t)(c - 'A' + 'a');
-        if ((c >= 'a' && c <= 'z') || c >= 0x80)
+        if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c >= 0x80)
             return c;
     }
     return 0;
 }
 
-/* Texts without any letter (a choice from a menu) must be the same to the byte. */
+/* Blanks and punctuation do not count. Digits do: a choice from a menu, a number, is a person's. */
 static bool nearly_same(struct bytes a, struct bytes b)
 {
     size_t i = 0, j = 0, letters = 0;

@@ -52,7 +52,7 @@
       true)                                                                                        \
     X("replies", "cooldown_s", replies_cooldown_s, INT, 0, 0, 86400, NULL, true)                   \
     X("replies", "daily_cap", replies_daily_cap, INT, 0, 0, 100000, NULL, true)                    \
-    X("replies", "ping_pong_messages", ping_pong_messages, INT, 8, 0, 50, NULL, true)              \
+    X("replies", "ping_pong_messages", ping_pong_messages, INT, 24, 0, 50, NULL, true)             \
     X("replies", "ping_pong_window_s", ping_pong_window_s, INT, 60, 1, 3600, NULL, true)           \
     X("replies", "ping_pong_silence_s", ping_pong_silence_s, INT, 3600, 1, 86400, NULL, true)      \
     X("replies", "delay_min_ms", delay_min_ms, INT, 0, 0, 60000, NULL, true)                       \

@@ -39,10 +39,10 @@ check "linked" eval 'scan && wait_for 15 connected'
 
 # ---- a bot at the other end ------------------------------------------------------------------------
 person
-check "a first text is answered" ask_answered "Ticket #1 received" 1
-check "… and a second one like it" ask_answered "Ticket #2 received" 2
+check "a first text is answered" ask_answered "Ticket received" 1
+check "… and a second one like it" ask_answered "Ticket received." 2
 guards 'ping_pong_messages: 3' && wait_for 15 connected
-ask "Ticket #3 received"
+ask "TICKET received!"
 ask "Now something else"
 person
 check "somebody else is answered" ask_answered "hello" 1
