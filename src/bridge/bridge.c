@@ -283,6 +283,7 @@ static void confine(const struct bridge *b)
         may_read(&c, always[i]);
     may_read(&c, directory_of(b->config.path, config_dir));
     may_read(&c, directory_of(b->config.replies_file, replies_dir));
+    may_read(&c, b->config.replies_directory);
     may_read(&c, b->config.ca_file);
     may_read(&c, b->env("SSL_CERT_FILE"));
     may_read(&c, b->env("SSL_CERT_DIR"));
