@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Structured log: one event per line, JSON for machines or text for people, to stderr and,
- * when asked, to one more place. An event has a name (snake_case, stable: people grep for it) and typed fields.
+ * when asked, to one more place. An event has a name (snake_case, stable: people grep for it) and
+ * typed fields.
  *
  *   log_event(LOG_INFO, "reply_sent", LOG_STR("chat", masked), LOG_INT("ms", took));
  *

@@ -171,7 +171,8 @@ static int open_stores(struct bridge *b, struct err *err)
 {
     char path[1024];
     volume_private_file(&b->volume, "keys.db", path);
-    int rc = bridge_records_open(&b->records, path, b->config.key_file, b->config.old_key_file, err);
+    int rc =
+        bridge_records_open(&b->records, path, b->config.key_file, b->config.old_key_file, err);
     if (rc < 0)
         return rc;
     b->keys = bridge_records_store(b->records);

@@ -24,8 +24,8 @@ enum bridge_exit {
  * Runs until it is asked to stop; the result is the exit code of the process. config is copied; its
  * path and env (getenv, or a fake) are used again at every reload. Blocks SIGTERM, SIGINT and
  * SIGHUP and takes them through the loop. What goes wrong is said in the log and, once there is a
- * volume, in state.json. sandboxed: the process confines itself for good (bridge/confine.h) before it
- * meets the network.
+ * volume, in state.json. sandboxed: the process confines itself for good (bridge/confine.h) before
+ * it meets the network.
  */
 int bridge_run(const struct config *config, const char *(*env)(const char *name), bool sandboxed);
 

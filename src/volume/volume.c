@@ -236,9 +236,15 @@ static int check_apart(const struct volume *v, struct err *err)
 
 static int set_paths(struct volume *v, const char *path, const char *private_path, struct err *err)
 {
-    *v = (struct volume){
-        .root_fd = -1, .control_fd = -1, .ack_fd = -1, .private_fd = -1, .lock_fd = -1,
-        .outbox_fd = -1, .new_fd = -1, .done_fd = -1, .failed_fd = -1};
+    *v = (struct volume){.root_fd = -1,
+                         .control_fd = -1,
+                         .ack_fd = -1,
+                         .private_fd = -1,
+                         .lock_fd = -1,
+                         .outbox_fd = -1,
+                         .new_fd = -1,
+                         .done_fd = -1,
+                         .failed_fd = -1};
     if (!path[0] || !private_path[0] ||
         !bytes_copy_text(bytes_text(path), v->path, sizeof(v->path)) ||
         !bytes_copy_text(bytes_text(private_path), v->private_path, sizeof(v->private_path)))
@@ -270,7 +276,7 @@ void volume_close(struct volume *v)
 {
     if (!v || !v->path[0])
         return;
-    int *fds[] = {&v->new_fd, &v->done_fd,     &v->failed_fd, &v->outbox_fd, &v->ack_fd,
+    int *fds[] = {&v->new_fd,     &v->done_fd, &v->failed_fd, &v->outbox_fd, &v->ack_fd,
                   &v->control_fd, &v->root_fd, &v->lock_fd,   &v->private_fd};
     for (size_t i = 0; i < ARRAY_LEN(fds); i++) {
         if (*fds[i] >= 0)

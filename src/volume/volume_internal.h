@@ -42,7 +42,8 @@ size_t volume_oldest(int dir_fd, bool (*wanted)(const char *name), struct volume
 /* Removes the oldest until `kept` are left, never the one called keep (or NULL). */
 void volume_prune(int dir_fd, bool (*wanted)(const char *name), size_t kept, const char *keep);
 
-/* ---- the portal's side ------------------------------------------------------------------------ */
+/* ---- the portal's side ------------------------------------------------------------------------
+ */
 /* A directory that must be there, links not followed; -1 with errno. */
 int volume_open_under(int parent_fd, const char *name);
 /* Watches directories for what is published in them: an inotify descriptor, or -1. To be called

@@ -18,8 +18,8 @@ void wa_hmac_sha256(uint8_t out[32], struct bytes key, const struct bytes *parts
 void wa_hkdf_sha256(uint8_t *out, size_t n, struct bytes ikm, struct bytes salt, struct bytes info);
 
 /* AES-256-GCM, 16-byte tag behind the ciphertext. seal appends plain.n + 16 bytes: 0 or ERR_LIMIT.
- * open appends the plaintext: 0, ERR_AUTH when the tag is wrong (nothing appended), ERR_INVALID when
- * shorter than a tag, ERR_LIMIT. */
+ * open appends the plaintext: 0, ERR_AUTH when the tag is wrong (nothing appended), ERR_INVALID
+ * when shorter than a tag, ERR_LIMIT. */
 int wa_gcm_seal(struct buf *out, const uint8_t key[32], const uint8_t nonce[12], struct bytes aad,
                 struct bytes plain);
 int wa_gcm_open(struct buf *out, const uint8_t key[32], const uint8_t nonce[12], struct bytes aad,

@@ -4,8 +4,9 @@
  * field is one record of WA_TABLE_DEVICE under its own name: "noise_private", "noise_public",
  * "identity_private", "identity_public", "registration_id", "signed_prekey_id",
  * "signed_prekey_private", "signed_prekey_public", "signed_prekey_signature", "adv_secret",
- * "next_prekey_id", "pn", "lid", "account", "platform", "business_name", "push_name", "login_count",
- * "prekeys_uploaded", "lid_migrated". Numbers are 4 bytes big-endian, booleans 1 byte, JIDs text.
+ * "next_prekey_id", "pn", "lid", "account", "platform", "business_name", "push_name",
+ * "login_count", "prekeys_uploaded", "lid_migrated". Numbers are 4 bytes big-endian, booleans 1
+ * byte, JIDs text.
  */
 #ifndef WA_DEVICE_H
 #define WA_DEVICE_H
@@ -29,23 +30,23 @@ struct wa_device {
     uint32_t registration_id; /* 1..16380 */
     struct wa_signed_prekey signed_prekey;
     uint8_t adv_secret[WA_ADV_SECRET_LEN];
-    uint32_t next_prekey_id;   /* next id to generate */
+    uint32_t next_prekey_id; /* next id to generate */
     /* given by pairing; pn is none until then */
-    struct wa_jid pn, lid;     /* with device number */
+    struct wa_jid pn, lid;           /* with device number */
     uint8_t account[WA_ACCOUNT_MAX]; /* ADVSignedDeviceIdentity, all four fields */
     size_t account_len;
     char platform[32];
     char business_name[128];
     char push_name[128];
-    uint32_t login_count;      /* ClientPayload.lc */
-    bool prekeys_uploaded;     /* the server confirmed an upload since pairing */
+    uint32_t login_count;  /* ClientPayload.lc */
+    bool prekeys_uploaded; /* the server confirmed an upload since pairing */
     bool lid_migrated;
 };
 
 /* Fresh credentials, unpaired; nothing is stored yet. */
 void wa_device_generate(struct wa_device *d, const struct wa_host *host);
-/* 1 loaded, 0 none stored, negative when the store failed or a field is missing, malformed or does not
- * belong to the others (ERR_INVALID); *d is zeroed unless loaded. */
+/* 1 loaded, 0 none stored, negative when the store failed or a field is missing, malformed or does
+ * not belong to the others (ERR_INVALID); *d is zeroed unless loaded. */
 int wa_device_load(struct wa_device *d, const struct wa_host *host);
 /* Writes every field: 0 or negative. */
 int wa_device_save(const struct wa_device *d, const struct wa_host *host);

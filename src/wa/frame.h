@@ -7,7 +7,8 @@
 
 #define WA_FRAME_MAX 0xffffffu /* bytes of payload */
 
-/* Appends the length and reserves nothing more; the caller appends exactly n bytes. 0 or ERR_LIMIT. */
+/* Appends the length and reserves nothing more; the caller appends exactly n bytes. 0 or ERR_LIMIT.
+ */
 int wa_frame_begin(struct buf *out, size_t n);
 int wa_frame_append(struct buf *out, struct bytes payload);
 /*

@@ -8,8 +8,8 @@
 #include "wa/node.h"
 
 #define WA_GROUP_MEMBERS_MAX 4096
-#define WA_GROUPS_CACHED 64          /* the oldest goes first */
-#define WA_GROUP_DEVICES_MAX 8192    /* devices of all members that are written to */
+#define WA_GROUPS_CACHED 64       /* the oldest goes first */
+#define WA_GROUP_DEVICES_MAX 8192 /* devices of all members that are written to */
 #define WA_GROUP_CACHE_TTL_MS 3600000
 
 struct wa_group {
@@ -45,7 +45,7 @@ struct wa_holder {
     uint8_t identity[4];
 };
 struct wa_holders {
-    struct wa_jid own; /* none: nobody holds it */
+    struct wa_jid own;      /* none: nobody holds it */
     struct wa_holder *list; /* in the arena */
     size_t count;
 };

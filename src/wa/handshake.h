@@ -23,9 +23,9 @@ int wa_handshake_begin(struct wa_handshake *hs, const struct wa_host *host,
  * ClientFinish that carries client_payload, and gives the transport ciphers. 0; ERR_INVALID,
  * ERR_AUTH with a sentence in err; then nothing was appended. Wipes itself either way.
  */
-int wa_handshake_finish(struct wa_handshake *hs, struct bytes server_hello, struct bytes client_payload,
-                        int64_t now_s, struct buf *out, struct wa_cipher *send,
-                        struct wa_cipher *recv, struct err *err);
+int wa_handshake_finish(struct wa_handshake *hs, struct bytes server_hello,
+                        struct bytes client_payload, int64_t now_s, struct buf *out,
+                        struct wa_cipher *send, struct wa_cipher *recv, struct err *err);
 void wa_handshake_deinit(struct wa_handshake *hs);
 
 #endif

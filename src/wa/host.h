@@ -22,12 +22,12 @@
     X(WA_TABLE_SESSION, "session")             /* "<signal name>:<device>" -> library record */    \
     X(WA_TABLE_SENDER_KEY, "sender_key")       /* "<group jid>/<signal name>:<device>" */          \
     X(WA_TABLE_SENDER_KEY_HOLDER, "sender_key_holder") /* "<group jid>": wa/groups.h */            \
-    X(WA_TABLE_LID_OF_PN, "lid_of_pn")         /* PN user part -> LID user part */                 \
-    X(WA_TABLE_PN_OF_LID, "pn_of_lid")         /* LID user part -> PN user part */                 \
-    X(WA_TABLE_RETRY, "retry")                 /* decimal slot: wa/receive.c */                    \
-    X(WA_TABLE_PRIVACY_TOKEN, "privacy_token") /* bare JID: wa/privacy.h */                        \
-    X(WA_TABLE_APP_STATE_KEY, "app_state_key") /* hex key id -> AppStateSyncKeyData */             \
-    X(WA_TABLE_SET_ASIDE, "set_aside")         /* "<table>/<key>" -> a record that was given up */
+    X(WA_TABLE_LID_OF_PN, "lid_of_pn")                 /* PN user part -> LID user part */         \
+    X(WA_TABLE_PN_OF_LID, "pn_of_lid")                 /* LID user part -> PN user part */         \
+    X(WA_TABLE_RETRY, "retry")                         /* decimal slot: wa/receive.c */            \
+    X(WA_TABLE_PRIVACY_TOKEN, "privacy_token")         /* bare JID: wa/privacy.h */                \
+    X(WA_TABLE_APP_STATE_KEY, "app_state_key")         /* hex key id -> AppStateSyncKeyData */     \
+    X(WA_TABLE_SET_ASIDE, "set_aside") /* "<table>/<key>" -> a record that was given up */
 
 enum wa_table {
 #define X(symbol, name) symbol,
@@ -37,8 +37,8 @@ enum wa_table {
 };
 
 #define WA_RETRY_RECORDS 4096 /* of WA_TABLE_RETRY, at most */
-#define WA_KEY_MAX 256       /* bytes of a record key, without NUL */
-#define WA_RECORD_MAX 262144 /* bytes of a record value */
+#define WA_KEY_MAX 256        /* bytes of a record key, without NUL */
+#define WA_RECORD_MAX 262144  /* bytes of a record value */
 
 struct wa_host {
     void *ctx;

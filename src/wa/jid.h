@@ -21,13 +21,13 @@ enum wa_server {
 };
 
 #define WA_JID_USER_MAX 63
-#define WA_JID_TEXT_SIZE 96  /* longest text form and its NUL */
-#define WA_JID_NAME_SIZE 80  /* longest Signal name and its NUL */
+#define WA_JID_TEXT_SIZE 96 /* longest text form and its NUL */
+#define WA_JID_NAME_SIZE 80 /* longest Signal name and its NUL */
 
 struct wa_jid {
     enum wa_server server;
-    uint16_t device;                 /* 0 = primary, also when not given */
-    char user[WA_JID_USER_MAX + 1];  /* "" for a bare server */
+    uint16_t device;                /* 0 = primary, also when not given */
+    char user[WA_JID_USER_MAX + 1]; /* "" for a bare server */
 };
 
 /* "s.whatsapp.net", … ; "" for WA_SERVER_NONE. Static storage. */
@@ -43,12 +43,14 @@ int wa_jid_parse(struct wa_jid *out, struct bytes text);
 const char *wa_jid_text(const struct wa_jid *jid, char out[WA_JID_TEXT_SIZE]);
 
 bool wa_jid_is_none(const struct wa_jid *jid);
-bool wa_jid_equal(const struct wa_jid *a, const struct wa_jid *b);     /* device included */
-bool wa_jid_same_user(const struct wa_jid *a, const struct wa_jid *b); /* hosted counts as its base */
-struct wa_jid wa_jid_bare(const struct wa_jid *jid);                   /* device 0, hosted -> base */
+bool wa_jid_equal(const struct wa_jid *a, const struct wa_jid *b); /* device included */
+bool wa_jid_same_user(const struct wa_jid *a,
+                      const struct wa_jid *b);       /* hosted counts as its base */
+struct wa_jid wa_jid_bare(const struct wa_jid *jid); /* device 0, hosted -> base */
 struct wa_jid wa_jid_with_device(const struct wa_jid *jid, uint16_t device);
 struct wa_jid wa_jid_make(enum wa_server server, const char *user, uint16_t device);
-/* A person or business: s.whatsapp.net, lid, hosted, hosted.lid with a user; not 0@s.whatsapp.net. */
+/* A person or business: s.whatsapp.net, lid, hosted, hosted.lid with a user; not 0@s.whatsapp.net.
+ */
 bool wa_jid_is_user(const struct wa_jid *jid);
 /* Phone-number namespace (s.whatsapp.net, hosted) / LID namespace (lid, hosted.lid). */
 bool wa_jid_is_pn(const struct wa_jid *jid);

@@ -11,8 +11,8 @@
 
 #define WA_NODE_DEPTH_MAX 128
 #define WA_STANZA_MAX (16u << 20) /* bytes of one stanza, after inflating */
-/* Nodes and attributes of one stanza, together: a stanza of tiny nodes would else take ten times its
- * bytes in memory. The largest real ones (groups, device lists) have some ten thousand. */
+/* Nodes and attributes of one stanza, together: a stanza of tiny nodes would else take ten times
+ * its bytes in memory. The largest real ones (groups, device lists) have some ten thousand. */
 #define WA_NODE_ITEMS_MAX 200000
 
 struct wa_attr {
@@ -27,18 +27,20 @@ struct wa_node {
     struct bytes tag;
     struct wa_attr *attrs;
     enum { WA_CONTENT_NONE, WA_CONTENT_BYTES, WA_CONTENT_NODES } content;
-    struct bytes data;       /* WA_CONTENT_BYTES: raw bytes, or text as its bytes */
-    struct wa_node *first;   /* WA_CONTENT_NODES: children in order; NULL for an empty list */
-    struct wa_node *next;    /* sibling */
+    struct bytes data;     /* WA_CONTENT_BYTES: raw bytes, or text as its bytes */
+    struct wa_node *first; /* WA_CONTENT_NODES: children in order; NULL for an empty list */
+    struct wa_node *next;  /* sibling */
 };
 
-/* ---- building: every text argument is copied into the arena; setting a key again replaces it ---- */
+/* ---- building: every text argument is copied into the arena; setting a key again replaces it ----
+ */
 struct wa_node *wa_node_new(struct arena *arena, const char *tag);
 /* Appends a new child; parent's content becomes WA_CONTENT_NODES. */
 struct wa_node *wa_node_child(struct wa_node *parent, const char *tag);
 void wa_node_append(struct wa_node *parent, struct wa_node *child);
 void wa_node_set(struct wa_node *node, const char *key, const char *value);
-void wa_node_set_bytes(struct wa_node *node, const char *key, struct bytes value); /* text, not a JID */
+void wa_node_set_bytes(struct wa_node *node, const char *key,
+                       struct bytes value); /* text, not a JID */
 void wa_node_set_jid(struct wa_node *node, const char *key, const struct wa_jid *value);
 void wa_node_set_u64(struct wa_node *node, const char *key, uint64_t value);
 /* Copies an attribute (with its JID flag) from another node, when it is there. */
@@ -49,7 +51,8 @@ struct wa_node *wa_node_child_data(struct wa_node *parent, const char *tag, stru
 /* Child whose data is v as width (1..4) bytes big-endian. */
 struct wa_node *wa_node_child_be(struct wa_node *parent, const char *tag, size_t width, uint32_t v);
 
-/* ---- reading: absent is BYTES_NONE, false or NULL; node may be NULL everywhere ---------------- */
+/* ---- reading: absent is BYTES_NONE, false or NULL; node may be NULL everywhere ----------------
+ */
 bool wa_node_is(const struct wa_node *node, const char *tag);
 struct bytes wa_node_attr(const struct wa_node *node, const char *key);
 bool wa_node_attr_is(const struct wa_node *node, const char *key, const char *value);
@@ -57,14 +60,17 @@ bool wa_node_attr_is(const struct wa_node *node, const char *key, const char *va
 bool wa_node_attr_jid(const struct wa_node *node, const char *key, struct wa_jid *out);
 bool wa_node_attr_u64(const struct wa_node *node, const char *key, uint64_t *out);
 struct wa_node *wa_node_find(const struct wa_node *node, const char *tag); /* first child with it */
-struct wa_node *wa_node_next(const struct wa_node *node, const char *tag); /* next sibling with it */
+struct wa_node *wa_node_next(const struct wa_node *node,
+                             const char *tag); /* next sibling with it */
 struct bytes wa_node_data(const struct wa_node *node);
 /* Data of the named child. */
 struct bytes wa_node_child_bytes(const struct wa_node *node, const char *tag);
 /* Data of the named child as exactly width bytes big-endian; false otherwise. */
-bool wa_node_child_be_value(const struct wa_node *node, const char *tag, size_t width, uint32_t *out);
+bool wa_node_child_be_value(const struct wa_node *node, const char *tag, size_t width,
+                            uint32_t *out);
 
-/* ---- binary form ------------------------------------------------------------------------------- */
+/* ---- binary form -------------------------------------------------------------------------------
+ */
 /*
  * Decodes one decrypted frame: flag byte, then node bytes or (flag 0x02) a zlib stream of them.
  * *out lives in the arena and borrows nothing from stanza. 0; ERR_INVALID for each case of
@@ -75,8 +81,8 @@ bool wa_node_child_be_value(const struct wa_node *node, const char *tag, size_t 
 int wa_node_decode(struct arena *arena, struct bytes stanza, struct wa_node **out);
 /* Appends flag byte 00 and the node, with the encoder preferences of protocol/02 section 5.2. 0, or
  * ERR_LIMIT when out is full, or ERR_INVALID when a list has more than 65535 items or a JID
- * attribute is empty or ends in '@'; then nothing was appended. JIDs of servers that we do not know go out as
- * they were received, so that their stanzas can be answered. */
+ * attribute is empty or ends in '@'; then nothing was appended. JIDs of servers that we do not know
+ * go out as they were received, so that their stanzas can be answered. */
 int wa_node_encode(const struct wa_node *node, struct buf *out);
 /* XML-like one-line text for logs and tests: byte content in hex, cut to max_data bytes each. */
 void wa_node_print(const struct wa_node *node, struct buf *out, size_t max_data);

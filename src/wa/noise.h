@@ -25,18 +25,20 @@ struct wa_cipher {
     uint32_t counter;
 };
 
-void wa_noise_init(struct wa_noise *s, const char *protocol_name); /* <= 32 bytes padded, else hashed */
+void wa_noise_init(struct wa_noise *s,
+                   const char *protocol_name); /* <= 32 bytes padded, else hashed */
 void wa_noise_mix_hash(struct wa_noise *s, struct bytes data);
 void wa_noise_mix_key(struct wa_noise *s, struct bytes ikm);
 /* mixKey(DH(priv, pub)); 0 or ERR_AUTH for an all-zero result. */
 int wa_noise_mix_dh(struct wa_noise *s, const uint8_t priv[32], const uint8_t pub[32]);
-int wa_noise_encrypt(struct wa_noise *s, struct bytes plain, struct buf *out);  /* 0, ERR_LIMIT */
+int wa_noise_encrypt(struct wa_noise *s, struct bytes plain, struct buf *out); /* 0, ERR_LIMIT */
 int wa_noise_decrypt(struct wa_noise *s, struct bytes sealed, struct buf *out); /* 0, ERR_AUTH, … */
 /* Transport keys; wipes the state. */
 void wa_noise_split(struct wa_noise *s, struct wa_cipher *client_to_server,
                     struct wa_cipher *server_to_client);
 
-/* Appends sealed plain and steps the counter: 0, ERR_LIMIT, or ERR_STATE when the counter is used up. */
+/* Appends sealed plain and steps the counter: 0, ERR_LIMIT, or ERR_STATE when the counter is used
+ * up. */
 int wa_cipher_seal(struct wa_cipher *c, struct bytes plain, struct buf *out);
 /* Appends the plaintext: 0, ERR_AUTH, ERR_INVALID, ERR_LIMIT, ERR_STATE. */
 int wa_cipher_open(struct wa_cipher *c, struct bytes sealed, struct buf *out);

@@ -325,7 +325,8 @@ int wa_session_open(struct wa_session **out, const struct wa_session_config *con
     buf_init(&s->out, OUTPUT_MAX);
     buf_init_secret(&s->plain, WA_FRAME_MAX);
     buf_init_secret(&s->scratch, WA_FRAME_MAX);
-    s->ping_at = s->ref_until = s->code_until = s->offline_request_at = s->offline_until = CLOCK_NEVER;
+    s->ping_at = s->ref_until = s->code_until = s->offline_request_at = s->offline_until =
+        CLOCK_NEVER;
     s->last_received = wa_session_now(s);
     s->phase_until = s->last_received + HANDSHAKE_TIMEOUT_MS;
     wa_iq_init(&s->iq, host);

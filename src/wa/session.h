@@ -6,7 +6,8 @@
  *   feed bytes -> wa_session_next until it returns 0 -> make records durable -> send the output
  *
  * Acks, receipts, pairing answers and ciphertexts are all in the output, so the one order "commit,
- * then send" keeps D1, D2, D4 and D5. Source of the flows: protocol/01 sections 4 to 14, 03, 05, 06.
+ * then send" keeps D1, D2, D4 and D5. Source of the flows: protocol/01 sections 4 to 14, 03, 05,
+ * 06.
  */
 #ifndef WA_SESSION_H
 #define WA_SESSION_H
@@ -31,18 +32,24 @@ struct wa_session_config {
       "The server could not prove who it is; check the network path and whatsapp.noise_root.")     \
     X(WA_CLOSE_PROTOCOL, "protocol_error", "The server sent what cannot be read.")                 \
     X(WA_CLOSE_TIMEOUT, "server_silent", "The server stopped answering; it is dialled again.")     \
-    X(WA_CLOSE_PAIRING_TIMEOUT, "pairing_timeout", "Nobody scanned the QR in time; a new one follows.") \
+    X(WA_CLOSE_PAIRING_TIMEOUT, "pairing_timeout",                                                 \
+      "Nobody scanned the QR in time; a new one follows.")                                         \
     X(WA_CLOSE_PAIRING_REFUSED, "pairing_refused",                                                 \
       "The pairing answer carried a wrong signature; scan the new QR.")                            \
-    X(WA_CLOSE_LOGGED_OUT, "logged_out", "This device was unlinked; ask for a new QR (control/pair) and scan it.") \
+    X(WA_CLOSE_LOGGED_OUT, "logged_out",                                                           \
+      "This device was unlinked; ask for a new QR (control/pair) and scan it.")                    \
     X(WA_CLOSE_REPLACED, "replaced", "Another process uses the same keys; stop one of the two.")   \
-    X(WA_CLOSE_BANNED, "temporarily_banned", "WhatsApp restricted this account; wait until it ends.") \
-    X(WA_CLOSE_LOCKED, "account_locked", "WhatsApp locked this account; open WhatsApp on the phone.") \
-    X(WA_CLOSE_VERSION, "version_rejected", "The client version is too old; set whatsapp.version and reload.") \
+    X(WA_CLOSE_BANNED, "temporarily_banned",                                                       \
+      "WhatsApp restricted this account; wait until it ends.")                                     \
+    X(WA_CLOSE_LOCKED, "account_locked",                                                           \
+      "WhatsApp locked this account; open WhatsApp on the phone.")                                 \
+    X(WA_CLOSE_VERSION, "version_rejected",                                                        \
+      "The client version is too old; set whatsapp.version and reload.")                           \
     X(WA_CLOSE_REFUSED, "refused", "The server refused this client; see the log and report it.")   \
     X(WA_CLOSE_SERVER, "server_unavailable", "The server has trouble; it is dialled again.")       \
     X(WA_CLOSE_RATE, "too_many_connects", "Too many connections; waiting longer.")                 \
-    X(WA_CLOSE_STORE, "store_failed", "Keys could not be read or written; check the private volume.")
+    X(WA_CLOSE_STORE, "store_failed",                                                              \
+      "Keys could not be read or written; check the private volume.")
 
 enum wa_close {
 #define X(symbol, code, advice) symbol,
@@ -56,33 +63,33 @@ const char *wa_close_advice(enum wa_close why);
  * none when unknown. Bytes are borrowed until the next wa_session_next. */
 struct wa_incoming {
     struct bytes id;
-    struct wa_jid chat;      /* bare; the address to answer to */
+    struct wa_jid chat; /* bare; the address to answer to */
     struct wa_jid chat_pn, chat_lid;
-    struct wa_jid sender;    /* device JID */
+    struct wa_jid sender; /* device JID */
     struct wa_jid sender_pn, sender_lid;
-    bool from_me;            /* sent by another device of this account */
+    bool from_me; /* sent by another device of this account */
     bool group;
-    bool admin;              /* group: the server says that an admin revokes what another wrote */
-    bool offline;            /* came from the queue */
-    int64_t timestamp_s;     /* server's */
-    struct bytes push_name;  /* valid UTF-8; may be BYTES_NONE */
+    bool admin;             /* group: the server says that an admin revokes what another wrote */
+    bool offline;           /* came from the queue */
+    int64_t timestamp_s;    /* server's */
+    struct bytes push_name; /* valid UTF-8; may be BYTES_NONE */
     const struct wa_content *content;
-    const char *fault;       /* content->kind UNDECRYPTABLE: why, static text; else NULL */
-    unsigned retry;          /* UNDECRYPTABLE: which retry was asked for, 0 = none left */
+    const char *fault; /* content->kind UNDECRYPTABLE: why, static text; else NULL */
+    unsigned retry;    /* UNDECRYPTABLE: which retry was asked for, 0 = none left */
 };
 
 enum wa_event_type {
-    WA_EVENT_QR,        /* u.qr: show this payload */
-    WA_EVENT_CODE,      /* u.code: show this pairing code, or none any more */
-    WA_EVENT_PAIRED,    /* credentials are in the records; the answer is in the output; closes soon */
-    WA_EVENT_CONNECTED, /* logged in */
+    WA_EVENT_QR,     /* u.qr: show this payload */
+    WA_EVENT_CODE,   /* u.code: show this pairing code, or none any more */
+    WA_EVENT_PAIRED, /* credentials are in the records; the answer is in the output; closes soon */
+    WA_EVENT_CONNECTED,    /* logged in */
     WA_EVENT_OFFLINE_DONE, /* the backlog is through; safe to answer */
-    WA_EVENT_MESSAGE,   /* u.message: record it (duplicates included: the record decides) */
-    WA_EVENT_ACKED,     /* u.ack: the server has message u.ack.id, or refuses it */
-    WA_EVENT_SEND_FAILED, /* u.ack: never reached the wire (no device, no session) */
-    WA_EVENT_RECEIPT,   /* u.receipt */
-    WA_EVENT_RESEND,    /* u.resend: a device asks again; answer with wa_session_resend or ignore */
-    WA_EVENT_CLOSED,    /* u.closed: drain the output, then close the socket; no event follows */
+    WA_EVENT_MESSAGE,      /* u.message: record it (duplicates included: the record decides) */
+    WA_EVENT_ACKED,        /* u.ack: the server has message u.ack.id, or refuses it */
+    WA_EVENT_SEND_FAILED,  /* u.ack: never reached the wire (no device, no session) */
+    WA_EVENT_RECEIPT,      /* u.receipt */
+    WA_EVENT_RESEND, /* u.resend: a device asks again; answer with wa_session_resend or ignore */
+    WA_EVENT_CLOSED, /* u.closed: drain the output, then close the socket; no event follows */
 };
 
 enum wa_receipt_type { WA_RECEIPT_DELIVERED, WA_RECEIPT_READ, WA_RECEIPT_PLAYED };
@@ -92,13 +99,13 @@ struct wa_event {
     union {
         struct {
             struct bytes payload;
-            unsigned index;    /* 0 for the first ref of this connection */
+            unsigned index; /* 0 for the first ref of this connection */
             int64_t ttl_ms;
         } qr;
         struct {
             const char *shown; /* "XXXX-XXXX"; NULL: it ran out or was refused. Borrowed */
             int64_t ttl_ms;
-            unsigned error;    /* of the server's, 0 none: protocol/03 section 4.3 */
+            unsigned error; /* of the server's, 0 none: protocol/03 section 4.3 */
         } code;
         struct {
             struct wa_jid pn, lid;
@@ -108,7 +115,8 @@ struct wa_event {
         struct {
             struct bytes id;
             int64_t timestamp_s; /* server's, 0 unknown */
-            unsigned error;      /* 0 accepted; else code of protocol/06 section 9; SEND_FAILED: 404 nobody there, else 0 */
+            unsigned error;      /* 0 accepted; else code of protocol/06 section 9; SEND_FAILED: 404
+                                    nobody there, else 0 */
             const char *text;    /* SEND_FAILED: why */
         } ack;
         struct {
@@ -160,17 +168,18 @@ const struct wa_device *wa_session_device(const struct wa_session *s);
 uint64_t wa_session_set_aside(const struct wa_session *s);
 
 /*
- * Asks for a code that the owner of the phone number types instead of scanning the QR; valid for 180
- * s. 0, then WA_EVENT_CODE follows; ERR_STATE while no QR is shown; ERR_INVALID for a number that is
- * none (digits, international); ERR_LIMIT after three codes on one connection.
+ * Asks for a code that the owner of the phone number types instead of scanning the QR; valid for
+ * 180 s. 0, then WA_EVENT_CODE follows; ERR_STATE while no QR is shown; ERR_INVALID for a number
+ * that is none (digits, international); ERR_LIMIT after three codes on one connection.
  */
 int wa_session_pair_code(struct wa_session *s, const char *phone);
 
 /*
  * Sends text to a user (bare JID) or a group. Members, device lists and bundles are fetched as
- * needed, so the stanza may leave later; the end is one WA_EVENT_ACKED or WA_EVENT_SEND_FAILED with this id. The same id may be
- * given again on a later connection. 0; ERR_STATE when not connected; ERR_LIMIT when WA_SENDS_MAX are
- * under way; ERR_INVALID for a bad JID, id or text; ERR_UNSUPPORTED for broadcasts.
+ * needed, so the stanza may leave later; the end is one WA_EVENT_ACKED or WA_EVENT_SEND_FAILED with
+ * this id. The same id may be given again on a later connection. 0; ERR_STATE when not connected;
+ * ERR_LIMIT when WA_SENDS_MAX are under way; ERR_INVALID for a bad JID, id or text; ERR_UNSUPPORTED
+ * for broadcasts.
  */
 struct wa_outgoing {
     const char *id; /* WA_MESSAGE_ID_SIZE - 1 characters */
@@ -179,13 +188,15 @@ struct wa_outgoing {
 };
 int wa_session_send(struct wa_session *s, const struct wa_outgoing *m);
 /* Answers WA_EVENT_RESEND for the one device (protocol/06 section 11). */
-int wa_session_resend(struct wa_session *s, const struct wa_event *request, const struct wa_outgoing *m);
+int wa_session_resend(struct wa_session *s, const struct wa_event *request,
+                      const struct wa_outgoing *m);
 /* Typing indicator: composing or paused. */
 void wa_session_typing(struct wa_session *s, const struct wa_jid *chat, bool composing);
 /* Read receipt for one message of chat (sender: participant in groups, else none). */
-void wa_session_mark_read(struct wa_session *s, const struct wa_jid *chat, const struct wa_jid *sender,
-                          struct bytes id);
-/* Unlinks this device: asks the server, then closes with WA_CLOSE_LOGGED_OUT (at most 3 s later). */
+void wa_session_mark_read(struct wa_session *s, const struct wa_jid *chat,
+                          const struct wa_jid *sender, struct bytes id);
+/* Unlinks this device: asks the server, then closes with WA_CLOSE_LOGGED_OUT (at most 3 s later).
+ */
 int wa_session_logout(struct wa_session *s);
 
 #endif

@@ -45,8 +45,8 @@ void wa_signal_close(struct wa_signal *s);
  * ERR_AUTH with *fault when it cannot be decrypted, malformed and overlong ones included; ERR_STORE
  * when records could not be read or written (then answer nothing and drop the connection);
  * ERR_LIMIT when plain is full. A changed identity replaces the stored one and archives the old
- * session (protocol/04 section 8), but for our own phone's: that is refused. A consumed one-time prekey is deleted with the session it became
- * (D4).
+ * session (protocol/04 section 8), but for our own phone's: that is refused. A consumed one-time
+ * prekey is deleted with the session it became (D4).
  */
 int wa_signal_decrypt(struct wa_signal *s, const struct wa_jid *peer, enum wa_enc_type type,
                       struct bytes sealed, struct buf *plain, enum wa_signal_fault *fault);

@@ -17,7 +17,7 @@
 
 struct wa_signal {
     const struct wa_device *device;
-    struct wa_overlay overlay; /* empty between two calls */
+    struct wa_overlay overlay;         /* empty between two calls */
     uint64_t set_aside, setting_aside; /* counted once the call went well */
     signal_context *context;
     signal_protocol_store_context *stores;
