@@ -251,19 +251,18 @@ int store_messages_totals(struct store_messages *m, struct store_totals *out);
  * int64_t, 0 where the column is NULL; TEXT is borrowed bytes with a NUL behind, BYTES_NONE for
  * NULL.
  */
-#define STORE_COLUMNS(X)                                                                           \
-    X(id, INT)                                                                                     \
-    X(direction, TEXT)                                                                             \
-    X(wa_id, TEXT)                                                                                 \
-    X(chat, TEXT)                                                                                  \
-    X(chat_pn, TEXT)                                                                               \
-    X(chat_lid, TEXT)                                                                              \
-    X(sender, TEXT) X(sender_pn, TEXT) X(sender_lid, TEXT) X(sender_name, TEXT) X(from_me, BOOL)   \
-        X(kind, TEXT) X(text, TEXT) X(quoted_id, TEXT) X(fault, TEXT) X(sent_at, TIME)             \
-            X(received_at, TIME) X(acked_at, TIME) X(delivered_at, TIME) X(read_at, TIME)          \
-                X(status, TEXT) X(error, TEXT) X(attempts, INT) X(reply_to, INT) X(intent, TEXT)   \
-                    X(target, TEXT) X(offline, BOOL) X(outbox_name, TEXT) X(target_id, TEXT)       \
-                        X(edited_at, TIME) X(revoked_at, TIME) X(due_at, TIME) X(expires_at, TIME)
+/* clang-format never settles on rows of these. */
+/* clang-format off */
+#define STORE_COLUMNS(X) \
+    X(id, INT) X(direction, TEXT) X(wa_id, TEXT) X(chat, TEXT) X(chat_pn, TEXT) \
+    X(chat_lid, TEXT) X(sender, TEXT) X(sender_pn, TEXT) X(sender_lid, TEXT) \
+    X(sender_name, TEXT) X(from_me, BOOL) X(kind, TEXT) X(text, TEXT) X(quoted_id, TEXT) \
+    X(fault, TEXT) X(sent_at, TIME) X(received_at, TIME) X(acked_at, TIME) \
+    X(delivered_at, TIME) X(read_at, TIME) X(status, TEXT) X(error, TEXT) X(attempts, INT) \
+    X(reply_to, INT) X(intent, TEXT) X(target, TEXT) X(offline, BOOL) X(outbox_name, TEXT) \
+    X(target_id, TEXT) X(edited_at, TIME) X(revoked_at, TIME) X(due_at, TIME) \
+    X(expires_at, TIME)
+/* clang-format on */
 
 struct store_row {
 #define STORE_ROW_INT int64_t
