@@ -11,8 +11,9 @@ extern const uint8_t wa_cert_root[WA_KEY_LEN];
 #define WA_CERT_CLOCK_TOLERANCE_S 86400
 
 /*
- * All eight checks, in order, on a serialised CertChain. server_static is the key that the
- * handshake decrypted. 0, or ERR_AUTH / ERR_INVALID with the failed check in err.
+ * All eight checks, in order, on a serialised CertChain; a certificate that names no end has none.
+ * server_static is the key that the handshake decrypted. 0, or ERR_AUTH / ERR_INVALID with the
+ * failed check in err.
  */
 int wa_cert_verify(struct bytes chain, const uint8_t root[WA_KEY_LEN],
                    const uint8_t server_static[WA_KEY_LEN], int64_t now_s, struct err *err);

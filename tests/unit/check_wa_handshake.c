@@ -318,6 +318,39 @@ START_TEST(test_cert_verify_tolerates_one_day_of_clock_error)
 }
 END_TEST
 
+/* Appends NoiseCertificate{details, signature} as the field of a CertChain, without a window. */
+static void append_timeless(struct buf *chain, uint8_t field, uint8_t serial, uint8_t issuer,
+                            const struct wa_keypair *subject, const struct wa_keypair *signer)
+{
+    uint8_t details[6 + WA_KEY_LEN] = {0x08, serial, 0x10, issuer, 0x1a, WA_KEY_LEN};
+    uint8_t signature[WA_SIGNATURE_LEN];
+    memcpy(details + 6, subject->pub, WA_KEY_LEN);
+    wa_curve_sign(signature, signer->priv, BYTES_ARRAY(details), &host);
+    const uint8_t head[] = {field, 2 + sizeof(details) + 2 + sizeof(signature), 0x0a,
+                            sizeof(details)};
+    buf_append(chain, BYTES_ARRAY(head));
+    buf_append(chain, BYTES_ARRAY(details));
+    buf_append(chain, BYTES(((const uint8_t[]){0x12, sizeof(signature)}), 2));
+    buf_append(chain, BYTES_ARRAY(signature));
+}
+
+START_TEST(test_cert_verify_of_chain_without_times_is_accepted_at_any_time)
+{
+    struct wa_keypair root, intermediate, server;
+    AUTO_BUF struct buf chain = {.max = 512};
+    struct err err = {0};
+    wa_curve_generate(&root, &host);
+    wa_curve_generate(&intermediate, &host);
+    wa_curve_generate(&server, &host);
+    append_timeless(&chain, 0x0a, 2, 1, &server, &intermediate);
+    append_timeless(&chain, 0x12, 1, 0, &intermediate, &root);
+    const int64_t times[] = {0, 1700000500, INT64_MAX};
+    for (size_t i = 0; i < ARRAY_LEN(times); i++)
+        ck_assert_msg(wa_cert_verify(buf_bytes(&chain), root.pub, server.pub, times[i], &err) == 0,
+                      "%s", err.text);
+}
+END_TEST
+
 START_TEST(test_cert_verify_of_every_truncation_is_refused)
 {
     struct chain_vector c = chain_vector();
@@ -967,6 +1000,7 @@ static void add_handshake(Suite *suite)
     tcase_add_test(cert, test_cert_verify_of_negative_vectors_is_refused_with_a_reason);
     tcase_add_test(cert, test_cert_verify_with_other_root_or_static_key_is_refused);
     tcase_add_test(cert, test_cert_verify_tolerates_one_day_of_clock_error);
+    tcase_add_test(cert, test_cert_verify_of_chain_without_times_is_accepted_at_any_time);
     tcase_add_test(cert, test_cert_verify_of_every_truncation_is_refused);
     suite_add_tcase(suite, cert);
     TCase *handshake = tcase_create("handshake");
