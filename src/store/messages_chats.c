@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "store/messages_internal.h"
+#include "store/messages_sql.h"
+
+/* What the replies remember of a chat, and what the guards go by. */
+
+int store_messages_find_chat(struct store_messages *m, const struct store_chat_key *key,
+                             struct store_chat *out)
+{
+    struct sqlite3_stmt *row = store_db_select(
+        m->db, SQL_FIND_CHAT,
+        STORE_VALUES(STORE_TEXT(key->chat), STORE_TEXT(key->pn), STORE_TEXT(key->lid)));
+    int rc = store_db_next(m->db, row);
+    *out = (struct store_chat){0};
+    if (rc == 1) {
+        bytes_copy_text(store_db_bytes(row, 0), out->chat, sizeof(out->chat));
+        bytes_copy_text(store_db_bytes(row, 1), out->language, sizeof(out->language));
+        bytes_copy_text(store_db_bytes(row, 2), out->menu, sizeof(out->menu));
+        out->handover_at = store_db_int(row, 3);
+    }
+    store_db_end(row);
+    return rc;
+}
+
+int store_messages_put_chat(struct store_messages *m, const struct store_chat_key *key,
+                            const struct store_chat *chat)
+{
+    int rc = store_db_write(m->db, SQL_PUT_CHAT,
+                            STORE_VALUES(STORE_TEXT(chat->chat[0] ? chat->chat : key->chat),
+                                         STORE_TEXT(key->pn), STORE_TEXT(key->lid),
+                                         STORE_TEXT(chat->language), STORE_TEXT(chat->menu)));
+    return rc < 0 ? rc : 0;
+}
+
+int store_messages_hand_over(struct store_messages *m, const struct store_chat_key *key,
+                             int64_t now_ms, const char *intent)
+{
+    int rc =
+        store_db_write(m->db, SQL_HAND_OVER,
+                       STORE_VALUES(STORE_TEXT(key->chat), STORE_TEXT(key->pn),
+                                    STORE_TEXT(key->lid), STORE_INT(now_ms), STORE_TEXT(intent)));
+    return rc < 0 ? rc : 0;
+}
+
+int store_messages_release(struct store_messages *m, const char *chat)
+{
+    return store_db_write(m->db, SQL_RELEASE, STORE_VALUES(STORE_TEXT(chat)));
+}
+
+/* ---- what the guards go by -------------------------------------------------------------- */
+
+int store_messages_guards(struct store_messages *m, const char *chat, int64_t since_ms,
+                          int64_t day_ms, struct store_guards *out)
+{
+    struct sqlite3_stmt *row =
+        store_db_select(m->db, SQL_CHAT_GUARDS,
+                        STORE_VALUES(STORE_TEXT(chat), STORE_INT(since_ms), STORE_INT(day_ms)));
+    int rc = store_db_next(m->db, row);
+    *out = (struct store_guards){0};
+    if (rc == 1)
+        *out = (struct store_guards){.last_reply_at = store_db_int(row, 0),
+                                     .replies_in_day = store_db_int(row, 1),
+                                     .ping_pong_at = store_db_int(row, 2),
+                                     .wait_at = store_db_int(row, 3)};
+    store_db_end(row);
+    return rc < 0 ? rc : 0;
+}
+
+int store_messages_newest_in(struct store_messages *m, const char *chat, int limit,
+                             struct store_turn *out)
+{
+    struct sqlite3_stmt *rows =
+        store_db_select(m->db, SQL_CHAT_NEWEST, STORE_VALUES(STORE_TEXT(chat), STORE_INT(limit)));
+    int rc, n = 0;
+    arena_reset(&m->row);
+    while ((rc = store_db_next(m->db, rows)) == 1 && n < limit)
+        out[n++] = (struct store_turn){.out = store_db_int(rows, 0) != 0,
+                                       .from_me = store_db_int(rows, 1) != 0,
+                                       .at = store_db_int(rows, 2),
+                                       .text = store_messages_kept(m, rows, 3)};
+    store_db_end(rows);
+    return rc < 0 ? rc : n;
+}
+
+int store_messages_owner_wrote(struct store_messages *m, const char *chat, int64_t after_id)
+{
+    int64_t n = store_messages_count(m, SQL_OWNER_WROTE,
+                                     STORE_VALUES(STORE_TEXT(chat), STORE_INT(after_id)));
+    return n < 0 ? ERR_STORE : n > 0;
+}

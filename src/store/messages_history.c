@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "store/messages_internal.h"
+#include "store/messages_sql.h"
+
+/* Totals and events: what happened, for state.json and for the portal. */
+
+int store_messages_totals(struct store_messages *m, struct store_totals *out)
+{
+    struct sqlite3_stmt *row = store_db_select(m->db, SQL_TOTALS, STORE_VALUES());
+    int rc = store_db_next(m->db, row);
+    *out = (struct store_totals){0};
+    if (rc == 1)
+        *out = (struct store_totals){.received = store_db_int(row, 0),
+                                     .replied = store_db_int(row, 1),
+                                     .sent = store_db_int(row, 2),
+                                     .delivered = store_db_int(row, 3),
+                                     .read = store_db_int(row, 4),
+                                     .failed = store_db_int(row, 5),
+                                     .undecryptable = store_db_int(row, 6),
+                                     .last_message_at = store_db_int(row, 7)};
+    store_db_end(row);
+    return rc < 0 ? rc : 0;
+}
+
+int store_messages_add_event(struct store_messages *m, const struct store_event *e)
+{
+    int rc = store_db_write(m->db, SQL_ADD_EVENT,
+                            STORE_VALUES(STORE_INT(e->at), STORE_TEXT(e->kind),
+                                         STORE_TEXT(e->status), STORE_TEXT(e->session),
+                                         STORE_TEXT(e->code), STORE_TEXT(e->message)));
+    return rc < 0 ? rc : 0;
+}
+
+int store_messages_each_event(struct store_messages *m, int64_t after_id, int limit,
+                              int (*event)(void *ctx, const struct store_event *e), void *ctx)
+{
+    struct sqlite3_stmt *rows =
+        store_db_select(m->db, after_id < 0 ? SQL_EVENTS_NEWEST : SQL_EVENTS_AFTER,
+                        STORE_VALUES(STORE_INT(after_id), STORE_INT(limit)));
+    int rc;
+    while ((rc = store_db_next(m->db, rows)) == 1) {
+        const struct store_event e = {.id = store_db_int(rows, 0),
+                                      .at = store_db_int(rows, 1),
+                                      .kind = store_db_text(rows, 2),
+                                      .status = store_db_text(rows, 3),
+                                      .session = store_db_text(rows, 4),
+                                      .code = store_db_text(rows, 5),
+                                      .message = store_db_text(rows, 6)};
+        if (event(ctx, &e) != 0)
+            break;
+    }
+    store_db_end(rows);
+    return rc < 0 ? rc : 0;
+}

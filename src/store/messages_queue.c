@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "store/messages_internal.h"
+#include "store/messages_sql.h"
+
+static int find_twin(struct store_messages *m, const struct store_outbound *out, int64_t reply_to,
+                     int64_t *id)
+{
+    int rc = 0;
+    if (reply_to)
+        rc = store_db_number(m->db, id, SQL_FIND_REPLY, STORE_VALUES(STORE_INT(reply_to)));
+    if (rc == 0 && *id == 0 && out->outbox_name)
+        rc =
+            store_db_number(m->db, id, SQL_FIND_OUTBOX, STORE_VALUES(STORE_TEXT(out->outbox_name)));
+    if (rc == 0 && *id == 0)
+        return ERR_EXISTS;
+    return rc;
+}
+
+int store_messages_intend(struct store_messages *m, const struct store_outbound *out,
+                          int64_t reply_to, int64_t *id)
+{
+    *id = 0;
+    int rc = store_db_write(
+        m->db, SQL_INSERT_OUT,
+        STORE_VALUES(STORE_TEXT(out->wa_id), STORE_TEXT(out->chat), STORE_TEXT(out->target),
+                     STORE_TEXT(out->sender), STORE_BYTES(out->text), STORE_TEXT(out->quoted_id),
+                     STORE_TEXT(out->intent), STORE_TEXT(out->outbox_name),
+                     STORE_TIME(out->created_at), STORE_TIME(reply_to), STORE_TEXT(out->chat_pn),
+                     STORE_TEXT(out->chat_lid), STORE_INT(out->held), STORE_TIME(out->due_at),
+                     STORE_TIME(out->expires_at)));
+    if (rc == 0)
+        return find_twin(m, out, reply_to, id);
+    if (rc > 0)
+        *id = store_db_last_id(m->db);
+    return rc;
+}
+
+/* The texts are copied, so that no read transaction stays open and holds back checkpoints. */
+static int one_queued(struct store_messages *m, struct sqlite3_stmt *row, struct store_queued *out)
+{
+    arena_reset(&m->row);
+    int rc = store_db_next(m->db, row);
+    if (rc == 1)
+        *out =
+            (struct store_queued){.id = store_db_int(row, 0),
+                                  .reply_to = store_db_int(row, 1),
+                                  .wa_id = store_messages_kept_text(m, row, 2),
+                                  .chat = store_messages_kept_text(m, row, 3),
+                                  .target = store_messages_kept_text(m, row, 4),
+                                  .text = store_messages_kept(m, row, 5),
+                                  .quoted_wa_id = store_messages_kept_text(m, row, 6),
+                                  .attempts = (int)store_db_int(row, 7),
+                                  .warning = bytes_is(store_db_bytes(row, 8), STORE_INTENT_WARNING),
+                                  .created_at = store_db_int(row, 9),
+                                  .answered_sender = store_messages_kept_text(m, row, 10),
+                                  .outbox_name = store_messages_kept_text(m, row, 11),
+                                  .expires_at = store_db_int(row, 12),
+                                  .quoted_sender = store_messages_kept_text(m, row, 13),
+                                  .quoted_text = store_messages_kept(m, row, 14)};
+    store_db_end(row);
+    return rc;
+}
+
+int store_messages_next_queued(struct store_messages *m, int64_t after_id, struct store_queued *out)
+{
+    return one_queued(m, store_db_select(m->db, SQL_NEXT_QUEUED, STORE_VALUES(STORE_INT(after_id))),
+                      out);
+}
+
+int store_messages_find_sent(struct store_messages *m, struct bytes wa_id, struct store_queued *out)
+{
+    return one_queued(m, store_db_select(m->db, SQL_FIND_SENT, STORE_VALUES(STORE_BYTES(wa_id))),
+                      out);
+}
+
+int store_messages_requeue(struct store_messages *m)
+{
+    return store_db_write(m->db, SQL_REQUEUE, STORE_VALUES());
+}
+
+int64_t store_messages_count_queued(struct store_messages *m)
+{
+    return store_messages_count(m, SQL_COUNT_QUEUED, STORE_VALUES());
+}
+
+int64_t store_messages_count_queued_in(struct store_messages *m, const char *chat)
+{
+    return store_messages_count(m, SQL_COUNT_QUEUED_IN, STORE_VALUES(STORE_TEXT(chat)));
+}
+
+int64_t store_messages_count_sent_since(struct store_messages *m, int64_t since_ms, bool warnings)
+{
+    return store_messages_count(m, SQL_COUNT_SENT_SINCE,
+                                STORE_VALUES(STORE_INT(since_ms), STORE_INT(warnings)));
+}
+
+/* ---- status ----------------------------------------------------------------------------- */
+
+int store_messages_replace_text(struct store_messages *m, int64_t id, struct bytes text,
+                                const char *intent)
+{
+    return store_messages_change(
+        m, SQL_REPLACE_TEXT, STORE_VALUES(STORE_INT(id), STORE_BYTES(text), STORE_TEXT(intent)));
+}
+
+int store_messages_set_sending(struct store_messages *m, int64_t id, int64_t now_ms)
+{
+    return store_messages_change(m, SQL_SET_SENDING,
+                                 STORE_VALUES(STORE_INT(id), STORE_INT(now_ms)));
+}
+
+int store_messages_set_queued(struct store_messages *m, int64_t id)
+{
+    return store_messages_change(m, SQL_SET_QUEUED, STORE_VALUES(STORE_INT(id)));
+}
+
+int store_messages_set_dropped(struct store_messages *m, int64_t id, const char *why)
+{
+    return store_messages_change(m, SQL_SET_DROPPED, STORE_VALUES(STORE_INT(id), STORE_TEXT(why)));
+}
+
+/* An id of ours is random, but should two rows share one, both of them changed. */
+static int set_by_wa_id(struct store_messages *m, size_t statement, struct store_values values)
+{
+    int changed = store_db_write(m->db, statement, values);
+    return changed > 0 ? 1 : changed;
+}
+
+int store_messages_set_sent(struct store_messages *m, struct bytes wa_id, int64_t acked_at)
+{
+    return set_by_wa_id(m, SQL_SET_SENT, STORE_VALUES(STORE_BYTES(wa_id), STORE_TIME(acked_at)));
+}
+
+int store_messages_set_failed(struct store_messages *m, struct bytes wa_id, const char *why)
+{
+    return set_by_wa_id(m, SQL_SET_FAILED, STORE_VALUES(STORE_BYTES(wa_id), STORE_TEXT(why)));
+}
+
+int store_messages_set_delivered(struct store_messages *m, struct bytes wa_id, int64_t at)
+{
+    return set_by_wa_id(m, SQL_SET_DELIVERED, STORE_VALUES(STORE_BYTES(wa_id), STORE_TIME(at)));
+}
+
+int store_messages_set_read(struct store_messages *m, struct bytes wa_id, int64_t at)
+{
+    return set_by_wa_id(m, SQL_SET_READ, STORE_VALUES(STORE_BYTES(wa_id), STORE_TIME(at)));
+}

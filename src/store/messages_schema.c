@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "store/messages_internal.h"
+#include "store/messages_sql.h"
+
+/* docs/volume.md describes to the portal what comes of this. */
+
+#define APPLICATION_ID 0x77624d53u /* "wbMS" */
+#define EVENTS_KEPT TEXT_OF(STORE_EVENTS_MAX)
+
+/*
+ * Triggers keep what would otherwise be counted or searched anew: the totals, and whose turn it is
+ * in each chat. The indexes are partial, so that the queue stays small however long the log grows.
+ * Only syntax that old readers can parse: no STRICT, no generated columns.
+ */
+static const char *const migrations[] = {
+    "CREATE TABLE messages("
+    " id INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " direction TEXT NOT NULL CHECK(direction IN ('IN', 'OUT')),"
+    " wa_id TEXT NOT NULL,"
+    " chat TEXT NOT NULL, chat_pn TEXT, chat_lid TEXT,"
+    " sender TEXT NOT NULL, sender_pn TEXT, sender_lid TEXT,"
+    " sender_name TEXT,"
+    " from_me INTEGER NOT NULL DEFAULT 0,"
+    " kind TEXT, text TEXT, quoted_id TEXT, fault TEXT,"
+    " sent_at INTEGER, received_at INTEGER, acked_at INTEGER, delivered_at INTEGER, read_at "
+    "INTEGER,"
+    " status TEXT NOT NULL CHECK(status IN ('received', 'undecryptable', 'queued', 'sending', "
+    "'sent',"
+    "  'delivered', 'read', 'failed', 'dropped')),"
+    " error TEXT,"
+    " attempts INTEGER NOT NULL DEFAULT 0,"
+    " reply_to INTEGER REFERENCES messages(id),"
+    " intent TEXT, target TEXT,"
+    " offline INTEGER NOT NULL DEFAULT 0,"
+    " outbox_name TEXT,"
+    " turn INTEGER NOT NULL DEFAULT 0);"
+
+    "CREATE UNIQUE INDEX messages_identity ON messages(wa_id, sender, chat);"
+    "CREATE UNIQUE INDEX messages_reply ON messages(reply_to) WHERE reply_to IS NOT NULL;"
+    "CREATE UNIQUE INDEX messages_outbox ON messages(outbox_name) WHERE outbox_name IS NOT NULL;"
+    "CREATE INDEX messages_chat ON messages(chat);"
+    "CREATE INDEX messages_waiting ON messages(chat) WHERE status IN " WAITING ";"
+    "CREATE INDEX messages_turn ON messages(id) WHERE turn = 1;"
+    "CREATE INDEX messages_left ON messages(sent_at, intent)"
+    " WHERE direction = 'OUT' AND sent_at IS NOT NULL;"
+
+    "CREATE TABLE totals("
+    " id INTEGER PRIMARY KEY CHECK(id = 1),"
+    " received INTEGER NOT NULL DEFAULT 0, replied INTEGER NOT NULL DEFAULT 0,"
+    " sent INTEGER NOT NULL DEFAULT 0, delivered INTEGER NOT NULL DEFAULT 0,"
+    " read INTEGER NOT NULL DEFAULT 0, failed INTEGER NOT NULL DEFAULT 0,"
+    " undecryptable INTEGER NOT NULL DEFAULT 0,"
+    " last_message_at INTEGER NOT NULL DEFAULT 0,"
+    " queued INTEGER NOT NULL DEFAULT 0);"
+    "INSERT INTO totals(id) VALUES(1);"
+
+    "CREATE TRIGGER messages_count_undecryptable AFTER INSERT ON messages"
+    " WHEN new.status = 'undecryptable' BEGIN"
+    " UPDATE totals SET undecryptable = undecryptable + 1;"
+    " END;"
+    "CREATE TRIGGER messages_count_received AFTER INSERT ON messages"
+    " WHEN new.status = 'received' AND NOT new.from_me BEGIN"
+    " UPDATE totals SET received = received + 1,"
+    "  last_message_at = max(last_message_at, coalesce(new.received_at, 0));"
+    " END;"
+    "CREATE TRIGGER messages_count_completed AFTER UPDATE OF status ON messages"
+    " WHEN old.status = 'undecryptable' AND new.status = 'received' AND NOT new.from_me BEGIN"
+    " UPDATE totals SET received = received + 1,"
+    "  last_message_at = max(last_message_at, coalesce(new.received_at, 0));"
+    " END;"
+    "CREATE TRIGGER messages_count_queued AFTER INSERT ON messages"
+    " WHEN new.status = 'queued' BEGIN"
+    " UPDATE totals SET queued = queued + 1;"
+    " END;"
+    "CREATE TRIGGER messages_count_outcome AFTER UPDATE OF status ON messages"
+    " WHEN old.status IN " WAITING " AND new.status NOT IN " WAITING " BEGIN"
+    " UPDATE totals SET queued = queued - 1,"
+    "  sent = sent + (new.status = 'sent' OR new.status IN " ARRIVED "),"
+    "  replied = replied + (new.reply_to IS NOT NULL"
+    "   AND (new.status = 'sent' OR new.status IN " ARRIVED ")),"
+    "  failed = failed + (new.status = 'failed');"
+    " END;"
+    "CREATE TRIGGER messages_count_arrived AFTER UPDATE OF status ON messages"
+    " WHEN old.status <> new.status AND new.status IN " ARRIVED " BEGIN"
+    " UPDATE totals SET delivered = delivered + (old.status NOT IN " ARRIVED "),"
+    "  read = read + (new.status = 'read');"
+    " END;"
+    "CREATE TRIGGER messages_pass_turn AFTER UPDATE OF status ON messages"
+    " WHEN old.turn = 1 AND new.status NOT IN " WAITING " BEGIN"
+    " UPDATE messages SET turn = 0 WHERE id = new.id;"
+    " UPDATE messages SET turn = 1 WHERE id = (SELECT min(id) FROM messages"
+    "  INDEXED BY messages_waiting WHERE chat = new.chat AND status IN " WAITING ");"
+    " END;",
+
+    /* 2: search, retention, history. The texts stay in messages; the index holds only the words. */
+    "CREATE VIRTUAL TABLE messages_search USING fts5(text, content='messages', content_rowid='id',"
+    " columnsize=0, tokenize='unicode61 remove_diacritics 2');"
+    "INSERT INTO messages_search(rowid, text) SELECT id, text FROM messages WHERE text IS NOT NULL;"
+    "CREATE TRIGGER messages_search_insert AFTER INSERT ON messages"
+    " WHEN new.text IS NOT NULL BEGIN"
+    " INSERT INTO messages_search(rowid, text) VALUES(new.id, new.text);"
+    " END;"
+    "CREATE TRIGGER messages_search_update AFTER UPDATE OF text ON messages"
+    " WHEN old.text IS NOT new.text BEGIN"
+    " INSERT INTO messages_search(messages_search, rowid, text)"
+    "  SELECT 'delete', old.id, old.text WHERE old.text IS NOT NULL;"
+    " INSERT INTO messages_search(rowid, text)"
+    "  SELECT new.id, new.text WHERE new.text IS NOT NULL;"
+    " END;"
+    "CREATE TRIGGER messages_search_delete AFTER DELETE ON messages"
+    " WHEN old.text IS NOT NULL BEGIN"
+    " INSERT INTO messages_search(messages_search, rowid, text)"
+    "  VALUES('delete', old.id, old.text);"
+    " END;"
+    "CREATE INDEX messages_received ON messages(received_at);"
+
+    "CREATE TABLE events("
+    " id INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " at INTEGER NOT NULL,"
+    " kind TEXT NOT NULL CHECK(kind IN ('state', 'error')),"
+    " status TEXT NOT NULL, session TEXT NOT NULL,"
+    " code TEXT NOT NULL, message TEXT);"
+    "CREATE TRIGGER events_bound AFTER INSERT ON events BEGIN"
+    " DELETE FROM events WHERE id <= new.id - " EVENTS_KEPT ";"
+    " END;",
+
+    /* 3: what is said about earlier messages */
+    "ALTER TABLE messages ADD COLUMN target_id TEXT;"
+    "ALTER TABLE messages ADD COLUMN edited_at INTEGER;"
+    "ALTER TABLE messages ADD COLUMN revoked_at INTEGER;",
+
+    /* 4: what the replies remember of a chat. */
+    "CREATE TABLE chats("
+    " chat TEXT PRIMARY KEY, chat_pn TEXT, chat_lid TEXT,"
+    " language TEXT, menu TEXT,"
+    " handover_at INTEGER, handover_intent TEXT) WITHOUT ROWID;"
+    "CREATE INDEX chats_pn ON chats(chat_pn) WHERE chat_pn IS NOT NULL;"
+    "CREATE INDEX chats_lid ON chats(chat_lid) WHERE chat_lid IS NOT NULL;"
+    "CREATE INDEX chats_handover ON chats(handover_at) WHERE handover_at IS NOT NULL;",
+
+    /* 5: the outbox. held: recorded, but not let into the queue of its chat yet. report: what
+     * became of it is still to be published. */
+    "ALTER TABLE messages ADD COLUMN held INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE messages ADD COLUMN due_at INTEGER;"
+    "ALTER TABLE messages ADD COLUMN expires_at INTEGER;"
+    "ALTER TABLE messages ADD COLUMN report INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE totals ADD COLUMN outbox INTEGER NOT NULL DEFAULT 0;"
+    "DROP TRIGGER messages_pass_turn;"
+    "DROP INDEX messages_waiting;"
+    "CREATE INDEX messages_waiting ON messages(chat) WHERE " IN_QUEUE ";"
+    "DROP INDEX messages_left;"
+    "CREATE INDEX messages_left ON messages(sent_at, intent, outbox_name)"
+    " WHERE direction = 'OUT' AND sent_at IS NOT NULL;"
+    "CREATE INDEX messages_held ON messages(due_at) WHERE held = 1;"
+    "CREATE INDEX messages_expiring ON messages(expires_at)"
+    " WHERE held = 1 AND expires_at IS NOT NULL;"
+    "CREATE INDEX messages_under_way ON messages(id) WHERE " UNDER_WAY ";"
+    "CREATE INDEX messages_report ON messages(id) WHERE report = 1;"
+    "CREATE INDEX messages_replies ON messages(chat, received_at) WHERE reply_to IS NOT NULL;"
+    "CREATE INDEX messages_owner ON messages(chat) WHERE " BY_OWNER ";"
+    "CREATE TRIGGER messages_pass_turn AFTER UPDATE OF status ON messages"
+    " WHEN old.turn = 1 AND new.status NOT IN " WAITING " BEGIN"
+    " UPDATE messages SET turn = 0 WHERE id = new.id;"
+    " UPDATE messages SET turn = 1 WHERE id = (SELECT min(id) FROM messages"
+    "  INDEXED BY messages_waiting WHERE chat = new.chat AND " IN_QUEUE ");"
+    " END;"
+    "CREATE TRIGGER messages_count_outbox AFTER INSERT ON messages"
+    " WHEN new.status = 'queued' AND new.outbox_name IS NOT NULL BEGIN"
+    " UPDATE totals SET outbox = outbox + 1;"
+    " END;"
+    "CREATE TRIGGER messages_report_outbox AFTER UPDATE OF status ON messages"
+    " WHEN new.outbox_name IS NOT NULL AND old.status <> new.status"
+    " AND new.status NOT IN " WAITING " BEGIN"
+    " UPDATE messages SET report = 1 WHERE id = new.id;"
+    " UPDATE totals SET outbox = outbox - (old.status IN " WAITING ");"
+    " END;"};
+
+static const char *const statements[SQL_COUNT] = {
+#define X(name, sql) [SQL_##name] = sql,
+    STATEMENTS(X)
+#undef X
+};
+
+/* 0640: the portal is in the group. */
+const struct store_db_spec store_messages_spec = {.application_id = APPLICATION_ID,
+                                                  .mode = 0640,
+                                                  .shared = true,
+                                                  .shrinks = true,
+                                                  .search = true,
+                                                  .migrations = migrations,
+                                                  .version = ARRAY_LEN(migrations),
+                                                  .statements = statements,
+                                                  .statement_count = SQL_COUNT};

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Every statement on messages.db, and the conditions that the statements and the schema share.
+ * Internal to src/store.
+ */
+#ifndef STORE_MESSAGES_SQL_H
+#define STORE_MESSAGES_SQL_H
+
+#include "store/messages.h"
+
+#define TEXT_OF_(macro) #macro
+#define TEXT_OF(macro) TEXT_OF_(macro)
+
+#define WAITING "('queued', 'sending')"
+#define ARRIVED "('delivered', 'read')"
+#define BY_OWNER "direction = 'IN' AND from_me = 1"
+#define IN_QUEUE "status IN " WAITING " AND held = 0"
+#define UNDER_WAY "outbox_name IS NOT NULL AND held = 0 AND status IN " WAITING
+
+#define QUEUED(index)                                                                              \
+    "SELECT q.id, q.reply_to, q.wa_id, q.chat, q.target, q.text, coalesce(q.quoted_id, r.wa_id),"  \
+    " q.attempts, q.intent, q.received_at, r.sender, q.outbox_name, q.expires_at, t.sender, "      \
+    "t.text"                                                                                       \
+    " FROM messages q INDEXED BY " index " LEFT JOIN messages r ON r.id = q.reply_to"              \
+    " LEFT JOIN messages t INDEXED BY messages_identity ON t.wa_id = q.quoted_id"                  \
+    " AND q.chat IN (t.chat, t.chat_pn, t.chat_lid)"
+#define COLUMN(name, type) ", " #name
+#define LISTED "SELECT NULL" STORE_COLUMNS(COLUMN) " FROM messages"
+/* A join, so that the words are looked up first and the rows are read by id. */
+#define FOUND                                                                                      \
+    "SELECT NULL" STORE_COLUMNS(COLUMN) " FROM (SELECT rowid AS found FROM messages_search"        \
+                                        " WHERE messages_search MATCH ?4)"                         \
+                                        " CROSS JOIN messages ON id = found"
+/*
+ * What retention takes: the oldest rows, but none that is still to be sent, nor one whose answer
+ * is: that one quotes it.
+ */
+#define OLDEST                                                                                     \
+    "(SELECT id FROM messages o INDEXED BY messages_received WHERE received_at < ?1"               \
+    " AND status NOT IN " WAITING " AND NOT EXISTS(SELECT 1 FROM messages a"                       \
+    "  INDEXED BY messages_reply WHERE a.reply_to = o.id AND a.status IN " WAITING ")"             \
+    " ORDER BY received_at LIMIT ?2)"
+#define ADDRESSED_TO "(?3 IS NULL OR ?3 IN (chat, chat_pn, chat_lid))"
+#define OUT_BY_WA_ID " WHERE wa_id = ?1 AND direction = 'OUT'"
+#define CHAT_IS "(chat IN (?1, ?2, ?3) OR chat_pn IN (?1, ?2, ?3) OR chat_lid IN (?1, ?2, ?3))"
+#define LEFT_ONCE "(status = 'sending' OR (status = 'queued' AND attempts > 0))"
+
+/* X(name, SQL). INDEXED BY makes a plan that does not use the index an error instead of a scan. */
+#define STATEMENTS(X)                                                                              \
+    X(FIND, "SELECT id, status FROM messages INDEXED BY messages_identity WHERE wa_id = ?1"        \
+            " AND (chat IN (?2, ?3, ?4) OR chat_pn IN (?2, ?3, ?4) OR chat_lid IN (?2, ?3, ?4))"   \
+            " AND (sender IN (?5, ?6, ?7) OR sender_pn IN (?5, ?6, ?7)"                            \
+            "  OR sender_lid IN (?5, ?6, ?7))"                                                     \
+            " ORDER BY chat = ?2 AND sender = ?5 DESC LIMIT 1")                                    \
+    X(INSERT_IN, "INSERT INTO messages(direction, wa_id, chat, chat_pn, chat_lid, sender,"         \
+                 " sender_pn, sender_lid, sender_name, from_me, offline, kind, text, quoted_id,"   \
+                 " fault, sent_at, received_at, target_id, status) VALUES('IN', ?1, ?2, ?3, ?4,"   \
+                 " ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17,"                    \
+                 " CASE WHEN ?14 IS NULL THEN 'received' ELSE 'undecryptable' END)")               \
+    X(COMPLETE, "UPDATE messages SET status = 'received', fault = NULL,"                           \
+                " chat_pn = coalesce(?2, chat_pn), chat_lid = coalesce(?3, chat_lid),"             \
+                " sender_pn = coalesce(?4, sender_pn), sender_lid = coalesce(?5, sender_lid),"     \
+                " sender_name = coalesce(?6, sender_name), offline = ?7, kind = ?8, text = ?9,"    \
+                " quoted_id = ?10, sent_at = coalesce(?11, sent_at), received_at = ?12,"           \
+                " target_id = ?13"                                                                 \
+                " WHERE id = ?1 AND status = 'undecryptable'")                                     \
+    X(FIND_IN_CHAT, "SELECT id FROM messages INDEXED BY messages_identity WHERE wa_id = ?1"        \
+                    " AND (chat IN (?2, ?3, ?4) OR chat_pn IN (?2, ?3, ?4)"                        \
+                    "  OR chat_lid IN (?2, ?3, ?4)) ORDER BY id LIMIT 1")                          \
+    X(EDIT, "UPDATE messages SET text = ?2, edited_at = ?3 WHERE id = ?1 AND revoked_at IS NULL"   \
+            " AND coalesce(edited_at, 0) <= ?3 AND status NOT IN " WAITING)                        \
+    X(REVOKE, "UPDATE messages SET revoked_at = ?2 WHERE id = ?1 AND revoked_at IS NULL"           \
+              " AND status NOT IN " WAITING)                                                       \
+    X(CANCEL_REPLY, "UPDATE messages INDEXED BY messages_reply SET status = 'dropped',"            \
+                    " error = 'revoked' WHERE reply_to = ?1 AND status = 'queued'"                 \
+                    " AND attempts = 0")                                                           \
+    X(INSERT_OUT, "INSERT INTO messages(direction, wa_id, chat, target, sender, from_me, kind,"    \
+                  " text, quoted_id, intent, outbox_name, received_at, reply_to, chat_pn,"         \
+                  " chat_lid, status, held, due_at, expires_at, turn)"                             \
+                  " VALUES('OUT', ?1, ?2, ?3, ?4, 1, 'text', ?5, ?6, ?7,"                          \
+                  " ?8, ?9, ?10, coalesce(?11, (SELECT chat_pn FROM messages WHERE id = ?10)),"    \
+                  " coalesce(?12, (SELECT chat_lid FROM messages WHERE id = ?10)), 'queued',"      \
+                  " ?13, ?14, ?15, NOT ?13 AND"                                                    \
+                  " NOT EXISTS(SELECT 1 FROM messages INDEXED BY messages_waiting"                 \
+                  "  WHERE chat = ?2 AND " IN_QUEUE ")) ON CONFLICT DO NOTHING")                   \
+    X(FIND_REPLY, "SELECT id FROM messages INDEXED BY messages_reply WHERE reply_to = ?1")         \
+    X(FIND_OUTBOX, "SELECT id FROM messages INDEXED BY messages_outbox WHERE outbox_name = ?1")    \
+    X(NEXT_QUEUED, QUEUED("messages_turn") " WHERE q.turn = 1 AND q.status = 'queued'"             \
+                                           " AND q.id > ?1 ORDER BY q.id LIMIT 1")                 \
+    X(FIND_SENT, QUEUED("messages_identity") " WHERE q.wa_id = ?1 AND q.direction = 'OUT'"         \
+                                             " AND q.attempts > 0 LIMIT 1")                        \
+    X(REQUEUE, "UPDATE messages INDEXED BY messages_turn SET status = 'queued', sent_at = NULL"    \
+               " WHERE turn = 1 AND status = 'sending'")                                           \
+    X(COUNT_QUEUED, "SELECT queued FROM totals")                                                   \
+    X(COUNT_QUEUED_IN, "SELECT count(*) FROM messages INDEXED BY messages_waiting"                 \
+                       " WHERE chat = ?1 AND " IN_QUEUE)                                           \
+    X(COUNT_SENT_SINCE, "SELECT count(*) FROM messages INDEXED BY messages_left"                   \
+                        " WHERE direction = 'OUT' AND sent_at >= ?1 AND outbox_name IS NULL"       \
+                        " AND (?2 OR intent IS NOT '" STORE_INTENT_WARNING "')")                   \
+    X(COUNT_OUTBOX, "SELECT outbox FROM totals")                                                   \
+    X(COUNT_DUE, "SELECT count(*) FROM messages INDEXED BY messages_held"                          \
+                 " WHERE held = 1 AND due_at <= ?1")                                               \
+    X(COUNT_UNDER_WAY, "SELECT count(*) FROM messages INDEXED BY messages_under_way"               \
+                       " WHERE " UNDER_WAY)                                                        \
+    X(OUTBOX_SENT, "SELECT count(*), max(sent_at) FROM messages INDEXED BY messages_left"          \
+                   " WHERE direction = 'OUT' AND sent_at >= ?1 AND outbox_name IS NOT NULL")       \
+    X(FIRST_HELD, "SELECT id, due_at FROM messages INDEXED BY messages_held WHERE held = 1"        \
+                  " ORDER BY due_at, id LIMIT 1")                                                  \
+    X(LET_IN, "UPDATE messages AS m SET held = 0, turn = NOT EXISTS(SELECT 1 FROM messages q"      \
+              " INDEXED BY messages_waiting WHERE q.chat = m.chat"                                 \
+              " AND q.status IN " WAITING " AND q.held = 0) WHERE m.id = ?1 AND m.held = 1")       \
+    X(EXPIRE, "UPDATE messages INDEXED BY messages_expiring SET status = 'failed', held = 0,"      \
+              " error = 'expired' WHERE held = 1 AND expires_at <= ?1")                            \
+    X(NEXT_REPORT, "SELECT id, outbox_name, wa_id, target, chat_pn, chat_lid, acked_at,"           \
+                   " delivered_at, read_at, status, error FROM messages"                           \
+                   " INDEXED BY messages_report WHERE report = 1 AND id > ?1 ORDER BY id LIMIT 1") \
+    X(REPORT_AGAIN, "UPDATE messages INDEXED BY messages_outbox SET report = 1"                    \
+                    " WHERE outbox_name = ?1 AND status NOT IN " WAITING)                          \
+    X(REPORTED, "UPDATE messages SET report = 0 WHERE id = ?1")                                    \
+    X(CAN_QUOTE, "SELECT count(*) FROM messages INDEXED BY messages_identity WHERE wa_id = ?1"     \
+                 " AND ?2 IN (chat, chat_pn, chat_lid)")                                           \
+    X(CHAT_GUARDS, "SELECT max(CASE WHEN status NOT IN ('failed', 'dropped') THEN received_at"     \
+                   "  END), coalesce(sum(received_at >= ?3 AND status NOT IN"                      \
+                   "  ('failed', 'dropped')), 0),"                                                 \
+                   " max(CASE WHEN error = '" STORE_ERROR_PING_PONG "' THEN received_at END),"     \
+                   " max(CASE WHEN intent = '" STORE_INTENT_WAIT "' THEN received_at END)"         \
+                   " FROM messages INDEXED BY messages_replies"                                    \
+                   " WHERE chat = ?1 AND reply_to IS NOT NULL AND received_at >= ?2")              \
+    X(CHAT_NEWEST, "SELECT direction = 'OUT', from_me, received_at, text FROM messages"            \
+                   " INDEXED BY messages_chat WHERE chat = ?1 ORDER BY id DESC LIMIT ?2")          \
+    X(OWNER_WROTE, "SELECT EXISTS(SELECT 1 FROM messages INDEXED BY messages_owner"                \
+                   " WHERE chat = ?1 AND id > ?2 AND " BY_OWNER                                    \
+                   " AND kind NOT IN ('reaction', 'revoke', 'undecryptable'))")                    \
+    X(REPLACE_TEXT, "UPDATE messages SET text = ?2, intent = ?3"                                   \
+                    " WHERE id = ?1 AND status = 'queued' AND attempts = 0")                       \
+    X(SET_SENDING, "UPDATE messages SET status = 'sending', attempts = attempts + 1, sent_at = ?2" \
+                   " WHERE id = ?1 AND status = 'queued' AND turn = 1")                            \
+    X(SET_QUEUED, "UPDATE messages SET status = 'queued', sent_at = NULL"                          \
+                  " WHERE id = ?1 AND status = 'sending'")                                         \
+    X(SET_DROPPED, "UPDATE messages SET status = 'dropped', error = ?2"                            \
+                   " WHERE id = ?1 AND status = 'queued'")                                         \
+    X(SET_SENT, "UPDATE messages INDEXED BY messages_identity SET status = 'sent',"                \
+                " acked_at = ?2" OUT_BY_WA_ID " AND " LEFT_ONCE)                                   \
+    X(SET_FAILED, "UPDATE messages INDEXED BY messages_identity SET status = 'failed',"            \
+                  " error = ?2" OUT_BY_WA_ID " AND status IN " WAITING)                            \
+    X(SET_DELIVERED, "UPDATE messages INDEXED BY messages_identity SET status = 'delivered',"      \
+                     " delivered_at = ?2" OUT_BY_WA_ID " AND (status = 'sent' OR " LEFT_ONCE ")")  \
+    X(SET_READ,                                                                                    \
+      "UPDATE messages INDEXED BY messages_identity SET status = 'read',"                          \
+      " read_at = ?2" OUT_BY_WA_ID " AND (status IN ('sent', 'delivered') OR " LEFT_ONCE ")")      \
+    X(FIND_CHAT, "SELECT chat, language, menu, handover_at FROM chats WHERE " CHAT_IS              \
+                 " ORDER BY chat = ?1 DESC LIMIT 1")                                               \
+    X(PUT_CHAT, "INSERT INTO chats(chat, chat_pn, chat_lid, language, menu)"                       \
+                " VALUES(?1, ?2, ?3, ?4, ?5) ON CONFLICT(chat) DO UPDATE SET"                      \
+                " chat_pn = coalesce(?2, chat_pn), chat_lid = coalesce(?3, chat_lid),"             \
+                " language = ?4, menu = ?5")                                                       \
+    X(HAND_OVER, "UPDATE chats SET handover_at = ?4, handover_intent = ?5 WHERE " CHAT_IS)         \
+    X(RELEASE, "UPDATE chats SET handover_at = NULL, handover_intent = NULL"                       \
+               " WHERE handover_at IS NOT NULL"                                                    \
+               " AND (?1 IS NULL OR ?1 IN (chat, chat_pn, chat_lid))")                             \
+    X(TOTALS, "SELECT received, replied, sent, delivered, read, failed, undecryptable,"            \
+              " last_message_at FROM totals")                                                      \
+    X(LIST_AFTER, LISTED " WHERE id > ?1 AND " ADDRESSED_TO " ORDER BY id LIMIT ?2")               \
+    X(LIST_NEWEST, LISTED " WHERE ?1 < 0 AND id IN (SELECT id FROM messages WHERE " ADDRESSED_TO   \
+                          " ORDER BY id DESC LIMIT ?2) ORDER BY id")                               \
+    X(FOUND_AFTER, FOUND " WHERE id > ?1 AND " ADDRESSED_TO " ORDER BY id LIMIT ?2")               \
+    X(FOUND_NEWEST, "SELECT * FROM (" FOUND " WHERE ?1 < 0 AND " ADDRESSED_TO                      \
+                    " ORDER BY id DESC LIMIT ?2) ORDER BY id")                                     \
+    X(UNLINK_ANSWERS, "UPDATE messages INDEXED BY messages_reply SET reply_to = NULL"              \
+                      " WHERE reply_to IN " OLDEST)                                                \
+    X(DELETE_OLDEST, "DELETE FROM messages WHERE id IN " OLDEST)                                   \
+    X(OLDEST_TIME, "SELECT min(received_at) FROM messages")                                        \
+    X(PAGES, "SELECT page_count, freelist_count, page_size FROM pragma_page_count,"                \
+             " pragma_freelist_count, pragma_page_size")                                           \
+    X(ADD_EVENT, "INSERT INTO events(at, kind, status, session, code, message)"                    \
+                 " VALUES(?1, ?2, ?3, ?4, ?5, ?6)")                                                \
+    X(EVENTS_AFTER, "SELECT id, at, kind, status, session, code, message FROM events"              \
+                    " WHERE id > ?1 ORDER BY id LIMIT ?2")                                         \
+    X(EVENTS_NEWEST, "SELECT id, at, kind, status, session, code, message FROM events"             \
+                     " WHERE ?1 < 0 AND id IN (SELECT id FROM events ORDER BY id DESC LIMIT ?2)"   \
+                     " ORDER BY id")
+
+enum {
+#define X(name, sql) SQL_##name,
+    STATEMENTS(X)
+#undef X
+        SQL_COUNT
+};
+
+#endif
