@@ -61,6 +61,8 @@ stage "end to end"
 BUILDDIR=$PLAIN tap 300 tests/e2e/run.sh
 stage "TLS"
 BUILDDIR=$PLAIN tap 120 tests/e2e/tls.sh
+stage "names and addresses"
+BUILDDIR=$PLAIN tap 120 tests/e2e/names.sh
 stage "end to end with sanitizers"
 BUILDDIR=$ASAN tap 300 tests/e2e/run.sh
 stage "replies: templates, menus, hand-over, hours"

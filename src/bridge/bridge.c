@@ -186,6 +186,7 @@ static int open_loop(struct bridge *b, struct err *err)
     const struct bridge_loop_config config = {
         .tls = strncmp(b->config.endpoint, "wss:", 4) == 0,
         .ca_file = b->config.ca_file,
+        .proxied = b->env("http_proxy") != NULL,
         .wake = on_wake,
         .ctx = b,
     };

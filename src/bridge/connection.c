@@ -105,14 +105,25 @@ static void session_ended(struct bridge *b)
     bridge_commands_session_ended(b, event);
 }
 
-static void not_reached(struct bridge *b, const char *why)
+static void not_reached(struct bridge *b, enum bridge_link_stage at, const char *why)
 {
+    static const struct {
+        const char *code, *advice;
+    } stages[] = {
+        [BRIDGE_LINK_NAME] = {"name_not_resolved",
+                              "Check the network and the name server of this machine."},
+        [BRIDGE_LINK_ADDRESS] = {"not_reached", "Check the network and the firewall."},
+        [BRIDGE_LINK_TLS] = {"tls_failed",
+                             "Is its certificate one that whatsapp.ca_file or the system trusts, "
+                             "and is the clock of this machine right?"},
+        [BRIDGE_LINK_UPGRADE] = {"upgrade_refused",
+                                 "Something between here and WhatsApp may answer in its place (a "
+                                 "proxy, a portal), or the server has trouble."},
+        [BRIDGE_LINK_OPEN] = {"connection_lost", ""},
+    };
     char text[CONFIG_TEXT_MAX + 600];
     snprintf(text, sizeof(text), "%s was not reached: %s", b->config.endpoint, why);
-    lost(b, "not_reached", text,
-         strstr(why, "SSL") ? "Is its certificate one that whatsapp.ca_file or the system trusts?"
-                            : "",
-         0);
+    lost(b, stages[at].code, text, stages[at].advice, 0);
 }
 
 /* ---- settle --------------------------------------------------------------------------------- */
@@ -255,7 +266,7 @@ static void on_received(void *ctx, struct bytes data)
     bridge_touch(b);
 }
 
-static void on_closed(void *ctx, const char *why)
+static void on_closed(void *ctx, enum bridge_link_stage at, const char *why)
 {
     struct bridge *b = ctx;
     b->link = NULL;
@@ -263,7 +274,7 @@ static void on_closed(void *ctx, const char *why)
     if (b->session)
         lost(b, "connection_lost", why, "", 0);
     else if (b->dial_until != CLOCK_NEVER)
-        not_reached(b, why);
+        not_reached(b, at, why);
     bridge_touch(b);
 }
 
@@ -281,14 +292,15 @@ void bridge_dial(struct bridge *b)
     b->dial_until = clock_mono_ms() + DIAL_TIMEOUT_MS;
     b->link = bridge_link_dial(b->loop, b->config.endpoint, &events, &err);
     if (!b->link)
-        not_reached(b, err.text);
+        not_reached(b, BRIDGE_LINK_NAME, err.text);
 }
 
 void bridge_dial_timeout(struct bridge *b)
 {
+    enum bridge_link_stage at = bridge_link_stage(b->link);
     bridge_link_abort(b->link);
     b->link = NULL;
-    not_reached(b, "no answer in time");
+    not_reached(b, at, "no answer in time");
 }
 
 void bridge_hang_up(struct bridge *b)

@@ -6,17 +6,28 @@
 #define CHUNK_MAX 65536 /* bytes of one WebSocket message */
 #define KEEP_MAX 65536  /* bytes of send memory kept while idle */
 #define CLOSE_TIMEOUT_S 2
+#define ADDRESS_TIMEOUT_MS 6000 /* for one address while there are others */
 #define ORIGIN "https://web.whatsapp.com"
 
 struct bridge_link {
     struct bridge_loop *loop;
-    struct lws *wsi;
-    struct bridge_link_events events; /* ctx NULL and no callbacks once given back */
-    struct buf out;                   /* LWS_PRE bytes of headroom, then what waits */
-    size_t sent;                      /* of what waits */
-    bool dialling;                    /* inside bridge_link_dial */
-    bool open, given_back, closing, destroyed;
-    char why[128];
+    struct lws *wsi; /* NULL also while there is none: the name, or between two addresses */
+    struct bridge_link_events events;
+    struct buf out; /* LWS_PRE bytes of headroom, then what waits */
+    size_t sent;    /* of what waits */
+    enum bridge_link_stage stage;
+    bool connecting; /* inside lws_client_connect_via_info */
+    bool given_back, closing;
+    char why[192];
+
+    /* what is dialled */
+    bool tls;
+    int port;
+    char name[BRIDGE_HOST_SIZE], host[BRIDGE_HOST_SIZE + 8], path[512];
+    struct bridge_question *question; /* NULL once answered */
+    struct bridge_addresses addresses;
+    size_t next; /* address to be tried */
+    lws_sorted_usec_list_t timer;
 };
 
 static void say_why(struct bridge_link *link, const char *fmt, ...) PRINTF_LIKE(2, 3);
@@ -32,24 +43,24 @@ static void say_why(struct bridge_link *link, const char *fmt, ...)
 
 static void link_free(struct bridge_link *link)
 {
+    bridge_resolve_cancel(link->question);
+    lws_sul_cancel(&link->timer);
     link->loop->links--;
     buf_deinit(&link->out);
     free(link);
 }
 
-static void on_destroyed(struct bridge_link *link)
+/* There will be no connection (any more). */
+static void link_over(struct bridge_link *link)
 {
-    link->destroyed = true;
-    link->wsi = NULL;
-    if (link->dialling)
-        return;
     struct bridge_link_events events = link->events;
+    enum bridge_link_stage at = link->stage;
     bool tell = !link->given_back;
     char why[sizeof(link->why)];
     snprintf(why, sizeof(why), "%s", link->why[0] ? link->why : "the connection broke");
     link_free(link);
     if (tell)
-        events.closed(events.ctx, why);
+        events.closed(events.ctx, at, why);
 }
 
 /* ---- sending -------------------------------------------------------------------------------- */
@@ -105,9 +116,128 @@ int bridge_link_send(struct bridge_link *link, struct buf *data)
         buf_deinit(data);
     else
         buf_clear(data);
-    if (link->open)
+    if (link->stage == BRIDGE_LINK_OPEN)
         lws_callback_on_writable(link->wsi);
     return 0;
+}
+
+/* ---- dialling ------------------------------------------------------------------------------- */
+
+static struct lws *connect_to(struct bridge_link *link, const char *address)
+{
+    struct lws_client_connect_info info = {
+        .context = link->loop->lws,
+        .address = address,
+        .port = link->port,
+        .ssl_connection = link->tls ? LCCSCF_USE_SSL : 0,
+        .path = link->path,
+        .host = link->host, /* also the name that the certificate must have, and SNI */
+        .origin = ORIGIN,
+        .ietf_version_or_minus_one = -1,
+        .userdata = link,
+        .local_protocol_name = BRIDGE_LWS_LINK,
+        .alpn = "http/1.1",
+        .pwsi = &link->wsi,
+    };
+    link->connecting = true;
+    struct lws *wsi = lws_client_connect_via_info(&info);
+    link->connecting = false;
+    return wsi && link->wsi ? wsi : NULL;
+}
+
+static void give_up_address(lws_sorted_usec_list_t *timer)
+{
+    struct bridge_link *link = lws_container_of(timer, struct bridge_link, timer);
+    say_why(link, "no answer in time");
+    lws_set_timeout(link->wsi, PENDING_TIMEOUT_KILLED_BY_PARENT, LWS_TO_KILL_ASYNC);
+}
+
+/* Whether one of the addresses is being tried now. */
+static bool try_next(struct bridge_link *link)
+{
+    while (link->next < link->addresses.count) {
+        link->stage = BRIDGE_LINK_ADDRESS;
+        link->why[0] = '\0';
+        if (!connect_to(link, link->addresses.text[link->next++]))
+            continue;
+        if (link->next < link->addresses.count)
+            lws_sul_schedule(link->loop->lws, 0, &link->timer, give_up_address,
+                             ADDRESS_TIMEOUT_MS * LWS_US_PER_MS);
+        return true;
+    }
+    return false;
+}
+
+static void on_turn(lws_sorted_usec_list_t *timer)
+{
+    struct bridge_link *link = lws_container_of(timer, struct bridge_link, timer);
+    if (!try_next(link))
+        link_over(link);
+}
+
+static void on_addresses(void *ctx, const struct bridge_addresses *found, const char *why)
+{
+    struct bridge_link *link = ctx;
+    link->question = NULL;
+    if (found)
+        link->addresses = *found;
+    else
+        say_why(link, "%s: %s", link->name, why);
+    if (!try_next(link))
+        link_over(link);
+}
+
+static bool read_endpoint(struct bridge_link *link, char *endpoint)
+{
+    const char *scheme, *name, *rest;
+    if (lws_parse_uri(endpoint, &scheme, &name, &link->port, &rest))
+        return false;
+    link->tls = strcmp(scheme, "wss") == 0;
+    bool usual = link->port == (link->tls ? 443 : 80);
+    snprintf(link->name, sizeof(link->name), "%s", name);
+    snprintf(link->host, sizeof(link->host), usual ? "%s" : "%s:%d", link->name, link->port);
+    snprintf(link->path, sizeof(link->path), "/%s", rest);
+    return true;
+}
+
+static int start(struct bridge_link *link, const char *endpoint, struct err *err)
+{
+    AUTO_FREE char *copy = err_strdup(endpoint);
+    if (!read_endpoint(link, copy))
+        return err_set(err, ERR_INVALID, "it is no address");
+    if (!link->loop->proxied)
+        return bridge_resolve(link->loop->resolver, link->name, on_addresses, link, &link->question,
+                              err);
+    /* The proxy wants the name. */
+    link->stage = BRIDGE_LINK_ADDRESS;
+    if (connect_to(link, link->name))
+        return 0;
+    return err_set(err, ERR_SYSTEM, "%s", link->why[0] ? link->why : "the proxy was not reached");
+}
+
+static void on_destroyed(struct bridge_link *link)
+{
+    link->wsi = NULL;
+    lws_sul_cancel(&link->timer);
+    if (link->connecting)
+        return;
+    if (!link->given_back && link->stage != BRIDGE_LINK_OPEN && link->next < link->addresses.count)
+        lws_sul_schedule(link->loop->lws, 0, &link->timer, on_turn, 1);
+    else
+        link_over(link);
+}
+
+/* Before it was open; libwebsockets' words, and the status when it was HTTP that failed. */
+static void on_refused(struct bridge_link *link, struct lws *wsi, const char *text, size_t n)
+{
+    unsigned status = link->stage == BRIDGE_LINK_UPGRADE ? lws_http_client_http_response(wsi) : 0;
+    bool tls = link->tls && text && (strstr(text, "SSL") || strstr(text, "tls"));
+    if (link->stage == BRIDGE_LINK_ADDRESS && tls)
+        link->stage = BRIDGE_LINK_TLS;
+    if (status >= 200)
+        say_why(link, "HTTP status %u instead of a WebSocket", status);
+    else
+        say_why(link, "%.*s", text ? (int)n : 9, text ? text : "no reason");
 }
 
 /* ---- callbacks of libwebsockets ------------------------------------------------------------- */
@@ -125,7 +255,8 @@ static int on_received(struct bridge_link *link, struct lws *wsi, const void *in
 
 static int on_opened(struct bridge_link *link)
 {
-    link->open = true;
+    link->stage = BRIDGE_LINK_OPEN;
+    lws_sul_cancel(&link->timer);
     if (link->given_back)
         return -1;
     link->events.opened(link->events.ctx);
@@ -157,7 +288,10 @@ int bridge_link_callback(struct lws *wsi, enum lws_callback_reasons reason, void
         on_peer_close(link, in, len);
         return 0;
     case LWS_CALLBACK_CLIENT_CONNECTION_ERROR:
-        say_why(link, "%.*s", in ? (int)len : 9, in ? (const char *)in : "no reason");
+        on_refused(link, wsi, in, len);
+        return 0;
+    case LWS_CALLBACK_CLIENT_APPEND_HANDSHAKE_HEADER: /* TCP stands, and TLS */
+        link->stage = BRIDGE_LINK_UPGRADE;
         return 0;
     case LWS_CALLBACK_WSI_DESTROY:
         on_destroyed(link);
@@ -179,57 +313,30 @@ int bridge_link_port(const char *endpoint)
 
 /* ---- life ----------------------------------------------------------------------------------- */
 
-static struct lws *connect_to(struct bridge_link *link, char *endpoint)
-{
-    const char *scheme, *address, *rest;
-    char path[512], host[300];
-    int port;
-    if (lws_parse_uri(endpoint, &scheme, &address, &port, &rest))
-        return NULL;
-    bool tls = strcmp(scheme, "wss") == 0;
-    snprintf(path, sizeof(path), "/%s", rest);
-    snprintf(host, sizeof(host), port == (tls ? 443 : 80) ? "%s" : "%s:%d", address, port);
-    struct lws_client_connect_info info = {
-        .context = link->loop->lws,
-        .address = address,
-        .port = port,
-        .ssl_connection = tls ? LCCSCF_USE_SSL : 0,
-        .path = path,
-        .host = host,
-        .origin = ORIGIN,
-        .ietf_version_or_minus_one = -1,
-        .userdata = link,
-        .local_protocol_name = BRIDGE_LWS_LINK,
-        .alpn = "http/1.1",
-        .pwsi = &link->wsi,
-    };
-    return lws_client_connect_via_info(&info);
-}
-
 struct bridge_link *bridge_link_dial(struct bridge_loop *loop, const char *endpoint,
                                      const struct bridge_link_events *events, struct err *err)
 {
     struct bridge_link *link = err_calloc(1, sizeof(*link));
-    AUTO_FREE char *copy = err_strdup(endpoint);
     link->loop = loop;
     link->events = *events;
     buf_init(&link->out, BRIDGE_LINK_OUT_MAX);
     loop->links++;
-    link->dialling = true;
-    struct lws *wsi = connect_to(link, copy);
-    link->dialling = false;
-    if (wsi && !link->destroyed)
+    if (start(link, endpoint, err) == 0)
         return link;
-    err_set(err, ERR_SYSTEM, "%s", link->why[0] ? link->why : "the server could not be dialled");
     link_free(link);
     return NULL;
+}
+
+enum bridge_link_stage bridge_link_stage(const struct bridge_link *link)
+{
+    return link->stage;
 }
 
 void bridge_link_close(struct bridge_link *link)
 {
     if (!link)
         return;
-    if (!link->open) {
+    if (link->stage != BRIDGE_LINK_OPEN) {
         bridge_link_abort(link);
         return;
     }
@@ -243,5 +350,8 @@ void bridge_link_abort(struct bridge_link *link)
     if (!link)
         return;
     link->given_back = true;
-    lws_set_timeout(link->wsi, PENDING_TIMEOUT_KILLED_BY_PARENT, LWS_TO_KILL_ASYNC);
+    if (link->wsi)
+        lws_set_timeout(link->wsi, PENDING_TIMEOUT_KILLED_BY_PARENT, LWS_TO_KILL_ASYNC);
+    else
+        link_free(link);
 }

@@ -11,21 +11,33 @@
 
 struct bridge_link;
 
+/* How far a link came. */
+enum bridge_link_stage {
+    BRIDGE_LINK_NAME,    /* the name is being resolved */
+    BRIDGE_LINK_ADDRESS, /* TCP */
+    BRIDGE_LINK_TLS,
+    BRIDGE_LINK_UPGRADE, /* HTTP: the request for the WebSocket */
+    BRIDGE_LINK_OPEN,
+};
+
 /* None is called from within a function of this header. */
 struct bridge_link_events {
     void *ctx;
     void (*opened)(void *ctx);
     void (*received)(void *ctx, struct bytes data); /* borrowed */
-    void (*closed)(void *ctx, const char *why);     /* also: never opened. The link is gone then */
+    /* Also: never opened; `at` says how far it came. The link is gone then. */
+    void (*closed)(void *ctx, enum bridge_link_stage at, const char *why);
 };
 
 /*
- * Dials ws:// or wss://; the name is resolved before this returns (libwebsockets 4.1 asks the
- * resolver synchronously). An owned link, to be given back with close or abort unless `closed`
- * came; or NULL with err. The caller sets the time limit for opening.
+ * Dials ws:// or wss://: asks for the addresses of the name without holding up the loop, and tries
+ * one after the other; an address that says nothing for some seconds is left for the next one. An
+ * owned link, to be given back with close or abort unless `closed` came; or NULL with err. The
+ * caller sets the time limit for all of it.
  */
 struct bridge_link *bridge_link_dial(struct bridge_loop *loop, const char *endpoint,
                                      const struct bridge_link_events *events, struct err *err);
+enum bridge_link_stage bridge_link_stage(const struct bridge_link *link);
 /* The TCP port of an endpoint, 1 to 65535, or ERR_INVALID. */
 int bridge_link_port(const char *endpoint);
 /* Queues bytes for the wire and empties the buffer. ERR_LIMIT when the peer takes nothing for too

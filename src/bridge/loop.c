@@ -70,6 +70,12 @@ int bridge_loop_open(struct bridge_loop **out, const struct bridge_loop_config *
                        config->ca_file[0] ? "; is this a readable PEM file: " : "",
                        config->ca_file);
     }
+    loop->proxied = config->proxied;
+    int rc = bridge_resolver_open(&loop->resolver, loop, err);
+    if (rc < 0) {
+        bridge_loop_close(loop);
+        return rc;
+    }
     *out = loop;
     return 0;
 }
@@ -80,6 +86,7 @@ void bridge_loop_close(struct bridge_loop *loop)
         return;
     lws_sul_cancel(&loop->timer);
     lws_context_destroy(loop->lws);
+    bridge_resolver_close(loop->resolver);
     free(loop);
 }
 

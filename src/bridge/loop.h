@@ -11,13 +11,14 @@
 
 #include "base/err.h"
 
-#define BRIDGE_LOOP_WATCHES 4
+#define BRIDGE_LOOP_WATCHES 8
 
 struct bridge_loop;
 
 struct bridge_loop_config {
     bool tls;            /* links will be wss://: load the trust store */
     const char *ca_file; /* PEM; "" for the system's; borrowed until open returns */
+    bool proxied;        /* libwebsockets dials through http_proxy, which resolves the names */
     void (*wake)(void *ctx);
     void *ctx;
 };

@@ -10,6 +10,7 @@
 
 #include "bridge/link.h"
 #include "bridge/loop.h"
+#include "bridge/resolve.h"
 
 #define BRIDGE_LWS_LINK "wabridge-link"
 #define BRIDGE_LWS_WATCH "wabridge-watch"
@@ -28,8 +29,9 @@ struct bridge_loop {
     void *ctx;
     struct bridge_watch watches[BRIDGE_LOOP_WATCHES];
     size_t watch_count;
+    struct bridge_resolver *resolver;
     size_t links; /* not yet destroyed by libwebsockets */
-    bool stopped;
+    bool proxied, stopped;
 };
 
 int bridge_link_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,

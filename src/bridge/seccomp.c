@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Which system calls: a seccomp filter, by libseccomp (this file is its door). */
+#define _GNU_SOURCE /* CLONE_… */
 #include <errno.h>
+#include <sched.h>
 #include <seccomp.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -11,7 +13,7 @@
 #include "base/err.h"
 #include "bridge/confine.h"
 
-/* Calls with any arguments. What is not here cannot be done: programs, processes, threads, signals
+/* Calls with any arguments. What is not here cannot be done: programs, processes, signals
  * to others, tracing, mounts, namespaces, new owners by path, links, servers, modules, clocks. */
 static const int calls[] = {
     /* Bytes of what is open: files, sockets, the log. */
@@ -108,8 +110,10 @@ static const int calls[] = {
     SCMP_SYS(getrusage),
     SCMP_SYS(sched_getaffinity),
     SCMP_SYS(sched_yield),
-    /* Locks of libc, signal handlers, the end. */
+    /* Locks of libc, what a thread says first, signal handlers, the end. */
     SCMP_SYS(futex),
+    SCMP_SYS(set_robust_list),
+    SCMP_SYS(rseq),
     SCMP_SYS(rt_sigaction),
     SCMP_SYS(rt_sigprocmask),
     SCMP_SYS(rt_sigreturn),
@@ -131,6 +135,18 @@ struct rule {
     .args = {SCMP_A0_64(SCMP_CMP_EQ, (family), 0),                                                 \
              SCMP_A1_64(SCMP_CMP_MASKED_EQ, TYPE_MASK, (type))}
 #define ONE(name, arg) .call = SCMP_SYS(name), .count = 1, .args = {arg}
+/* A thread as pthread_create makes it, and no namespace with it; which argument has the flags
+ * depends on the architecture (clone(2)). clone3 hides them from a filter; libc then takes clone.
+ */
+#define THREAD_FLAGS (CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD)
+#define NAMESPACE_FLAGS                                                                            \
+    (CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID |  \
+     CLONE_NEWNET)
+#ifdef __s390x__
+#define CLONE_FLAGS_ARG SCMP_A1_64
+#else
+#define CLONE_FLAGS_ARG SCMP_A0_64
+#endif
 #define NOT_CODE SCMP_A2_64(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)
 
 static int add_calls(scmp_filter_ctx filter)
@@ -157,6 +173,9 @@ static int add_rules(scmp_filter_ctx filter)
          .count = 2,
          .args = {SCMP_A2_64(SCMP_CMP_MASKED_EQ, PROT_WRITE | PROT_EXEC, PROT_EXEC),
                   SCMP_A3_64(SCMP_CMP_MASKED_EQ, MAP_ANONYMOUS, 0)}},
+        /* the resolver's */
+        {ONE(clone,
+             CLONE_FLAGS_ARG(SCMP_CMP_MASKED_EQ, THREAD_FLAGS | NAMESPACE_FLAGS, THREAD_FLAGS))},
         /* abort */
         {ONE(tgkill, SCMP_A0_64(SCMP_CMP_EQ, (scmp_datum_t)getpid(), 0))},
         /* asking, not setting */

@@ -51,7 +51,7 @@ check "wss:// with our authority shows a QR" wait_for 10 state_is .status QR_PEN
 stop_bridge
 equal "… and stops" 0 $?
 
-error_is() { state_is .last_error.code not_reached && state .last_error.message | grep -q "$1"; }
+error_is() { state_is .last_error.code tls_failed && state .last_error.message | grep -q "$1"; }
 bridge_with ""
 check "an authority that nobody knows is refused, with a hint" wait_for 10 error_is ca_file
 check "… and no QR is shown" test ! -e "$VOLUME/qr.png"

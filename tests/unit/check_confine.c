@@ -227,7 +227,10 @@ static void try_processes(void)
     WANT(ENOSYS, of(syscall(SYS_execveat, AT_FDCWD, "/bin/true", argv, argv, 0)));
     WANT(ENOSYS, of(fork()));
     WANT(ENOSYS, of(vfork()));
-    WANT(ENOSYS, pthread_create(&thread, NULL, nothing, NULL));
+    WANT(ENOSYS, of(syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL)));
+    WANT(ENOSYS, of(syscall(SYS_clone3, NULL, 0)));
+    WANT(0, pthread_create(&thread, NULL, nothing, NULL));
+    WANT(0, pthread_join(thread, NULL));
     WANT(ENOSYS, of(kill(getppid(), 0)));
     WANT(ENOSYS, of(kill(-1, 0)));
     WANT(ENOSYS, of(syscall(SYS_tgkill, getppid(), getppid(), 0)));
