@@ -107,7 +107,7 @@ if [ "$ALL" = --all ]; then
     BUILDDIR=$PLAIN tap 900 tests/lint/run.sh clang-tidy
     stage "end to end under valgrind"
     leaks="--leak-check=full --errors-for-leak-kinds=definite,indirect --error-exitcode=99"
-    WRAP="valgrind -q $leaks --log-file=$PLAIN/valgrind-%p.log" SLOW=6 HEARTBEAT_MS=5000 BUILDDIR=$PLAIN tap 600 tests/e2e/run.sh
+    WRAP="valgrind -q $leaks --log-file=$PLAIN/valgrind-%p.log" SANDBOX=--no-sandbox SLOW=6 HEARTBEAT_MS=5000 BUILDDIR=$PLAIN tap 600 tests/e2e/run.sh
 fi
 
 # The second tier: real images, real containers, a real browser.

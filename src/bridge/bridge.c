@@ -346,6 +346,8 @@ static int run(struct bridge *b, bool sandboxed)
     } else {
         if (sandboxed)
             confine(b);
+        else
+            log_event(LOG_WARN, "not_confined", LOG_STR("reason", "--no-sandbox"));
         serve(b);
         reason = b->stop_reason ? b->stop_reason : "the event loop ended";
         code = b->stop_reason ? BRIDGE_EXIT_STOPPED : BRIDGE_EXIT_INTERNAL;

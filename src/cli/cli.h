@@ -40,12 +40,12 @@ CLI_VERBS(X)
     X('s', "search", "TEXT", "with all these words, or words that begin so")                       \
     X('n', "limit", "N", "the newest N; default 50")                                               \
     X('L', "log-content", NULL, "for debugging: log level debug, with the texts of messages")      \
-    X('S', "sandbox", NULL, "confine the process with Landlock and seccomp")                       \
+    X('S', "no-sandbox", NULL, "for debugging: do not confine the process")                        \
     X('h', "help", NULL, "print this help")
 
 struct cli_options {
     const char *config, *volume, *chat, *search, *phone;
-    bool json, ready, follow, once, log_content, sandbox;
+    bool json, ready, follow, once, log_content, no_sandbox;
     int timeout_ms, limit;
     const char *argument; /* the first word that is no option; NULL when there is none */
     char **words;         /* all of them, in argv */

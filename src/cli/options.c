@@ -102,7 +102,7 @@ static bool take(struct cli_options *o, char letter, const char *value)
     case 'L':
         return o->log_content = true;
     case 'S':
-        return o->sandbox = true;
+        return o->no_sandbox = true;
     case 't':
         return read_number(value, &o->timeout_ms);
     default:

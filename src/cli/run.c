@@ -27,5 +27,5 @@ int cli_run(int argc, char **argv)
     if (rc < 0)
         fputs(buf_text(&report.text), stderr);
     config_report_deinit(&report);
-    return rc < 0 ? BRIDGE_EXIT_CONFIG : bridge_run(&config, cli_env, options.sandbox);
+    return rc < 0 ? BRIDGE_EXIT_CONFIG : bridge_run(&config, cli_env, !options.no_sandbox);
 }

@@ -128,8 +128,8 @@ start_bridge() {
     "${WRAP[@]}" "$BUILDDIR/wabridge" run $SANDBOX -c "$WORK/wabridge.yaml" >>"$WORK/bridge.out" 2>>"$WORK/bridge.log" &
     BRIDGE_PID=$!
 }
-# In front of the bridge, from the environment: WRAP="valgrind …". SANDBOX= leaves the confinement out.
-SANDBOX=${SANDBOX---sandbox}
+# In front of the bridge, from the environment: WRAP="valgrind …". SANDBOX=--no-sandbox leaves the confinement out.
+SANDBOX=${SANDBOX-}
 read -ra WRAP <<<"${WRAP:-env}"
 
 state() { jq -r "$1 // \"\"" "$VOLUME/state.json" 2>/dev/null; }

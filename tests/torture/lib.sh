@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # What the torture scripts share: lives of a bridge that end badly, and the tally.
-SANDBOX= # the preloaded faults do what the confinement forbids
+SANDBOX=--no-sandbox # the preloaded faults do what the confinement forbids
 . "$(dirname "${BASH_SOURCE[0]}")/../e2e/lib.sh"
 [ -e "$BUILDDIR/faults.so" ] || make -C "$BUILDDIR" -s faults.so || exit 1
 SEED=${SEED:-$$}

@@ -7,11 +7,14 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <linux/landlock.h>
+#include <linux/seccomp.h>
 #include <netdb.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
@@ -362,6 +365,48 @@ START_TEST(test_confine_everything_is_on)
 }
 END_TEST
 
+/* As on a kernel that does not know the call. */
+static void forbid_landlock(void)
+{
+    struct sock_filter lines[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_landlock_create_ruleset, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    const struct sock_fprog program = {.len = ARRAY_LEN(lines), .filter = lines};
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0)
+        _exit(104);
+}
+
+START_TEST(test_confine_kernel_without_landlock_says_so_and_goes_on)
+{
+    int status, log[2];
+    char text[1024] = "";
+    setup();
+    ck_assert_int_eq(pipe(log), 0);
+    pid_t pid = fork();
+    ck_assert_int_ge(pid, 0);
+    if (pid == 0) {
+        struct bridge_confinement c = {.volume_fd = open(volume, O_RDONLY | O_DIRECTORY),
+                                       .private_fd = open(private_dir, O_RDONLY | O_DIRECTORY)};
+        forbid_landlock();
+        dup2(log[1], STDERR_FILENO);
+        bridge_confine(&c);
+        _exit(of(fork()) != ENOSYS);
+    }
+    close(log[1]);
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    ck_assert_int_gt(read(log[0], text, sizeof(text) - 1), 0);
+    close(log[0]);
+    ck_assert_msg(strstr(text, "confined_in_part") != NULL, "%s", text);
+    ck_assert_msg(strstr(text, "\"landlock\":0,\"seccomp\":true") != NULL, "%s", text);
+    ck_assert(WIFEXITED(status));
+    ck_assert_int_eq(WEXITSTATUS(status), 0);
+}
+END_TEST
+
 static int crash_confined(void)
 {
     struct bridge_confinement c = {.volume_fd = open(volume, O_RDONLY | O_DIRECTORY),
@@ -401,6 +446,7 @@ int main(void)
     tc = tcase_create("confine");
     tcase_add_test(tc, test_confine_crash_leaves_no_core);
     tcase_add_test(tc, test_confine_everything_is_on);
+    tcase_add_test(tc, test_confine_kernel_without_landlock_says_so_and_goes_on);
     suite_add_tcase(suite, tc);
     return testing_run(suite);
 }
