@@ -65,6 +65,8 @@ stage "names and addresses"
 BUILDDIR=$PLAIN tap 120 tests/e2e/names.sh
 stage "end to end with sanitizers"
 BUILDDIR=$ASAN tap 300 tests/e2e/run.sh
+stage "linking in all its ways"
+BUILDDIR=$PLAIN tap 300 tests/e2e/pairing.sh
 stage "replies: templates, menus, hand-over, hours"
 BUILDDIR=$PLAIN tap 300 tests/e2e/replies.sh
 BUILDDIR=$ASAN tap 300 tests/e2e/replies.sh

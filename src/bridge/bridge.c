@@ -44,8 +44,8 @@ int bridge_apply(struct bridge *b, enum bridge_event event)
         b->retry_at = CLOCK_NEVER;
         break;
     case BRIDGE_DO_WAIT:
-        b->retry_at = clock_mono_ms() + b->banned_ms;
-        b->state.reconnect.next_at = clock_wall_ms() + b->banned_ms;
+        b->retry_at = clock_mono_ms() + b->wait_ms;
+        b->state.reconnect.next_at = clock_wall_ms() + b->wait_ms;
         break;
     case BRIDGE_DO_HALT:
         b->retry_at = CLOCK_NEVER;

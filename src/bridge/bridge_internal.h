@@ -83,7 +83,10 @@ struct bridge {
     /* times on the monotonic clock; CLOCK_NEVER = off */
     int64_t dial_until, retry_at, stable_at, heartbeat_at, online_at;
     bool dial_due;
-    int64_t banned_ms; /* how long the last restriction lasts */
+    int64_t wait_ms; /* until the next dial, where the server or a pause says so */
+
+    /* linking */
+    int64_t rounds; /* connections in a row whose QRs nobody scanned */
 
     /* sending */
     int64_t pause_until; /* for all chats */
@@ -144,6 +147,8 @@ void bridge_dial_timeout(struct bridge *b);
 void bridge_settle(struct bridge *b);
 /* Closes link and session in good order; nothing is dialled. */
 void bridge_hang_up(struct bridge *b);
+/* Whether an account is linked, as far as keys.db says. */
+bool bridge_is_linked(struct bridge *b);
 /* Deletes the keys of this device, durably. */
 int bridge_forget(struct bridge *b);
 

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "wa/link_code.h"
 
 static void acknowledge(struct bridge *b, const struct volume_control_request *r,
                         const char *result, const char *error, const char *detail)
@@ -156,26 +157,51 @@ static void pair_by_code(struct bridge *b, const struct volume_control_request *
         done(b, r, "the code will be pairing_code in state.json");
     else
         refuse(b, r,
-               rc == ERR_LIMIT ? "too many codes; wait for the next QR"
-                               : "phone must be 7 to 15 digits with the country code");
+               "three codes were asked for on this connection; wait for the next series of QRs");
+}
+
+static bool waits_for_qr(const struct bridge *b)
+{
+    return b->lifecycle == BRIDGE_STARTING || b->lifecycle == BRIDGE_CONNECTING ||
+           b->lifecycle == BRIDGE_PAIRING || b->lifecycle == BRIDGE_RETRYING;
+}
+
+/* Before the first QR of a connection, or between two: there is nothing to forget, and the wish is
+ * kept until the QR is there. */
+static void pair_soon(struct bridge *b, const struct volume_control_request *r)
+{
+    if (b->lifecycle == BRIDGE_PAIRING) {
+        done(b, r, "a QR is waiting to be scanned");
+        return;
+    }
+    bytes_copy_text(bytes_text(r->phone), b->pair_phone, sizeof(b->pair_phone));
+    if (b->lifecycle == BRIDGE_RETRYING)
+        bridge_apply(b, BRIDGE_ON_TIMER);
+    done(b, r, "a QR follows as soon as the server is reached");
 }
 
 static void pair(struct bridge *b, const struct volume_control_request *r)
 {
+    if (r->phone[0] && wa_link_check_phone(r->phone) < 0) {
+        refuse(b, r, "phone must be 7 to 15 digits with the country code");
+        return;
+    }
+    b->rounds = 0;
     if (r->phone[0] && b->lifecycle == BRIDGE_PAIRING && b->session) {
         pair_by_code(b, r);
         return;
     }
-    bytes_copy_text(bytes_text(r->phone), b->pair_phone, sizeof(b->pair_phone));
     int rc = bridge_apply(b, BRIDGE_ON_PAIR);
-    if (rc == 0)
+    if (rc == 0) {
+        bytes_copy_text(bytes_text(r->phone), b->pair_phone, sizeof(b->pair_phone));
         done(b, r, NULL);
-    else if (rc == ERR_STORE)
+    } else if (rc == ERR_STORE) {
         acknowledge(b, r, "failed", b->state.last_error.message, NULL);
-    else if (b->lifecycle == BRIDGE_PAIRING)
-        done(b, r, "a QR is waiting to be scanned");
-    else
+    } else if (waits_for_qr(b) && !bridge_is_linked(b)) {
+        pair_soon(b, r);
+    } else {
         refuse(b, r, "this device is linked, or being linked; log out first");
+    }
 }
 
 /* A phone number stands for its JID. */

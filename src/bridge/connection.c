@@ -54,6 +54,26 @@ static void forget_connection(struct bridge *b)
     b->dial_until = b->stable_at = b->online_at = CLOCK_NEVER;
 }
 
+/*
+ * While QRs are shown every end of a connection is the end of a round. After several of them the
+ * owner is away, for weeks perhaps, and asking on and on would be hammering: then a pause, one
+ * round, and a pause again.
+ */
+static enum bridge_event end_round(struct bridge *b, enum bridge_event event)
+{
+    int64_t pause_s = b->config.pairing_pause_s;
+    if (b->lifecycle != BRIDGE_PAIRING || (event != BRIDGE_ON_EXPIRED && event != BRIDGE_ON_LOST) ||
+        ++b->rounds < b->config.pairing_rounds)
+        return event;
+    b->wait_ms = pause_s * 1000;
+    b->state.reconnect.attempt = 0;
+    bridge_status_error(b, "pairing_paused",
+                        "Nobody scanned the QR. The next one follows in %lld seconds, or at once "
+                        "when it is asked for (control/pair).",
+                        (long long)pause_s);
+    return BRIDGE_ON_PAUSE;
+}
+
 /* No link and no session are left; what follows is the lifecycle's. */
 static void lost(struct bridge *b, const char *code, const char *text, const char *advice,
                  int extra_attempts)
@@ -62,9 +82,12 @@ static void lost(struct bridge *b, const char *code, const char *text, const cha
     forget_connection(b);
     if (stable)
         b->state.reconnect.attempt = 0;
-    schedule_retry(b, stable, extra_attempts);
-    say_lost(b, code, text, advice);
-    bridge_apply(b, BRIDGE_ON_LOST);
+    enum bridge_event event = end_round(b, BRIDGE_ON_LOST);
+    if (event == BRIDGE_ON_LOST) {
+        schedule_retry(b, stable, extra_attempts);
+        say_lost(b, code, text, advice);
+    }
+    bridge_apply(b, event);
     bridge_commands_session_ended(b, BRIDGE_ON_LOST);
 }
 
@@ -82,6 +105,14 @@ static void drop_for_store(struct bridge *b, const struct err *err)
          "Nothing was acknowledged, so nothing is lost; free space on the volumes.", 0);
 }
 
+/* They should be forgotten, and the disk refused: the next login ends the same way and tries again.
+ */
+static void lost_keys(struct bridge *b)
+{
+    schedule_retry(b, false, 0);
+    bridge_apply(b, BRIDGE_ON_LOST);
+}
+
 static void session_ended(struct bridge *b)
 {
     enum wa_close why = b->ended.u.closed.why;
@@ -92,16 +123,19 @@ static void session_ended(struct bridge *b)
     b->link = NULL;
     log_event(LOG_INFO, "session_closed", LOG_STR("why", wa_close_code(why)),
               LOG_STR("text", err.text));
+    if (why == WA_CLOSE_PAIRING_REFUSED)
+        b->rounds = 0; /* somebody did scan */
     if (event == BRIDGE_ON_LOST) {
         lost(b, wa_close_code(why), err.text, wa_close_advice(why),
              why == WA_CLOSE_RATE ? RATE_EXTRA_ATTEMPTS : 0);
         return;
     }
     forget_connection(b);
-    b->banned_ms = banned_s * 1000;
+    b->wait_ms = banned_s * 1000;
     if (event != BRIDGE_ON_RESTART && event != BRIDGE_ON_EXPIRED)
         bridge_status_error(b, wa_close_code(why), "%s. %s", err.text, wa_close_advice(why));
-    bridge_apply(b, event);
+    if (bridge_apply(b, end_round(b, event)) == ERR_STORE)
+        lost_keys(b);
     bridge_commands_session_ended(b, event);
 }
 
@@ -128,11 +162,18 @@ static void not_reached(struct bridge *b, enum bridge_link_stage at, const char 
 
 /* ---- settle --------------------------------------------------------------------------------- */
 
+/* The network and the server are good: a connection that lasts makes an end of it harmless. */
+static void settles(struct bridge *b)
+{
+    b->online_at = clock_mono_ms();
+    b->stable_at = b->online_at + BRIDGE_STABLE_MS;
+}
+
 static void on_connected(struct bridge *b, const struct wa_event *ev)
 {
     bridge_status_account(b, ev);
-    b->online_at = clock_mono_ms();
-    b->stable_at = b->online_at + BRIDGE_STABLE_MS;
+    settles(b);
+    b->rounds = 0;
     b->state.reconnect.next_at = 0;
     if (b->was_online)
         b->state.counters.reconnects++;
@@ -146,6 +187,8 @@ static void take_event(struct bridge *b, const struct wa_event *ev)
     switch (ev->type) {
     case WA_EVENT_QR:
         bridge_status_qr(b, ev);
+        if (b->online_at == CLOCK_NEVER)
+            settles(b);
         bridge_apply(b, BRIDGE_ON_QR);
         bridge_commands_want_code(b);
         break;
@@ -311,6 +354,13 @@ void bridge_hang_up(struct bridge *b)
     forget_connection(b);
     b->retry_at = CLOCK_NEVER;
     b->dial_due = false;
+}
+
+bool bridge_is_linked(struct bridge *b)
+{
+    AUTO_BUF struct buf pn;
+    buf_init(&pn, WA_JID_TEXT_SIZE);
+    return b->host.get(b->host.ctx, WA_TABLE_DEVICE, "pn", &pn) == 1 && pn.n > 0;
 }
 
 int bridge_forget(struct bridge *b)

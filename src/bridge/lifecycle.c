@@ -18,16 +18,37 @@
     X(STARTING, STOP, STOPPED, NOTHING)                                                            \
     X(CONNECTING, QR, PAIRING, NOTHING)                                                            \
     X(CONNECTING, CONNECTED, ONLINE, NOTHING)                                                      \
+    X(CONNECTING, UNCONFIRMED, CONNECTING, FORGET)                                                 \
     ENDS_OF(X, CONNECTING)                                                                         \
     X(PAIRING, QR, PAIRING, NOTHING)                                                               \
     X(PAIRING, PAIRED, CONNECTING, NOTHING)                                                        \
     X(PAIRING, EXPIRED, CONNECTING, DIAL)                                                          \
+    X(PAIRING, PAUSE, PAUSED, WAIT)                                                                \
+    X(PAIRING, PASSKEY, PASSKEY, NOTHING)                                                          \
     ENDS_OF(X, PAIRING)                                                                            \
+    X(PASSKEY, PASSKEY, PASSKEY, NOTHING)                                                          \
+    X(PASSKEY, CONFIRM, CONFIRM, NOTHING)                                                          \
+    X(PASSKEY, PAIRED, CONNECTING, NOTHING)                                                        \
+    X(PASSKEY, PASSKEY_FAILED, CONNECTING, DIAL)                                                   \
+    X(PASSKEY, PAUSE, PAUSED, WAIT)                                                                \
+    X(PASSKEY, GIVE_UP, HELD, HALT)                                                                \
+    ENDS_OF(X, PASSKEY)                                                                            \
+    X(CONFIRM, PAIRED, CONNECTING, NOTHING)                                                        \
+    X(CONFIRM, PASSKEY_FAILED, CONNECTING, DIAL)                                                   \
+    X(CONFIRM, PAUSE, PAUSED, WAIT)                                                                \
+    X(CONFIRM, GIVE_UP, HELD, HALT)                                                                \
+    ENDS_OF(X, CONFIRM)                                                                            \
+    X(PAUSED, TIMER, CONNECTING, DIAL)                                                             \
+    X(PAUSED, PAIR, CONNECTING, DIAL)                                                              \
+    X(PAUSED, STOP, STOPPED, NOTHING)                                                              \
+    X(HELD, PAIR, CONNECTING, DIAL)                                                                \
+    X(HELD, STOP, STOPPED, NOTHING)                                                                \
     ENDS_OF(X, ONLINE)                                                                             \
     X(RETRYING, TIMER, RETRYING, DIAL)                                                             \
     X(RETRYING, RELOAD, RETRYING, DIAL)                                                            \
     X(RETRYING, QR, PAIRING, NOTHING)                                                              \
     X(RETRYING, CONNECTED, ONLINE, NOTHING)                                                        \
+    X(RETRYING, UNCONFIRMED, CONNECTING, FORGET)                                                   \
     ENDS_OF(X, RETRYING)                                                                           \
     X(LOGGED_OUT, PAIR, CONNECTING, FORGET)                                                        \
     X(LOGGED_OUT, STOP, STOPPED, NOTHING)                                                          \
@@ -65,6 +86,8 @@ enum bridge_event bridge_lifecycle_of_close(enum wa_close why, int64_t banned_s)
         return BRIDGE_ON_RESTART;
     case WA_CLOSE_PAIRING_TIMEOUT:
         return BRIDGE_ON_EXPIRED;
+    case WA_CLOSE_UNCONFIRMED:
+        return BRIDGE_ON_UNCONFIRMED;
     case WA_CLOSE_LOGGED_OUT:
         return BRIDGE_ON_LOGGED_OUT;
     case WA_CLOSE_REPLACED:

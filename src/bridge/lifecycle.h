@@ -14,6 +14,10 @@
     X(BRIDGE_STARTING, "starting", "STARTING", "NONE", "process up, nothing dialled yet")          \
     X(BRIDGE_CONNECTING, "connecting", "STARTING", "CONNECTING", "the server is dialled")          \
     X(BRIDGE_PAIRING, "pairing", "QR_PENDING", "QR_READY", "a QR waits to be scanned")             \
+    X(BRIDGE_PASSKEY, "passkey", "QR_PENDING", "PASSKEY_REQUIRED", "WhatsApp wants a passkey")     \
+    X(BRIDGE_CONFIRM, "confirm", "QR_PENDING", "PASSKEY_CONFIRM", "two codes are to be compared")  \
+    X(BRIDGE_PAUSED, "paused", "QR_PENDING", "NONE", "no QR for a while: nobody scanned")          \
+    X(BRIDGE_HELD, "held", "QR_PENDING", "NONE", "no QR: the passkey failed; waits for pair")      \
     X(BRIDGE_ONLINE, "online", "RUNNING", "CONNECTED", "logged in")                                \
     X(BRIDGE_RETRYING, "retrying", "ERROR", "DISCONNECTED", "connection lost, dialled again")      \
     X(BRIDGE_LOGGED_OUT, "logged_out", "ERROR", "LOGGED_OUT", "unlinked; waits for pair")          \
@@ -34,10 +38,16 @@ enum bridge_state {
 #define BRIDGE_EVENTS(X)                                                                           \
     X(BRIDGE_ON_START, "start", "everything is open")                                              \
     X(BRIDGE_ON_QR, "qr", "the server gave a pairing ref")                                         \
+    X(BRIDGE_ON_PASSKEY, "passkey", "after the scan the server wants a passkey")                   \
+    X(BRIDGE_ON_CONFIRM, "confirm", "the phone answered, the pairing is nearly done")              \
     X(BRIDGE_ON_PAIRED, "paired", "the phone scanned and the pairing was accepted")                \
     X(BRIDGE_ON_CONNECTED, "connected", "login succeeded")                                         \
     X(BRIDGE_ON_RESTART, "restart", "closed: the server asks for a fresh connection")              \
     X(BRIDGE_ON_EXPIRED, "expired", "closed: nobody scanned the QR")                               \
+    X(BRIDGE_ON_PAUSE, "pause", "closed: nobody scanned for several rounds")                       \
+    X(BRIDGE_ON_PASSKEY_FAILED, "passkey_failed", "closed: the passkey step came to nothing")      \
+    X(BRIDGE_ON_GIVE_UP, "give_up", "closed: the passkey step failed once too often")              \
+    X(BRIDGE_ON_UNCONFIRMED, "unconfirmed", "closed: the last pairing never reached the server")   \
     X(BRIDGE_ON_LOST, "lost", "closed or not reached: worth another try")                          \
     X(BRIDGE_ON_LOGGED_OUT, "logged_out", "closed: this device was unlinked")                      \
     X(BRIDGE_ON_REPLACED, "replaced", "closed: another process logged in with the keys")           \
@@ -61,7 +71,7 @@ enum bridge_event {
     X(BRIDGE_DO_NOTHING, "-", "")                                                                  \
     X(BRIDGE_DO_DIAL, "dial", "dial at once")                                                      \
     X(BRIDGE_DO_RETRY, "retry", "dial after the backoff")                                          \
-    X(BRIDGE_DO_WAIT, "wait", "dial when the restriction ends")                                    \
+    X(BRIDGE_DO_WAIT, "wait", "dial at a known time")                                              \
     X(BRIDGE_DO_FORGET, "forget", "forget the keys, then dial")                                    \
     X(BRIDGE_DO_HALT, "halt", "no attempt until a person acts")
 

@@ -71,6 +71,8 @@
     X("reconnect", "initial_ms", reconnect_initial_ms, INT, 1000, 10, 3600000, NULL, true)         \
     X("reconnect", "max_ms", reconnect_max_ms, INT, 300000, 10, 86400000, NULL, true)              \
     X("reconnect", "max_attempts", reconnect_max_attempts, INT, 20, 1, 1000000, NULL, true)        \
+    X("pairing", "rounds", pairing_rounds, INT, 5, 1, 1000000, NULL, true)                         \
+    X("pairing", "pause_s", pairing_pause_s, INT, 3600, 1, 604800, NULL, true)                     \
     X("log", "level", log_level, TEXT, "info", 4, 5, "LOG_LEVEL", true)                            \
     X("log", "format", log_format, TEXT, "json", 4, 4, NULL, true)                                 \
     X("log", "content", log_content, BOOL, false, 0, 1, "WABRIDGE_LOG_CONTENT", true)              \

@@ -55,6 +55,12 @@ void wa_ends_failure(struct wa_session *s, const struct wa_node *node)
             text = table[i].text;
         }
     }
+    /* The answer to pair-success was durable here and never reached the server (protocol/03 section
+     * 2.5): what it does not know cannot have been unlinked. */
+    if (reason == 401 && wa_device_is_paired(&s->device) && s->device.login_count == 0) {
+        why = WA_CLOSE_UNCONFIRMED;
+        text = "the server does not know the device that was paired last";
+    }
     wa_session_end(s, why, "login failure %llu%s%.0llu: %s%s%.*s", (unsigned long long)reason,
                    code ? " code " : "", (unsigned long long)code, text, message.n ? ": " : "",
                    (int)(message.n > 200 ? 200 : message.n), (const char *)message.p);

@@ -36,6 +36,8 @@ struct wa_session_config {
       "Nobody scanned the QR in time; a new one follows.")                                         \
     X(WA_CLOSE_PAIRING_REFUSED, "pairing_refused",                                                 \
       "The pairing answer carried a wrong signature; scan the new QR.")                            \
+    X(WA_CLOSE_UNCONFIRMED, "pairing_unconfirmed",                                                 \
+      "The last pairing was cut off before WhatsApp had its answer; scan the new QR.")             \
     X(WA_CLOSE_LOGGED_OUT, "logged_out",                                                           \
       "This device was unlinked; ask for a new QR (control/pair) and scan it.")                    \
     X(WA_CLOSE_REPLACED, "replaced", "Another process uses the same keys; stop one of the two.")   \

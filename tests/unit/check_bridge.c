@@ -22,23 +22,37 @@
 
 /*
  * The table once more, by hand: one line per event, one letter per state in the order starting,
- * connecting, pairing, online, retrying, logged_out, replaced, banned, refused, outdated, stopped.
- * A letter is the next state (S C P O R L D B F V X), '.' nothing; below it the action (d dial, r
- * retry, w wait, f forget, h halt).
+ * connecting, pairing, passkey, confirm, paused, held, online, retrying, logged_out, replaced,
+ * banned, refused, outdated, stopped. A letter is the next state (S C P K M U H O R L D B F V X),
+ * '.' nothing; below it the action (d dial, r retry, w wait, f forget, h halt).
  */
 static const struct {
     const char *event, *next, *action;
 } cells[] = {
-    {"start", "C..........", "d.........."},    {"qr", ".PP.P......", "..........."},
-    {"paired", "..C........", "..........."},   {"connected", ".O..O......", "..........."},
-    {"restart", ".CCCC......", ".dddd......"},  {"expired", "..C........", "..d........"},
-    {"lost", ".RRRR......", ".rrrr......"},     {"logged_out", ".LLLL......", ".hhhh......"},
-    {"replaced", ".DDDD......", ".hhhh......"}, {"banned", ".BBBB......", ".wwww......"},
-    {"refused", ".FFFF......", ".hhhh......"},  {"outdated", ".VVVV......", ".hhhh......"},
-    {"timer", "....R..C...", "....d..d..."},    {"reload", "....R.C.CC.", "....d.d.dd."},
-    {"pair", ".....CC.C..", ".....ff.f.."},     {"stop", "XXXXXXXXXX.", "..........."},
+    {"start", "C..............", "d.............."},
+    {"qr", ".PP.....P......", "..............."},
+    {"passkey", "..KK...........", "..............."},
+    {"confirm", "...M...........", "..............."},
+    {"paired", "..CCC..........", "..............."},
+    {"connected", ".O......O......", "..............."},
+    {"restart", ".CCCC..CC......", ".dddd..dd......"},
+    {"expired", "..C............", "..d............"},
+    {"pause", "..UUU..........", "..www.........."},
+    {"passkey_failed", "...CC..........", "...dd.........."},
+    {"give_up", "...HH..........", "...hh.........."},
+    {"unconfirmed", ".C......C......", ".f......f......"},
+    {"lost", ".RRRR..RR......", ".rrrr..rr......"},
+    {"logged_out", ".LLLL..LL......", ".hhhh..hh......"},
+    {"replaced", ".DDDD..DD......", ".hhhh..hh......"},
+    {"banned", ".BBBB..BB......", ".wwww..ww......"},
+    {"refused", ".FFFF..FF......", ".hhhh..hh......"},
+    {"outdated", ".VVVV..VV......", ".hhhh..hh......"},
+    {"timer", ".....C..R..C...", ".....d..d..d..."},
+    {"reload", "........R.C.CC.", "........d.d.dd."},
+    {"pair", ".....CC..CC.C..", ".....dd..ff.f.."},
+    {"stop", "XXXXXXXXXXXXXX.", "..............."},
 };
-static const char letters[] = "SCPORLDBFVX";
+static const char letters[] = "SCPKMUHORLDBFVX";
 
 static char action_letter(enum bridge_action action)
 {
@@ -81,11 +95,12 @@ START_TEST(test_lifecycle_step_from_start_reaches_every_state)
 }
 END_TEST
 
-START_TEST(test_lifecycle_step_of_each_error_state_has_a_way_out)
+START_TEST(test_lifecycle_step_of_each_waiting_state_has_a_way_out)
 {
     static const enum bridge_event ways[] = {BRIDGE_ON_TIMER, BRIDGE_ON_RELOAD, BRIDGE_ON_PAIR};
     for (int s = 0; s < BRIDGE_STATE_COUNT; s++) {
-        if (strcmp(bridge_state_status((enum bridge_state)s), "ERROR") != 0)
+        if (strcmp(bridge_state_status((enum bridge_state)s), "ERROR") != 0 && s != BRIDGE_PAUSED &&
+            s != BRIDGE_HELD)
             continue;
         bool out = false;
         for (size_t w = 0; w < ARRAY_LEN(ways); w++)
@@ -109,6 +124,7 @@ START_TEST(test_lifecycle_of_close_each_reason_is_its_event)
         {WA_CLOSE_TIMEOUT, 0, BRIDGE_ON_LOST},
         {WA_CLOSE_PAIRING_TIMEOUT, 0, BRIDGE_ON_EXPIRED},
         {WA_CLOSE_PAIRING_REFUSED, 0, BRIDGE_ON_LOST},
+        {WA_CLOSE_UNCONFIRMED, 0, BRIDGE_ON_UNCONFIRMED},
         {WA_CLOSE_LOGGED_OUT, 0, BRIDGE_ON_LOGGED_OUT},
         {WA_CLOSE_REPLACED, 0, BRIDGE_ON_REPLACED},
         {WA_CLOSE_BANNED, 3600, BRIDGE_ON_BANNED},
@@ -845,7 +861,7 @@ START_TEST(test_run_reload_of_a_wrong_file_keeps_the_running_one)
 }
 END_TEST
 
-START_TEST(test_run_commands_that_make_no_sense_now_are_refused)
+START_TEST(test_run_unlinked_offline_pair_waits_and_logout_is_refused)
 {
     const char *dir = testing_dir();
     struct config c = offline_config(dir, "");
@@ -853,7 +869,7 @@ START_TEST(test_run_commands_that_make_no_sense_now_are_refused)
     wait_for_state(dir, "status", "ERROR");
     touch(dir, "pair");
     wait_for_state(dir, "last_command.name", "pair");
-    ck_assert_str_eq(state_text(dir, "last_command.result"), "refused");
+    ck_assert_str_eq(state_text(dir, "last_command.result"), "done");
     touch(dir, "logout");
     wait_for_state(dir, "last_command.name", "logout");
     ck_assert_str_eq(state_text(dir, "last_command.result"), "refused");
@@ -868,7 +884,7 @@ int main(void)
     TCase *tc = tcase_create("lifecycle");
     tcase_add_test(tc, test_lifecycle_step_every_cell_as_written_down);
     tcase_add_test(tc, test_lifecycle_step_from_start_reaches_every_state);
-    tcase_add_test(tc, test_lifecycle_step_of_each_error_state_has_a_way_out);
+    tcase_add_test(tc, test_lifecycle_step_of_each_waiting_state_has_a_way_out);
     tcase_add_test(tc, test_lifecycle_of_close_each_reason_is_its_event);
     tcase_add_test(tc, test_lifecycle_print_stands_in_the_documentation);
     suite_add_tcase(suite, tc);
@@ -906,7 +922,7 @@ int main(void)
     tcase_add_test(tc, test_run_missing_reply_file_exits_78);
     tcase_add_test(tc, test_run_wrong_key_file_exits_78_and_says_so);
     tcase_add_test(tc, test_run_reload_of_a_wrong_file_keeps_the_running_one);
-    tcase_add_test(tc, test_run_commands_that_make_no_sense_now_are_refused);
+    tcase_add_test(tc, test_run_unlinked_offline_pair_waits_and_logout_is_refused);
     suite_add_tcase(suite, tc);
     return testing_run(suite);
 }

@@ -697,7 +697,7 @@ static const char *unit_of(const struct row *r)
         {"_ms", "milliseconds"},   {"_s", "seconds"},         {"_minute", "messages a minute"},
         {"_cap", "replies a day"}, {"_messages", "messages"}, {"_chat", "messages"},
         {"_attempts", "attempts"}, {"_days", "days"},         {"_mb", "megabytes"},
-        {"keep", "files"}};
+        {"keep", "files"},         {"rounds", "series"}};
     for (size_t i = 0; i < ARRAY_LEN(units); i++) {
         size_t n = strlen(units[i][0]);
         if (strlen(r->key) >= n && strcmp(r->key + strlen(r->key) - n, units[i][0]) == 0)

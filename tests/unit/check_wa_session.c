@@ -85,6 +85,14 @@ static void mark_paired(bool uploaded)
     ck_assert_int_eq(wa_device_save(&d, &mem.host), 0);
 }
 
+static void set_login_count(uint32_t count)
+{
+    struct wa_device d;
+    ck_assert_int_eq(wa_device_load(&d, &mem.host), 1);
+    d.login_count = count;
+    ck_assert_int_eq(wa_device_save_field(&d, "login_count", &mem.host), 0);
+}
+
 static void open_session(void)
 {
     struct err err = {0};
@@ -627,6 +635,7 @@ START_TEST(test_failure_each_reason_closes_as_documented)
                  {"503", WA_CLOSE_SERVER},  {"999", WA_CLOSE_REFUSED}};
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         mark_paired(true);
+        set_login_count(1);
         open_session();
         do_handshake();
         struct wa_node *failure = stanza("failure");
@@ -640,6 +649,18 @@ START_TEST(test_failure_each_reason_closes_as_documented)
         wa_session_close(session);
         session = NULL;
     }
+}
+END_TEST
+
+START_TEST(test_failure_401_before_any_success_is_an_unconfirmed_pairing)
+{
+    mark_paired(false);
+    open_session();
+    do_handshake();
+    struct wa_node *failure = stanza("failure");
+    wa_node_set(failure, "reason", "401");
+    say(failure);
+    expect_close(WA_CLOSE_UNCONFIRMED);
 }
 END_TEST
 
@@ -1630,6 +1651,7 @@ int main(void)
     GROUP("login and ends", test_login_first_time_uploads_812_prekeys_and_goes_active,
           test_login_low_count_refills_enough_does_not,
           test_failure_each_reason_closes_as_documented,
+          test_failure_401_before_any_success_is_an_unconfirmed_pairing,
           test_stream_error_each_kind_closes_as_documented, test_feed_flipped_mac_closes,
           test_feed_overlong_announcement_closes_at_once,
           test_feed_malformed_vectors_close_or_are_ignored);

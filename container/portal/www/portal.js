@@ -31,6 +31,7 @@ function describe(state, now) {
     if (!state) return words.absent;
     if (state.status === 'STOPPED') return words.stopped;
     if (now - Date.parse(state.heartbeat.at) > state.heartbeat.stale_after_ms) return words.gone;
+    if (state.status === 'QR_PENDING' && state.session.state === 'NONE') return words.paused;
     return words.states[state.session.state] ?? ['wait', state.session.state, state.session.state, ''];
 }
 
@@ -124,7 +125,8 @@ function showButtons(state) {
     const session = state?.session.state, alive = state && ![words.gone, words.stopped].includes(describe(state, clock()));
     for (const button of $('control').children) {
         const name = button.dataset.command;
-        button.disabled = !alive || (name === 'pair' && !['LOGGED_OUT', 'REPLACED', 'RESTRICTED'].includes(session))
+        button.disabled = !alive || (name === 'pair' && !['LOGGED_OUT', 'REPLACED', 'RESTRICTED'].includes(session)
+                && !(state.status === 'QR_PENDING' && session === 'NONE'))
             || (name === 'logout' && session !== 'CONNECTED');
     }
 }

@@ -17,6 +17,7 @@ export const states = {
 };
 
 export const stopped = ['off', 'Stopped', 'Stopped', 'The bridge was stopped. The operator can start it again.'];
+export const paused = ['act', 'Not linked', 'No QR is shown at the moment', 'Press “New QR code” when you have the phone at hand.'];
 export const gone = ['bad', 'Not running', 'The bridge does not answer', 'Its last sign of life is too old: the process is gone or hangs. Call the operator.'];
 export const absent = ['off', 'Never started', 'No bridge has run here yet', 'The operator has to start it.'];
 
@@ -30,6 +31,8 @@ export const remedies = {
     refused: 'Reload to try again; if it stays, tell the operator.',
     handshake_failed: 'The operator should look for a proxy that breaks TLS.',
     reconnect_exhausted: 'Check the network; it goes on trying, slowly.',
+    pairing_paused: 'Press “New QR code” when you have the phone at hand.',
+    pairing_unconfirmed: 'Scan the new QR code.',
     pairing_refused: 'Scan the new QR code.',
     store_failed: 'The operator has to free disk space. Nothing is lost.',
     qr_not_published: 'The operator has to free disk space.',
