@@ -24,9 +24,9 @@ BUILD_PACKAGES="gcc libc6-dev make autoconf automake pkg-config protobuf-c-compi
     libprotobuf-c-dev zlib1g-dev libjansson-dev libutf8proc-dev libseccomp-dev check ca-certificates"
 RUN_PACKAGES="curl jq zbar-tools"
 CONTAINER_PACKAGES="podman buildah runc catatonit mmdebstrap chromium fonts-noto-core fonts-dejavu-core python3-yaml"
-CHECK_PACKAGES="$RUN_PACKAGES sqlite3 procps strace socat openssl mandoc man-db clang
+CHECK_PACKAGES="$RUN_PACKAGES sqlite3 procps strace valgrind socat openssl mandoc man-db clang
     libclang-rt-14-dev cppcheck"
-ALL_PACKAGES="clang-tidy valgrind"
+ALL_PACKAGES="clang-tidy"
 
 need() { # PACKAGE…: installs what is missing
     local missing="" name

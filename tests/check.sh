@@ -96,6 +96,8 @@ stage "the demonstration of ./bootstrap.sh run"
 BUILDDIR=$PLAIN tap 120 tests/demo/check.sh
 stage "fuzzing, 3 seconds each (make fuzz FUZZ_SECONDS=n for longer)"
 tap 400 make -C "$FUZZ" -s -j2 fuzz FUZZ_SECONDS=3
+stage "budgets of instructions, syncs, bytes and allocations"
+BUILDDIR=$PLAIN tap 300 tests/bench/guard.sh
 stage "analysers"
 BUILDDIR=$PLAIN tap 300 tests/lint/run.sh gcc cppcheck
 if [ "$ALL" = --all ]; then
