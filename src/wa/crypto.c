@@ -5,7 +5,6 @@
 
 /* libcrypto has a type of this name, which our error code must not meet. */
 #define ERR_STATE openssl_err_state
-#include <openssl/core_names.h>
 #include <openssl/evp.h>
 #undef ERR_STATE
 
@@ -20,10 +19,48 @@ static void must(bool ok, const char *what)
         err_fatal("libcrypto: %s failed", what);
 }
 
-static void digest_parts(const EVP_MD *md, uint8_t *out, const struct bytes *parts, size_t count)
+/*
+ * Algorithms, looked up once and never changed again: the old names (EVP_sha256 and the like) make
+ * libcrypto look them up at every use, which takes longer than hashing a block.
+ */
+static EVP_MD *digest_algorithm(EVP_MD **found, const char *name)
+{
+    if (!*found)
+        *found = EVP_MD_fetch(NULL, name, NULL);
+    must(*found != NULL, name);
+    return *found;
+}
+
+static EVP_MD *sha256_algorithm(void)
+{
+    static EVP_MD *found;
+    return digest_algorithm(&found, "SHA2-256");
+}
+
+static EVP_MD *sha512_algorithm(void)
+{
+    static EVP_MD *found;
+    return digest_algorithm(&found, "SHA2-512");
+}
+
+static EVP_CIPHER *cipher_algorithm(EVP_CIPHER **found, const char *name)
+{
+    if (!*found)
+        *found = EVP_CIPHER_fetch(NULL, name, NULL);
+    must(*found != NULL, name);
+    return *found;
+}
+
+static EVP_MD_CTX *digest_begin(const EVP_MD *md)
 {
     EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-    must(ctx && EVP_DigestInit_ex(ctx, md, NULL) == 1, "digest init");
+    must(ctx && EVP_DigestInit_ex2(ctx, md, NULL) == 1, "digest init");
+    return ctx;
+}
+
+static void digest_parts(const EVP_MD *md, uint8_t *out, const struct bytes *parts, size_t count)
+{
+    EVP_MD_CTX *ctx = digest_begin(md);
     for (size_t i = 0; i < count; i++)
         must(EVP_DigestUpdate(ctx, parts[i].p, parts[i].n) == 1, "digest update");
     must(EVP_DigestFinal_ex(ctx, out, NULL) == 1, "digest final");
@@ -32,7 +69,7 @@ static void digest_parts(const EVP_MD *md, uint8_t *out, const struct bytes *par
 
 void wa_sha256(uint8_t out[32], const struct bytes *parts, size_t count)
 {
-    digest_parts(EVP_sha256(), out, parts, count);
+    digest_parts(sha256_algorithm(), out, parts, count);
 }
 
 void wa_sha1(uint8_t out[20], const struct bytes *parts, size_t count)
@@ -47,57 +84,78 @@ void wa_md5(uint8_t out[16], struct bytes data)
 
 /* ---- incremental HMAC and SHA-512 ----------------------------------------------------------- */
 
-/* One of the two is set. */
+#define HMAC_BLOCK 64
+#define HMAC_INNER 0x36
+#define HMAC_OUTER 0x5c
+
+/* HMAC (RFC 2104) over the digest: libcrypto's own costs a second set of contexts for each key. */
 struct wa_digest {
-    EVP_MAC_CTX *mac;
     EVP_MD_CTX *md;
+    bool hmac;
+    uint8_t key[HMAC_BLOCK]; /* xored with the pad that is in use */
 };
+
+static void hash_pad(struct wa_digest *d, uint8_t change)
+{
+    for (size_t i = 0; i < HMAC_BLOCK; i++)
+        d->key[i] ^= change;
+    must(EVP_DigestUpdate(d->md, d->key, HMAC_BLOCK) == 1, "HMAC pad");
+}
+
+static void hmac_begin(struct wa_digest *d, struct bytes key)
+{
+    *d = (struct wa_digest){.md = digest_begin(sha256_algorithm()), .hmac = true};
+    if (key.n > HMAC_BLOCK)
+        wa_sha256(d->key, &key, 1);
+    else if (key.n > 0)
+        memcpy(d->key, key.p, key.n);
+    hash_pad(d, HMAC_INNER);
+}
+
+static void hmac_final(struct wa_digest *d, uint8_t out[WA_SHA256_LEN])
+{
+    must(EVP_DigestFinal_ex(d->md, out, NULL) == 1, "HMAC final");
+    must(EVP_DigestInit_ex2(d->md, NULL, NULL) == 1, "HMAC init");
+    hash_pad(d, HMAC_INNER ^ HMAC_OUTER);
+    must(EVP_DigestUpdate(d->md, out, WA_SHA256_LEN) == 1, "HMAC update");
+    must(EVP_DigestFinal_ex(d->md, out, NULL) == 1, "HMAC final");
+}
+
+static void digest_end(struct wa_digest *d)
+{
+    EVP_MD_CTX_free(d->md);
+    buf_wipe(d->key, sizeof(d->key));
+}
 
 struct wa_digest *wa_hmac_sha256_begin(struct bytes key)
 {
-    char digest[] = "SHA256";
-    const OSSL_PARAM params[] = {
-        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
-        OSSL_PARAM_construct_end(),
-    };
-    /* A NULL key would mean "keep the old one" to libcrypto. */
-    static const uint8_t empty[1];
-    EVP_MAC *mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
-    must(mac != NULL, "HMAC fetch");
     struct wa_digest *d = err_calloc(1, sizeof(*d));
-    d->mac = EVP_MAC_CTX_new(mac);
-    EVP_MAC_free(mac);
-    must(d->mac && EVP_MAC_init(d->mac, key.n ? key.p : empty, key.n, params) == 1, "HMAC init");
+    hmac_begin(d, key);
     return d;
 }
 
 struct wa_digest *wa_sha512_begin(void)
 {
     struct wa_digest *d = err_calloc(1, sizeof(*d));
-    d->md = EVP_MD_CTX_new();
-    must(d->md && EVP_DigestInit_ex(d->md, EVP_sha512(), NULL) == 1, "SHA-512 init");
+    d->md = digest_begin(sha512_algorithm());
     return d;
 }
 
 void wa_digest_update(struct wa_digest *d, struct bytes data)
 {
-    if (data.n == 0)
-        return;
-    int ok =
-        d->mac ? EVP_MAC_update(d->mac, data.p, data.n) : EVP_DigestUpdate(d->md, data.p, data.n);
-    must(ok == 1, "digest update");
+    if (data.n)
+        must(EVP_DigestUpdate(d->md, data.p, data.n) == 1, "digest update");
 }
 
 size_t wa_digest_final(struct wa_digest *d, uint8_t out[64])
 {
-    if (d->mac) {
-        size_t n = 0;
-        must(EVP_MAC_final(d->mac, out, &n, 64) == 1, "HMAC final");
-        return n;
+    if (d->hmac) {
+        hmac_final(d, out);
+        return WA_SHA256_LEN;
     }
     unsigned n = 0;
     must(EVP_DigestFinal_ex(d->md, out, &n) == 1, "SHA-512 final");
-    must(EVP_DigestInit_ex(d->md, EVP_sha512(), NULL) == 1, "SHA-512 init");
+    must(EVP_DigestInit_ex2(d->md, NULL, NULL) == 1, "SHA-512 init");
     return n;
 }
 
@@ -105,21 +163,18 @@ void wa_digest_free(struct wa_digest *d)
 {
     if (!d)
         return;
-    EVP_MAC_CTX_free(d->mac);
-    EVP_MD_CTX_free(d->md);
+    digest_end(d);
     free(d);
 }
 
 void wa_hmac_sha256(uint8_t out[32], struct bytes key, const struct bytes *parts, size_t count)
 {
-    uint8_t full[64];
-    struct wa_digest *d = wa_hmac_sha256_begin(key);
+    struct wa_digest d;
+    hmac_begin(&d, key);
     for (size_t i = 0; i < count; i++)
-        wa_digest_update(d, parts[i]);
-    wa_digest_final(d, full);
-    wa_digest_free(d);
-    memcpy(out, full, WA_SHA256_LEN);
-    buf_wipe(full, sizeof(full));
+        wa_digest_update(&d, parts[i]);
+    hmac_final(&d, out);
+    digest_end(&d);
 }
 
 void wa_hkdf_sha256(uint8_t *out, size_t n, struct bytes ikm, struct bytes salt, struct bytes info)
@@ -148,8 +203,11 @@ static EVP_CIPHER_CTX *gcm_begin(const uint8_t *key, const uint8_t *nonce, struc
                                  int seal)
 {
     int n;
+    static EVP_CIPHER *gcm;
     EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
-    must(ctx && EVP_CipherInit_ex(ctx, EVP_aes_256_gcm(), NULL, key, nonce, seal) == 1, "GCM init");
+    must(ctx && EVP_CipherInit_ex2(ctx, cipher_algorithm(&gcm, "AES-256-GCM"), key, nonce, seal,
+                                   NULL) == 1,
+         "GCM init");
     must(aad.n <= INT_MAX, "GCM: length of associated data");
     if (aad.n)
         must(EVP_CipherUpdate(ctx, NULL, &n, aad.p, (int)aad.n) == 1, "GCM associated data");
@@ -206,15 +264,16 @@ int wa_gcm_open(struct buf *out, const uint8_t key[32], const uint8_t nonce[12],
 
 static const EVP_CIPHER *cbc_cipher(struct bytes key, struct bytes iv)
 {
+    static EVP_CIPHER *found[3];
     if (iv.n != CBC_BLOCK)
         return NULL;
     switch (key.n) {
     case 16:
-        return EVP_aes_128_cbc();
+        return cipher_algorithm(&found[0], "AES-128-CBC");
     case 24:
-        return EVP_aes_192_cbc();
+        return cipher_algorithm(&found[1], "AES-192-CBC");
     case 32:
-        return EVP_aes_256_cbc();
+        return cipher_algorithm(&found[2], "AES-256-CBC");
     default:
         return NULL;
     }
@@ -231,7 +290,7 @@ static int cbc_run(struct buf *out, struct bytes key, struct bytes iv, struct by
     if (!at)
         return ERR_LIMIT;
     EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
-    must(ctx && EVP_CipherInit_ex(ctx, cipher, NULL, key.p, iv.p, encrypt) == 1, "CBC init");
+    must(ctx && EVP_CipherInit_ex2(ctx, cipher, key.p, iv.p, encrypt, NULL) == 1, "CBC init");
     if (in.n)
         must(EVP_CipherUpdate(ctx, at, &n, in.p, (int)in.n) == 1, "CBC update");
     bool padded = EVP_CipherFinal_ex(ctx, at + n, &last) == 1;

@@ -5,6 +5,7 @@
 #include <signal/signal_protocol.h>
 
 #include "base/err.h"
+#include "wa/x25519.h"
 
 #define KEY_TYPE 0x05 /* first byte of a public key in the library's form */
 /* What a reduced scalar cannot have set in its last byte (protocol/01 section 5.1, verify step 2).
@@ -39,30 +40,14 @@ void wa_curve_generate(struct wa_keypair *out, const struct wa_host *host)
 
 void wa_curve_public(uint8_t pub[32], const uint8_t priv[32])
 {
-    ec_private_key *secret = private_open(priv);
-    ec_public_key *key = NULL;
-    signal_buffer *typed = NULL;
-    if (curve_generate_public_key(&key, secret) != 0 || ec_public_key_serialize(&typed, key) != 0)
-        err_fatal("curve: no public key");
-    memcpy(pub, signal_buffer_data(typed) + 1, WA_KEY_LEN);
-    signal_buffer_free(typed);
-    SIGNAL_UNREF(key);
-    SIGNAL_UNREF(secret);
+    static const uint8_t base_point[WA_KEY_LEN] = {9};
+    wa_x25519(pub, priv, base_point);
 }
 
 int wa_curve_agree(uint8_t out[32], const uint8_t priv[32], const uint8_t pub[32])
 {
     static const uint8_t zero[WA_KEY_LEN];
-    uint8_t *shared = NULL;
-    ec_private_key *secret = private_open(priv);
-    ec_public_key *key = public_open(pub);
-    if (curve_calculate_agreement(&shared, key, secret) != WA_KEY_LEN || !shared)
-        err_fatal("curve: no agreement");
-    memcpy(out, shared, WA_KEY_LEN);
-    buf_wipe(shared, WA_KEY_LEN);
-    free(shared);
-    SIGNAL_UNREF(key);
-    SIGNAL_UNREF(secret);
+    wa_x25519(out, priv, pub);
     return bytes_equal_secret(BYTES(out, WA_KEY_LEN), BYTES_ARRAY(zero)) ? ERR_AUTH : 0;
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Curve25519 keys and XEdDSA signatures (protocol/01 section 5.1), done by the Signal library. Keys
- * are 32 raw bytes; the library's leading 05 is added and removed here.
+ * Curve25519 keys and XEdDSA signatures (protocol/01 section 5.1): agreement by libcrypto
+ * (wa/x25519.h), signatures by the Signal library. Keys are 32 raw bytes; the library's leading 05
+ * is added and removed here.
  */
 #ifndef WA_CURVE_H
 #define WA_CURVE_H

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Hashes and ciphers, Curve25519, JIDs, the token dictionary, stanzas, frames. */
+#define _GNU_SOURCE /* RTLD_NEXT */
 #include "testing.h"
 
+#include <dlfcn.h>
 #include <stdlib.h>
 
 #include <zlib.h>
@@ -14,6 +16,7 @@
 #include "wa/frame.h"
 #include "wa/node.h"
 #include "wa/tokens.h"
+#include "wa/x25519.h"
 
 /* ---- hashes, key derivation, ciphers -------------------------------------------------------- */
 
@@ -259,6 +262,66 @@ START_TEST(test_curve_agree_matches_rfc7748_and_refuses_a_zero_result)
     assert_hex(BYTES_ARRAY(out),
                "c3da55379de9c6908e94ea4df28d084f32eccf03491c71f754b4075577a28552");
     ck_assert_int_eq(wa_curve_agree(out, priv, zero), ERR_AUTH);
+}
+END_TEST
+
+typedef int x25519_function(uint8_t *out, const uint8_t *scalar, const uint8_t *point);
+
+/* The one of the Signal library, which the program's hides. */
+static x25519_function *library_x25519(void)
+{
+    x25519_function *found;
+    void *symbol = dlsym(RTLD_NEXT, "curve25519_donna");
+    memcpy(&found, &symbol, sizeof(found));
+    return found;
+}
+
+START_TEST(test_x25519_is_what_the_signal_library_calls)
+{
+    void *first = dlsym(RTLD_DEFAULT, "curve25519_donna");
+    x25519_function *own = curve25519_donna;
+    ck_assert_int_eq(memcmp(&first, &own, sizeof(own)), 0);
+}
+END_TEST
+
+START_TEST(test_x25519_of_edge_points_matches_the_signal_library)
+{
+    static const char *const points[] = {
+        "0000000000000000000000000000000000000000000000000000000000000000",
+        "0100000000000000000000000000000000000000000000000000000000000000",
+        "0900000000000000000000000000000000000000000000000000000000000000",
+        "0900000000000000000000000000000000000000000000000000000000000080",
+        "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f", /* p - 1 */
+        "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+        "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+        "f6ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff",
+        "ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff",
+        "5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157", /* of order 8 */
+    };
+    x25519_function *theirs = library_x25519();
+    uint8_t scalar[32], ours[32], want[32];
+    for (size_t i = 0; theirs && i < 64 * ARRAY_LEN(points); i++) {
+        struct bytes seed = BYTES(&i, sizeof(i));
+        wa_sha256(scalar, &seed, 1);
+        scalar[0] &= 0xf8; /* theirs leaves it as it is */
+        scalar[31] = (uint8_t)((scalar[31] & 0x7f) | 0x40);
+        const uint8_t *point = testing_unhex(points[i % ARRAY_LEN(points)]).p;
+        wa_x25519(ours, scalar, point);
+        theirs(want, scalar, point);
+        testing_assert_bytes(BYTES_ARRAY(ours), BYTES_ARRAY(want), points[i % ARRAY_LEN(points)]);
+    }
+}
+END_TEST
+
+START_TEST(test_x25519_of_a_thousand_iterations_matches_rfc7748)
+{
+    uint8_t k[32] = {9}, u[32] = {9}, next[32];
+    for (int i = 0; i < 1000; i++) {
+        wa_x25519(next, k, u);
+        memcpy(u, k, sizeof(u));
+        memcpy(k, next, sizeof(k));
+    }
+    assert_hex(BYTES_ARRAY(k), "684cf59ba83309552800ef566f2f4d3c1c3887c49360e3875f2eb94d99532c51");
 }
 END_TEST
 
@@ -993,6 +1056,9 @@ static void add_primitives(Suite *suite)
     tcase_add_test(curve, test_curve_verify_of_changed_signature_bits_is_refused);
     tcase_add_test(curve, test_curve_generate_draws_32_bytes_and_clamps);
     tcase_add_test(curve, test_curve_agree_matches_rfc7748_and_refuses_a_zero_result);
+    tcase_add_test(curve, test_x25519_is_what_the_signal_library_calls);
+    tcase_add_test(curve, test_x25519_of_edge_points_matches_the_signal_library);
+    tcase_add_test(curve, test_x25519_of_a_thousand_iterations_matches_rfc7748);
     suite_add_tcase(suite, curve);
     TCase *jid = tcase_create("jid");
     tcase_add_test(jid, test_jid_parse_of_text_forms_gives_parts_and_text_again);
