@@ -60,7 +60,8 @@ compare() {
     while read -r workload figure budget tolerance; do
         now=$(awk -v w="$workload" -v f="$figure" '$1 == w && $2 == f { print $3 }' "$WORK/figures")
         case $(awk -v was="$budget" -v now="${now:-none}" -v t="$tolerance" 'BEGIN {
-            print now == "none" || now > was * (1 + t / 100) ? "above" : now < was * (1 - t / 100) ? "below" : "within" }') in
+            if (now == "none" || now + 0 > was * (1 + t / 100)) print "above"
+            else print now < was * (1 - t / 100) ? "below" : "within" }') in
         above) not_ok "$workload: $figure" "was $budget, now ${now:-not measured} (tolerance $tolerance %)" ;;
         below) ok "$workload: $figure # was $budget, now $now: guard.sh --rewrite keeps it" ;;
         *) ok "$workload: $figure $now" ;;
