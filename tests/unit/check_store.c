@@ -1897,38 +1897,69 @@ static void assert_found(struct store_messages *m, const char *words, const char
     ck_assert_str_eq(got, want);
 }
 
-START_TEST(test_open_version_1_is_brought_up_to_date)
+/* What the vector of each version brought that the one before did not know is there, too. */
+static void assert_kept(const char *path, struct store_messages *m, int version)
+{
+    const struct store_chat_key key = {"1@lid", NULL, NULL};
+    struct store_chat chat;
+    if (version >= 2)
+        ck_assert_int_eq(
+            sql_number(path, "SELECT count(*) FROM events WHERE code = 'connection_lost'"), 1);
+    if (version >= 3)
+        ck_assert_int_eq(sql_number(path, "SELECT edited_at FROM messages WHERE id = 3"), 7000);
+    ck_assert_int_eq(store_messages_find_chat(m, &key, &chat), version >= 4);
+    ck_assert_int_eq(chat.handover_at, version >= 4 ? 7500 : 0);
+    ck_assert_int_eq(store_messages_count_outbox(m), version >= 5 ? 1 : 0);
+    ck_assert_int_eq(store_messages_count_due(m, 9000), version >= 5 ? 1 : 0);
+}
+
+/* _i: the version that a wabridge of then made. */
+START_TEST(test_open_earlier_version_is_brought_up_to_date)
 {
     const char *dir = testing_dir(), *old = path_of(dir, "old.db"), *fresh = path_of(dir, "new.db");
     AUTO_BUF struct buf migrated, made;
     struct store_queued q;
     struct store_totals t;
+    char vector[40];
     buf_init(&migrated, 1 << 20);
     buf_init(&made, 1 << 20);
-    run_vector(old, "messages-v1.sql");
-    ck_assert_int_eq(sql_number(old, "SELECT count(*) FROM messages"), 6);
+    snprintf(vector, sizeof(vector), "messages-v%d.sql", _i);
+    run_vector(old, vector);
+    int64_t rows = sql_number(old, "SELECT count(*) FROM messages");
+    ck_assert_int_eq(sql_number(old, "PRAGMA user_version"), _i);
     struct store_messages *m = messages_at(old);
     /* what was there is there: rows, totals, the queue */
     assert_found(m, "GEOFFNET", "1 ");
-    assert_found(m, "delivery", "3 ");
+    assert_found(m, "delivery", _i >= 3 ? "3 7 " : "3 ");
     ck_assert_str_eq(status_of(m, 4), "undecryptable");
     ck_assert_str_eq(status_of(m, 5), "delivered");
     ck_assert_int_eq(store_messages_totals(m, &t), 0);
-    ck_assert_int_eq(t.received, 3);
+    ck_assert_int_eq(t.received, _i >= 3 ? 4 : 3);
     ck_assert_int_eq(t.delivered, 1);
     ck_assert_int_eq(store_messages_next_queued(m, 0, &q), 1);
     ck_assert_str_eq(q.wa_id, "O2");
     ck_assert_str_eq(q.quoted_wa_id, "I3");
+    assert_kept(old, m, _i);
     store_messages_close(m);
     store_messages_close(messages_at(fresh));
     assert_whole(old);
-    ck_assert_int_eq(sql_number(old, "SELECT count(*) FROM messages"), 6);
+    ck_assert_int_eq(sql_number(old, "SELECT count(*) FROM messages"), rows);
     ck_assert_int_eq(sql_number(old, "PRAGMA auto_vacuum"), 2);
     ck_assert_int_eq(sql_number(fresh, "PRAGMA auto_vacuum"), 2);
     dump_schema(old, &migrated);
     dump_schema(fresh, &made);
     ck_assert_uint_gt(made.n, 3000);
     ck_assert(strcmp(buf_text(&migrated), buf_text(&made)) == 0); /* longer than Check prints */
+}
+END_TEST
+
+/* Who adds a migration adds the vector of the version before it, and raises VECTORS. */
+#define VECTORS 5
+START_TEST(test_open_every_earlier_version_has_its_vector)
+{
+    const char *path = path_of(testing_dir(), "messages.db");
+    store_messages_close(messages_at(path));
+    ck_assert_int_le(sql_number(path, "PRAGMA user_version"), VECTORS + 1);
 }
 END_TEST
 
@@ -2427,67 +2458,6 @@ START_TEST(test_release_takes_one_chat_or_all)
 END_TEST
 
 /* A database as the third version left it. */
-/* Takes away what schema 5 added, and gives back what it replaced. */
-static const char from_5_to_4[] =
-    "DROP TRIGGER messages_pass_turn; DROP TRIGGER messages_count_outbox;"
-    "DROP TRIGGER messages_report_outbox;"
-    "DROP INDEX messages_waiting; DROP INDEX messages_left; DROP INDEX messages_held;"
-    "DROP INDEX messages_expiring; DROP INDEX messages_under_way; DROP INDEX messages_report;"
-    "DROP INDEX messages_replies; DROP INDEX messages_owner;"
-    "ALTER TABLE messages DROP COLUMN held; ALTER TABLE messages DROP COLUMN due_at;"
-    "ALTER TABLE messages DROP COLUMN expires_at; ALTER TABLE messages DROP COLUMN report;"
-    "ALTER TABLE totals DROP COLUMN outbox;"
-    "CREATE INDEX messages_waiting ON messages(chat) WHERE status IN ('queued', 'sending');"
-    "CREATE INDEX messages_left ON messages(sent_at, intent)"
-    " WHERE direction = 'OUT' AND sent_at IS NOT NULL;"
-    "CREATE TRIGGER messages_pass_turn AFTER UPDATE OF status ON messages"
-    " WHEN old.turn = 1 AND new.status NOT IN ('queued', 'sending') BEGIN"
-    " UPDATE messages SET turn = 0 WHERE id = new.id;"
-    " UPDATE messages SET turn = 1 WHERE id = (SELECT min(id) FROM messages"
-    "  INDEXED BY messages_waiting WHERE chat = new.chat AND status IN ('queued', 'sending'));"
-    " END; PRAGMA user_version = 4";
-
-START_TEST(test_open_version_4_is_brought_up_and_its_queue_goes_on)
-{
-    const char *path = path_of(testing_dir(), "messages.db");
-    struct store_messages *m = messages_at(path);
-    struct store_queued q;
-    int64_t first = queue(m, "a@lid", "A", 0), second = queue(m, "a@lid", "B", 0);
-    commit(m);
-    store_messages_close(m);
-    sql_run(path, from_5_to_4);
-    m = messages_at(path);
-    ck_assert_int_eq(store_messages_next_queued(m, 0, &q), 1);
-    ck_assert_int_eq(q.id, first);
-    ck_assert_int_eq(store_messages_set_dropped(m, first, "x"), 0);
-    ck_assert_int_eq(store_messages_next_queued(m, 0, &q), 1);
-    ck_assert_int_eq(q.id, second);
-    ck_assert_int_eq(store_messages_count_outbox(m), 0);
-    hold(m, "new", "b@lid", 1, 0);
-    ck_assert_int_eq(store_messages_count_outbox(m), 1);
-    store_messages_close(m);
-}
-END_TEST
-
-START_TEST(test_open_version_3_is_brought_up_with_its_rows)
-{
-    const char *path = path_of(testing_dir(), "messages.db");
-    struct store_messages *m = messages_at(path);
-    record(m, "a@lid", "A");
-    commit(m);
-    store_messages_close(m);
-    sql_run(path, from_5_to_4);
-    sql_run(path, "DROP TABLE chats; PRAGMA user_version = 3");
-    m = messages_at(path);
-    ck_assert_str_eq(chat_of(m, &ann).chat, "");
-    put_chat(m, &ann, "en", "");
-    commit(m);
-    store_messages_close(m);
-    ck_assert_int_ge(sql_number(path, "SELECT user_version FROM pragma_user_version"), 4);
-    ck_assert_int_eq(sql_number(path, "SELECT count(*) FROM messages WHERE wa_id = 'A'"), 1);
-}
-END_TEST
-
 static void add(Suite *suite, const char *name, const TTest *const *tests, size_t n)
 {
     TCase *tc = tcase_create(name);
@@ -2539,16 +2509,19 @@ int main(void)
     ADD("status", test_status_every_move_from_every_status_never_goes_back,
         test_status_wa_id_of_a_received_message_changes_nothing,
         test_totals_and_turns_hold_after_any_walk, test_hot_path_long_log_no_statement_scans_it);
-    ADD("upkeep", test_open_version_1_is_brought_up_to_date,
+    ADD("upkeep", test_open_every_earlier_version_has_its_vector,
         test_search_words_case_and_diacritics_do_not_matter,
         test_trim_days_takes_the_old_and_nothing_that_waits,
         test_trim_bytes_shrinks_the_file_but_keeps_a_day, test_trim_long_log_costs_little,
         test_events_are_kept_in_order_and_bounded);
     ADD("chats", test_chat_state_survives_reopening, test_chat_is_one_under_all_its_addresses,
-        test_release_takes_one_chat_or_all, test_open_version_3_is_brought_up_with_its_rows,
-        test_open_version_4_is_brought_up_and_its_queue_goes_on);
+        test_release_takes_one_chat_or_all);
     ADD("readers", test_each_lists_newest_or_after_in_order, test_sqlite3_tool_sees_rows_while_open,
         test_open_readonly_other_user_on_read_only_mount_follows,
         test_open_readonly_writes_and_missing_file_refused);
+    TCase *versions = tcase_create("versions");
+    tcase_add_checked_fixture(versions, setup, NULL);
+    tcase_add_loop_test(versions, test_open_earlier_version_is_brought_up_to_date, 1, VECTORS + 1);
+    suite_add_tcase(suite, versions);
     return testing_run(suite);
 }
