@@ -420,6 +420,9 @@ END_TEST
 #define OFFICE "Mon-Fri 09:00-18:00, Sat 10:00-14:00"
 #define NIGHT "Fri-Sun 18:00-02:00"
 #define BREAK "Mon-Fri 08:00-12:00,Mon-Fri 13:00-17:00"
+#define FEASTS OFFICE ", 12-24 09:00-12:00, 12-25..12-26 closed"
+#define EASTER "2026-04-03..2026-04-06 closed, 02-29 Closed"
+#define NEW_YEAR "Mon-Sun 09:00-18:00, 12-24..01-02 closed, 2026-12-31 22:00-04:00"
 
 /* The wall clocks beside the instants are from another implementation (Python's zoneinfo). */
 static const struct {
@@ -454,6 +457,27 @@ static const struct {
     {BREAK, "UTC", 1785762000, true},             /* Mon 13:00:00 */
     {"sat - mon 00:00-24:00", "UTC", 1785747600, true},
     {"Tue-Sun 00:00-24:00", "UTC", 1785747600, false},
+    {FEASTS, "Africa/Nairobi", 1798102740, true},   /* Thu 2026-12-24 11:59: until noon */
+    {FEASTS, "Africa/Nairobi", 1798102800, false},  /* … 12:00 */
+    {FEASTS, "Africa/Nairobi", 1798182000, false},  /* Fri 2026-12-25 10:00 */
+    {FEASTS, "Africa/Nairobi", 1798268400, false},  /* Sat 2026-12-26 10:00 */
+    {FEASTS, "Africa/Nairobi", 1798441200, true},   /* Mon 2026-12-28 10:00 */
+    {FEASTS, "Africa/Nairobi", 1829718000, false},  /* Sat 2027-12-25 10:00: every year */
+    {FEASTS, "Africa/Nairobi", 1829890800, true},   /* Mon 2027-12-27 10:00 */
+    {EASTER, "UTC", 1775210400, false},             /* Fri 2026-04-03 10:00 */
+    {EASTER, "UTC", 1775519940, false},             /* Mon 2026-04-06 23:59 */
+    {EASTER, "UTC", 1775556000, true},              /* Tue 2026-04-07 10:00: no days are named */
+    {EASTER, "UTC", 1806746400, true},              /* Sat 2027-04-03 10:00: another year */
+    {EASTER, "UTC", 1835431200, false},             /* Tue 2028-02-29 10:00 */
+    {EASTER, "UTC", 1803895200, true},              /* Mon 2027-03-01 10:00 */
+    {NEW_YEAR, "Europe/Berlin", 1798016400, true},  /* Wed 2026-12-23 10:00 */
+    {NEW_YEAR, "Europe/Berlin", 1798756200, true},  /* Thu 2026-12-31 23:30: into the morning */
+    {NEW_YEAR, "Europe/Berlin", 1798763400, true},  /* Fri 2027-01-01 01:30, of the day before */
+    {NEW_YEAR, "Europe/Berlin", 1798880400, false}, /* Sat 2027-01-02 10:00 */
+    {NEW_YEAR, "Europe/Berlin", 1798966800, true},  /* Sun 2027-01-03 10:00 */
+    {"Mon-Sun 00:00-24:00, Sat closed", "UTC", 1785546000, false}, /* Sat 2026-08-01 01:00 */
+    {"Sat closed, Mon-Sun 00:00-24:00", "UTC", 1785546000, true},
+    {"Mon-Sun 00:00-24:00, Sat closed", "UTC", 1785632400, true}, /* Sun 2026-08-02 01:00 */
 };
 
 START_TEST(test_hours_open_follows_the_wall_clock_of_the_zone)
@@ -466,28 +490,48 @@ START_TEST(test_hours_open_follows_the_wall_clock_of_the_zone)
 }
 END_TEST
 
-START_TEST(test_hours_open_leaves_the_zone_of_the_process)
+/* Another thread may be reading the environment. */
+START_TEST(test_hours_open_same_zone_leaves_the_environment_alone)
 {
-    setenv("TZ", "America/New_York", 1);
     config_hours_open(OFFICE, "Africa/Nairobi", 1785736800000);
-    ck_assert_str_eq(getenv("TZ"), "America/New_York");
-    unsetenv("TZ");
+    const char *zone = getenv("TZ");
+    ck_assert_str_eq(zone, ":Africa/Nairobi");
     config_hours_open(OFFICE, "Africa/Nairobi", 1785736800000);
-    ck_assert_ptr_null(getenv("TZ"));
+    ck_assert_ptr_eq(getenv("TZ"), zone);
 }
 END_TEST
 
 START_TEST(test_hours_check_bad_text_says_why)
 {
     static const char *const bad[] = {
-        "always",          "Mon",
-        "Mon-Fri",         "Mon 9-18",
-        "Mon 09:00",       "Mon 09:00-",
-        "Mon 09:60-10:00", "Mon 24:01-25:00",
-        "Mon 24:00-25:00", "Mon 009:00-10:00",
-        "Mon 09:0-10:00",  "Mon 09:00-10:00 Tue 09:00-10:00",
-        ", Mon 09:00-1",   "Mon 09:00-10:00,",
-        "Mo 09:00-10:00",  "Mon-Fr 09:00-10:00",
+        "always",
+        "Mon",
+        "Mon-Fri",
+        "Mon 9-18",
+        "Mon 09:00",
+        "Mon 09:00-",
+        "Mon 09:60-10:00",
+        "Mon 24:01-25:00",
+        "Mon 24:00-25:00",
+        "Mon 009:00-10:00",
+        "Mon 09:0-10:00",
+        "Mon 09:00-10:00 Tue 09:00-10:00",
+        ", Mon 09:00-1",
+        "Mon 09:00-10:00,",
+        "Mo 09:00-10:00",
+        "Mon-Fr 09:00-10:00",
+        "12-25",
+        "2026-13-01 closed",
+        "02-30 closed",
+        "2027-02-29 closed",
+        "26-12-25 closed",
+        "12-25 closed 09:00-10:00",
+        "12-25..closed",
+        "12-25..2026-12-26 closed",
+        "Mon-12-25 closed",
+        "2027-01-02..2026-12-24 closed",
+        "closed",
+        "0000-12-25 closed",
     };
     for (size_t i = 0; i < ARRAY_LEN(bad); i++)
         ck_assert_msg(config_hours_check(bad[i]) != NULL, "%s", bad[i]);
@@ -714,7 +758,7 @@ static void add_engine(Suite *suite)
     tcase_add_test(t, test_closed_answers_all_but_what_is_urgent_or_always);
     tcase_add_loop_test(t, test_hours_open_follows_the_wall_clock_of_the_zone, 0,
                         (int)ARRAY_LEN(instants));
-    tcase_add_test(t, test_hours_open_leaves_the_zone_of_the_process);
+    tcase_add_test(t, test_hours_open_same_zone_leaves_the_environment_alone);
     tcase_add_test(t, test_hours_check_bad_text_says_why);
     tcase_add_test(t, test_zone_check_only_names_of_the_database);
     suite_add_tcase(suite, t);
