@@ -107,7 +107,7 @@ static void on_wake(void *ctx)
         bridge_dial_timeout(b);
     if (b->stable_at <= now) {
         b->stable_at = CLOCK_NEVER;
-        b->state.reconnect.attempt = 0;
+        b->state.reconnect.attempt = b->restarts = 0;
     }
     if (b->retry_at <= now) {
         b->retry_at = CLOCK_NEVER;
@@ -295,12 +295,22 @@ static void confine(const struct bridge *b)
 
 /* ---- life ----------------------------------------------------------------------------------- */
 
+/* An earlier process may have met a restriction that still lasts. */
+static void begin(struct bridge *b)
+{
+    b->wait_ms = bridge_restriction_left(b);
+    if (b->wait_ms > 0 && strcmp(b->state.last_error.code, wa_close_code(WA_CLOSE_BANNED)) != 0)
+        bridge_status_error(b, wa_close_code(WA_CLOSE_BANNED), "the account is restricted. %s",
+                            wa_close_advice(WA_CLOSE_BANNED));
+    bridge_apply(b, b->wait_ms > 0 ? BRIDGE_ON_BANNED : BRIDGE_ON_START);
+}
+
 static void serve(struct bridge *b)
 {
     log_event(LOG_INFO, "started", LOG_STR("version", b->state.process.version),
               LOG_STR("boot_id", b->boot_id));
     bridge_recent_want(b);
-    bridge_apply(b, BRIDGE_ON_START);
+    begin(b);
     on_wake(b);
     bridge_loop_run(b->loop);
     bridge_hang_up(b);

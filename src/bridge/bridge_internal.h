@@ -4,6 +4,7 @@
  *
  *   bridge.c      opens everything, the wake-up, shuts down
  *   connection.c  link and session: dial, events, settle, end
+ *   restriction.c a restriction of the account, over restarts
  *   inbound.c     messages and receipts that came in
  *   guard.c       what keeps an answer back
  *   outbound.c    the queue of what goes out
@@ -86,7 +87,9 @@ struct bridge {
     int64_t wait_ms; /* until the next dial, where the server or a pause says so */
 
     /* linking */
-    int64_t rounds; /* connections in a row whose QRs nobody scanned */
+    int64_t rounds;  /* connections in a row whose QRs nobody scanned */
+    bool restricted; /* there is a record of it */
+    int restarts;    /* asked for by the server in a row, with no stable connection in between */
 
     /* sending */
     int64_t pause_until; /* for all chats */
@@ -151,6 +154,14 @@ void bridge_hang_up(struct bridge *b);
 bool bridge_is_linked(struct bridge *b);
 /* Deletes the keys of this device, durably. */
 int bridge_forget(struct bridge *b);
+
+/* ---- restriction.c -------------------------------------------------------------------------- */
+/* Durable on return; where that fails it is logged. Between two groups of writes only. */
+void bridge_restriction_keep(struct bridge *b, int64_t length_ms);
+/* A login succeeded. Part of the open group. */
+void bridge_restriction_over(struct bridge *b);
+/* How long one that an earlier process met still lasts, in ms; 0: there is none. */
+int64_t bridge_restriction_left(struct bridge *b);
 
 /* ---- guard.c -------------------------------------------------------------------------------- */
 struct bridge_verdict {

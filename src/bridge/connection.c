@@ -10,6 +10,8 @@
 
 #define DIAL_TIMEOUT_MS 20000 /* protocol/01 section 1 */
 #define RATE_EXTRA_ATTEMPTS 5 /* protocol/01 section 10.3, stream error 429 */
+#define UPPER_HALF 0x80000000u
+#define RESTARTS_MAX 2 /* at once: one after pairing, and one more */
 
 /* ---- the end of a connection ---------------------------------------------------------------- */
 
@@ -21,6 +23,8 @@ static void schedule_retry(struct bridge *b, bool at_once, int extra_attempts)
         int attempt = ++b->state.reconnect.attempt;
         uint32_t random;
         b->host.random(b->host.ctx, (uint8_t *)&random, sizeof(random));
+        if (extra_attempts > 0)
+            random |= UPPER_HALF;
         delay = attempt > c->reconnect_max_attempts
                     ? c->reconnect_max_ms
                     : bridge_backoff_ms(attempt + extra_attempts, c->reconnect_initial_ms,
@@ -81,7 +85,7 @@ static void lost(struct bridge *b, const char *code, const char *text, const cha
     bool stable = b->online_at != CLOCK_NEVER && clock_mono_ms() - b->online_at >= BRIDGE_STABLE_MS;
     forget_connection(b);
     if (stable)
-        b->state.reconnect.attempt = 0;
+        b->state.reconnect.attempt = b->restarts = 0;
     enum bridge_event event = end_round(b, BRIDGE_ON_LOST);
     if (event == BRIDGE_ON_LOST) {
         schedule_retry(b, stable, extra_attempts);
@@ -113,12 +117,33 @@ static void lost_keys(struct bridge *b)
     bridge_apply(b, BRIDGE_ON_LOST);
 }
 
+/* Until when, for the sentence and for the next process. */
+static void banned(struct bridge *b, int64_t banned_s, struct err *err)
+{
+    char until[CLOCK_TEXT_SIZE];
+    b->wait_ms = banned_s > 0 ? banned_s * 1000 : BRIDGE_BAN_UNKNOWN_MS;
+    clock_format(clock_wall_ms() + b->wait_ms, until);
+    size_t n = strlen(err->text);
+    snprintf(err->text + n, sizeof(err->text) - n,
+             banned_s > 0 ? "; until %s" : "; no end is named, tried again at %s", until);
+    bridge_restriction_keep(b, b->wait_ms);
+}
+
+/* A server that asks for one restart after another is not worth more than a broken one. */
+static enum bridge_event event_of(struct bridge *b, enum wa_close why)
+{
+    enum bridge_event event = bridge_lifecycle_of_close(why);
+    if (event == BRIDGE_ON_RESTART && ++b->restarts > RESTARTS_MAX)
+        return BRIDGE_ON_LOST;
+    return event;
+}
+
 static void session_ended(struct bridge *b)
 {
     enum wa_close why = b->ended.u.closed.why;
     int64_t banned_s = b->ended.u.closed.retry_after_s;
     struct err err = b->ended.u.closed.err;
-    enum bridge_event event = bridge_lifecycle_of_close(why, banned_s);
+    enum bridge_event event = event_of(b, why);
     bridge_link_close(b->link);
     b->link = NULL;
     log_event(LOG_INFO, "session_closed", LOG_STR("why", wa_close_code(why)),
@@ -131,7 +156,8 @@ static void session_ended(struct bridge *b)
         return;
     }
     forget_connection(b);
-    b->wait_ms = banned_s * 1000;
+    if (event == BRIDGE_ON_BANNED)
+        banned(b, banned_s, &err);
     if (event != BRIDGE_ON_RESTART && event != BRIDGE_ON_EXPIRED)
         bridge_status_error(b, wa_close_code(why), "%s. %s", err.text, wa_close_advice(why));
     if (bridge_apply(b, end_round(b, event)) == ERR_STORE)
@@ -172,6 +198,7 @@ static void settles(struct bridge *b)
 static void on_connected(struct bridge *b, const struct wa_event *ev)
 {
     bridge_status_account(b, ev);
+    bridge_restriction_over(b);
     settles(b);
     b->rounds = 0;
     b->state.reconnect.next_at = 0;
@@ -197,6 +224,7 @@ static void take_event(struct bridge *b, const struct wa_event *ev)
         break;
     case WA_EVENT_PAIRED:
         bridge_status_account(b, ev);
+        b->restarts = 0;
         bridge_apply(b, BRIDGE_ON_PAIRED);
         break;
     case WA_EVENT_CONNECTED:

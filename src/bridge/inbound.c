@@ -235,6 +235,13 @@ static int reply(struct bridge *b, const struct wa_incoming *in, const struct br
     return rc < 0 ? rc : remember(b, &key, &known, &state, &found);
 }
 
+/* By the server's clock, where it is known: the message has its time from the same. */
+static int64_t age_s(const struct bridge *b, const struct wa_incoming *in)
+{
+    int64_t now = wa_session_server_ms(b->session);
+    return (now ? now : clock_wall_ms()) / 1000 - in->timestamp_s;
+}
+
 static int answer(struct bridge *b, const struct wa_incoming *in, const struct bridge_forms *chat,
                   int64_t id)
 {
@@ -243,7 +250,7 @@ static int answer(struct bridge *b, const struct wa_incoming *in, const struct b
         .has_text = in->content->text.n > 0,
         .from_me = in->from_me,
         .group = in->group,
-        .age_s = clock_wall_ms() / 1000 - in->timestamp_s,
+        .age_s = age_s(b, in),
     };
     enum bridge_answer decided = bridge_answer_decide(&asked, &b->config);
     if (decided == BRIDGE_ANSWER)

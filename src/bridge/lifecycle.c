@@ -15,6 +15,7 @@
 /* X(state, event, next state, action). What is not listed changes nothing. */
 #define TRANSITIONS(X)                                                                             \
     X(STARTING, START, CONNECTING, DIAL)                                                           \
+    X(STARTING, BANNED, BANNED, WAIT)                                                              \
     X(STARTING, STOP, STOPPED, NOTHING)                                                            \
     X(CONNECTING, QR, PAIRING, NOTHING)                                                            \
     X(CONNECTING, CONNECTED, ONLINE, NOTHING)                                                      \
@@ -56,6 +57,7 @@
     X(REPLACED, PAIR, CONNECTING, FORGET)                                                          \
     X(REPLACED, STOP, STOPPED, NOTHING)                                                            \
     X(BANNED, TIMER, CONNECTING, DIAL)                                                             \
+    X(BANNED, PAIR, CONNECTING, FORGET)                                                            \
     X(BANNED, STOP, STOPPED, NOTHING)                                                              \
     X(REFUSED, RELOAD, CONNECTING, DIAL)                                                           \
     X(REFUSED, PAIR, CONNECTING, FORGET)                                                           \
@@ -79,7 +81,7 @@ struct bridge_transition bridge_lifecycle_step(enum bridge_state state, enum bri
     return t;
 }
 
-enum bridge_event bridge_lifecycle_of_close(enum wa_close why, int64_t banned_s)
+enum bridge_event bridge_lifecycle_of_close(enum wa_close why)
 {
     switch (why) {
     case WA_CLOSE_RESTART:
@@ -89,12 +91,12 @@ enum bridge_event bridge_lifecycle_of_close(enum wa_close why, int64_t banned_s)
     case WA_CLOSE_UNCONFIRMED:
         return BRIDGE_ON_UNCONFIRMED;
     case WA_CLOSE_LOGGED_OUT:
+    case WA_CLOSE_LOCKED: /* the server has forgotten the device (protocol/01 section 10.2) */
         return BRIDGE_ON_LOGGED_OUT;
     case WA_CLOSE_REPLACED:
         return BRIDGE_ON_REPLACED;
     case WA_CLOSE_BANNED:
-        return banned_s > 0 ? BRIDGE_ON_BANNED : BRIDGE_ON_REFUSED;
-    case WA_CLOSE_LOCKED:
+        return BRIDGE_ON_BANNED;
     case WA_CLOSE_REFUSED:
         return BRIDGE_ON_REFUSED;
     case WA_CLOSE_VERSION:

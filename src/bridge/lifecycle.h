@@ -22,8 +22,9 @@
     X(BRIDGE_RETRYING, "retrying", "ERROR", "DISCONNECTED", "connection lost, dialled again")      \
     X(BRIDGE_LOGGED_OUT, "logged_out", "ERROR", "LOGGED_OUT", "unlinked; waits for pair")          \
     X(BRIDGE_REPLACED, "replaced", "ERROR", "REPLACED", "another process uses the keys")           \
-    X(BRIDGE_BANNED, "banned", "ERROR", "RESTRICTED", "restricted until a known time")             \
-    X(BRIDGE_REFUSED, "refused", "ERROR", "RESTRICTED", "locked or refused; waits for a person")   \
+    X(BRIDGE_BANNED, "banned", "ERROR", "RESTRICTED",                                              \
+      "restricted for a time; dialled when it ends")                                               \
+    X(BRIDGE_REFUSED, "refused", "ERROR", "RESTRICTED", "refused for good; waits for a person")    \
     X(BRIDGE_OUTDATED, "outdated", "ERROR", "VERSION_REJECTED", "client version too old")          \
     X(BRIDGE_STOPPED, "stopped", "STOPPED", "DISCONNECTED", "the last state of a process")
 
@@ -49,10 +50,10 @@ enum bridge_state {
     X(BRIDGE_ON_GIVE_UP, "give_up", "closed: the passkey step failed once too often")              \
     X(BRIDGE_ON_UNCONFIRMED, "unconfirmed", "closed: the last pairing never reached the server")   \
     X(BRIDGE_ON_LOST, "lost", "closed or not reached: worth another try")                          \
-    X(BRIDGE_ON_LOGGED_OUT, "logged_out", "closed: this device was unlinked")                      \
+    X(BRIDGE_ON_LOGGED_OUT, "logged_out", "closed: unlinked, or the account is locked")            \
     X(BRIDGE_ON_REPLACED, "replaced", "closed: another process logged in with the keys")           \
-    X(BRIDGE_ON_BANNED, "banned", "closed: restricted, and the server said how long")              \
-    X(BRIDGE_ON_REFUSED, "refused", "closed: locked, refused, or restricted without an end")       \
+    X(BRIDGE_ON_BANNED, "banned", "closed, or before a restart: restricted for a time")            \
+    X(BRIDGE_ON_REFUSED, "refused", "closed: the server wants nothing of this client")             \
     X(BRIDGE_ON_OUTDATED, "outdated", "closed: client version not accepted")                       \
     X(BRIDGE_ON_TIMER, "timer", "the time of the next attempt has come")                           \
     X(BRIDGE_ON_RELOAD, "reload", "a valid configuration was loaded")                              \
@@ -88,8 +89,8 @@ struct bridge_transition {
 };
 
 struct bridge_transition bridge_lifecycle_step(enum bridge_state state, enum bridge_event event);
-/* Which event the end of a session is; banned_s: how long a restriction lasts, 0 unknown. */
-enum bridge_event bridge_lifecycle_of_close(enum wa_close why, int64_t banned_s);
+/* Which event the end of a session is. */
+enum bridge_event bridge_lifecycle_of_close(enum wa_close why);
 
 const char *bridge_state_name(enum bridge_state state);
 const char *bridge_state_status(enum bridge_state state);

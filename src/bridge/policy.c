@@ -13,6 +13,15 @@ int64_t bridge_backoff_ms(int attempt, int64_t initial_ms, int64_t max_ms, uint3
     return 1 + (int64_t)((uint64_t)random * (uint64_t)ceiling >> 32);
 }
 
+int64_t bridge_restriction_left_ms(int64_t began, int64_t length, int64_t now)
+{
+    int64_t passed = now - began;
+    if (length <= 0 || passed >= length)
+        return 0;
+    /* Before it began: the clock was set back. It is not longer for that. */
+    return passed > 0 ? length - passed : length;
+}
+
 /* Kinds in which a customer says something in words; polls, reactions, edits and the like are not.
  */
 static bool kind_speaks(enum wa_kind kind)

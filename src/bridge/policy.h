@@ -10,6 +10,7 @@
 #define BRIDGE_STABLE_MS                                                                           \
     30000 /* a connection that held so long clears the attempts (protocol/01 10.5) */
 #define BRIDGE_RATE_WINDOW_MS 60000
+#define BRIDGE_BAN_UNKNOWN_MS 21600000 /* how long one lasts of which the server names no end */
 #define BRIDGE_SEND_ATTEMPTS_MAX 5
 
 /*
@@ -17,6 +18,10 @@
  * any 32 random bits.
  */
 int64_t bridge_backoff_ms(int attempt, int64_t initial_ms, int64_t max_ms, uint32_t random);
+
+/* What is left of a restriction at `now`; all Unix ms but length and result. Never more than the
+ * length, whatever the clock was set to meanwhile. */
+int64_t bridge_restriction_left_ms(int64_t began, int64_t length, int64_t now);
 
 /* What is known about a recorded message when an answer is considered (DESIGN 9; protocol/05 11.1).
  */

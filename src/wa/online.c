@@ -7,6 +7,7 @@
 #define PING_MIN_MS 20000
 #define PING_MAX_MS 30000
 #define PING_ANSWER_MS 20000
+#define PING_AGAIN_MS 8000 /* the second of a row: a dead line is found within a minute */
 #define PINGS_FAILED_MAX 2
 #define OFFLINE_BATCH 200
 #define OFFLINE_REPEAT_MS 100
@@ -98,6 +99,7 @@ void wa_online_success(struct wa_session *s, const struct wa_node *node)
     struct bytes name = wa_node_attr(node, "display_name");
     if (name.n > 0)
         bytes_copy_text(name, s->device.push_name, sizeof(s->device.push_name));
+    wa_session_take_time(s, node);
     s->device.login_count++;
     if (wa_device_save(&s->device, s->host) < 0) {
         wa_session_end_store(s);
@@ -177,16 +179,19 @@ void wa_online_ib(struct wa_session *s, const struct wa_node *node)
 
 /* ---- keepalive ------------------------------------------------------------------------------- */
 
+static void ask_pong(struct wa_session *s, int64_t timeout_ms);
+
 static void on_pong(void *ctx, void *arg, const struct wa_node *answer, unsigned code)
 {
     struct wa_session *s = ctx;
     (void)arg;
-    (void)answer;
-    if (code != WA_IQ_TIMED_OUT || wa_session_now(s) - s->last_received < PING_ANSWER_MS) {
+    if (answer)
+        wa_session_take_time(s, answer);
+    if (code != WA_IQ_TIMED_OUT || wa_session_now(s) - s->last_received < PING_ANSWER_MS)
         s->pings_failed = 0;
-        return;
-    }
-    if (++s->pings_failed >= PINGS_FAILED_MAX)
+    else if (++s->pings_failed < PINGS_FAILED_MAX)
+        ask_pong(s, PING_AGAIN_MS);
+    else
         wa_session_end(s, WA_CLOSE_TIMEOUT, "nothing was received for %lld seconds",
                        (long long)(wa_session_now(s) - s->last_received) / 1000);
 }
@@ -198,8 +203,13 @@ void wa_online_schedule_ping(struct wa_session *s)
     s->ping_at = wa_session_now(s) + PING_MIN_MS + random % (PING_MAX_MS - PING_MIN_MS + 1);
 }
 
-void wa_online_ping(struct wa_session *s)
+static void ask_pong(struct wa_session *s, int64_t timeout_ms)
 {
     wa_online_schedule_ping(s);
-    wa_session_ask_until(s, wa_session_query(s, "get", "w:p"), PING_ANSWER_MS, on_pong, NULL);
+    wa_session_ask_until(s, wa_session_query(s, "get", "w:p"), timeout_ms, on_pong, NULL);
+}
+
+void wa_online_ping(struct wa_session *s)
+{
+    ask_pong(s, PING_ANSWER_MS);
 }

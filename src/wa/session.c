@@ -15,13 +15,26 @@
 #define FRAME_ACCEPTED_MAX (4u << 20)
 #define INPUT_MAX (FRAME_ACCEPTED_MAX + (1u << 16))
 #define OUTPUT_MAX (32u << 20)
-#define BUFFER_KEPT (64u << 10) /* larger buffers are released when the work is done */
+#define SERVER_TIME_MIN 1500000000 /* an earlier t is no time */
+#define BUFFER_KEPT (64u << 10)    /* larger buffers are released when the work is done */
 
 /* ---- small tools of all parts ---------------------------------------------------------------- */
 
 int64_t wa_session_now(const struct wa_session *s)
 {
     return s->host->mono_ms(s->host->ctx);
+}
+
+void wa_session_take_time(struct wa_session *s, const struct wa_node *node)
+{
+    uint64_t t;
+    if (wa_node_attr_u64(node, "t", &t) && t >= SERVER_TIME_MIN && t <= UINT32_MAX)
+        s->server_ms = (int64_t)t * 1000 - wa_session_now(s);
+}
+
+int64_t wa_session_server_ms(const struct wa_session *s)
+{
+    return s->server_ms ? wa_session_now(s) + s->server_ms : 0;
 }
 
 struct wa_node *wa_session_stanza(struct wa_session *s, const char *tag)

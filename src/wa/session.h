@@ -39,17 +39,19 @@ struct wa_session_config {
     X(WA_CLOSE_UNCONFIRMED, "pairing_unconfirmed",                                                 \
       "The last pairing was cut off before WhatsApp had its answer; scan the new QR.")             \
     X(WA_CLOSE_LOGGED_OUT, "logged_out",                                                           \
-      "This device was unlinked; ask for a new QR (control/pair) and scan it.")                    \
+      "Ask for a new QR (control/pair) and scan it with the phone of the account.")                \
     X(WA_CLOSE_REPLACED, "replaced", "Another process uses the same keys; stop one of the two.")   \
     X(WA_CLOSE_BANNED, "temporarily_banned",                                                       \
-      "WhatsApp restricted this account; wait until it ends.")                                     \
+      "Wait until it ends; then the bridge tries again by itself. Send less, and only to people "  \
+      "who wrote first.")                                                                          \
     X(WA_CLOSE_LOCKED, "account_locked",                                                           \
-      "WhatsApp locked this account; open WhatsApp on the phone.")                                 \
+      "Open WhatsApp on the phone and follow it; then ask for a new QR (control/pair).")           \
     X(WA_CLOSE_VERSION, "version_rejected",                                                        \
       "The client version is too old; set whatsapp.version and reload.")                           \
     X(WA_CLOSE_REFUSED, "refused", "The server refused this client; see the log and report it.")   \
     X(WA_CLOSE_SERVER, "server_unavailable", "The server has trouble; it is dialled again.")       \
-    X(WA_CLOSE_RATE, "too_many_connects", "Too many connections; waiting longer.")                 \
+    X(WA_CLOSE_RATE, "too_many_connects",                                                          \
+      "The bridge waits longer before it dials again. Is the same account run twice?")             \
     X(WA_CLOSE_STORE, "store_failed",                                                              \
       "Keys could not be read or written; check the private volume.")
 
@@ -137,7 +139,7 @@ struct wa_event {
         struct {
             enum wa_close why;
             struct err err;        /* sentence with the particulars */
-            int64_t retry_after_s; /* BANNED: how long; else 0 */
+            int64_t retry_after_s; /* BANNED: how long, 0 not said; else 0 */
         } closed;
     } u;
 };
@@ -165,6 +167,8 @@ struct buf *wa_session_output(struct wa_session *s);
 
 bool wa_session_connected(const struct wa_session *s); /* after WA_EVENT_CONNECTED, until closed */
 const struct wa_device *wa_session_device(const struct wa_session *s);
+/* The server's clock, Unix ms; 0 unknown. This machine's may be wrong, or be set while we run. */
+int64_t wa_session_server_ms(const struct wa_session *s);
 /* Records of sessions and sender keys that were given up since it was opened, as they could not be
  * read; a new session took their place. */
 uint64_t wa_session_set_aside(const struct wa_session *s);

@@ -73,6 +73,7 @@ struct wa_session {
     int64_t ping_at;
     int64_t last_received;
     unsigned pings_failed;
+    int64_t server_ms; /* what the server's clock (Unix ms) is ahead of the monotonic one */
 
     uint8_t refs[WA_REFS_MAX][WA_REF_MAX];
     size_t ref_length[WA_REFS_MAX];
@@ -93,6 +94,8 @@ struct wa_session {
 /* ---- session.c, used by the parts --------------------------------------------------------------
  */
 int64_t wa_session_now(const struct wa_session *s);
+/* Learns the server's clock from the attribute t of <success> or of a pong. */
+void wa_session_take_time(struct wa_session *s, const struct wa_node *node);
 struct wa_node *wa_session_stanza(struct wa_session *s, const char *tag);
 /* Encodes, seals and frames into the output; on failure the session closes itself. */
 void wa_session_put(struct wa_session *s, const struct wa_node *node);

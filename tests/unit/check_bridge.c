@@ -44,12 +44,12 @@ static const struct {
     {"lost", ".RRRR..RR......", ".rrrr..rr......"},
     {"logged_out", ".LLLL..LL......", ".hhhh..hh......"},
     {"replaced", ".DDDD..DD......", ".hhhh..hh......"},
-    {"banned", ".BBBB..BB......", ".wwww..ww......"},
+    {"banned", "BBBBB..BB......", "wwwww..ww......"},
     {"refused", ".FFFF..FF......", ".hhhh..hh......"},
     {"outdated", ".VVVV..VV......", ".hhhh..hh......"},
     {"timer", ".....C..R..C...", ".....d..d..d..."},
     {"reload", "........R.C.CC.", "........d.d.dd."},
-    {"pair", ".....CC..CC.C..", ".....dd..ff.f.."},
+    {"pair", ".....CC..CCCC..", ".....dd..ffff.."},
     {"stop", "XXXXXXXXXXXXXX.", "..............."},
 };
 static const char letters[] = "SCPKMUHORLDBFVX";
@@ -114,31 +114,41 @@ START_TEST(test_lifecycle_of_close_each_reason_is_its_event)
 {
     static const struct {
         enum wa_close why;
-        int64_t banned_s;
         enum bridge_event event;
     } cases[] = {
-        {WA_CLOSE_RESTART, 0, BRIDGE_ON_RESTART},
-        {WA_CLOSE_STREAM_END, 0, BRIDGE_ON_LOST},
-        {WA_CLOSE_HANDSHAKE, 0, BRIDGE_ON_LOST},
-        {WA_CLOSE_PROTOCOL, 0, BRIDGE_ON_LOST},
-        {WA_CLOSE_TIMEOUT, 0, BRIDGE_ON_LOST},
-        {WA_CLOSE_PAIRING_TIMEOUT, 0, BRIDGE_ON_EXPIRED},
-        {WA_CLOSE_PAIRING_REFUSED, 0, BRIDGE_ON_LOST},
-        {WA_CLOSE_UNCONFIRMED, 0, BRIDGE_ON_UNCONFIRMED},
-        {WA_CLOSE_LOGGED_OUT, 0, BRIDGE_ON_LOGGED_OUT},
-        {WA_CLOSE_REPLACED, 0, BRIDGE_ON_REPLACED},
-        {WA_CLOSE_BANNED, 3600, BRIDGE_ON_BANNED},
-        {WA_CLOSE_BANNED, 0, BRIDGE_ON_REFUSED},
-        {WA_CLOSE_LOCKED, 0, BRIDGE_ON_REFUSED},
-        {WA_CLOSE_VERSION, 0, BRIDGE_ON_OUTDATED},
-        {WA_CLOSE_REFUSED, 0, BRIDGE_ON_REFUSED},
-        {WA_CLOSE_SERVER, 0, BRIDGE_ON_LOST},
-        {WA_CLOSE_RATE, 0, BRIDGE_ON_LOST},
-        {WA_CLOSE_STORE, 0, BRIDGE_ON_LOST},
+        {WA_CLOSE_RESTART, BRIDGE_ON_RESTART},
+        {WA_CLOSE_STREAM_END, BRIDGE_ON_LOST},
+        {WA_CLOSE_HANDSHAKE, BRIDGE_ON_LOST},
+        {WA_CLOSE_PROTOCOL, BRIDGE_ON_LOST},
+        {WA_CLOSE_TIMEOUT, BRIDGE_ON_LOST},
+        {WA_CLOSE_PAIRING_TIMEOUT, BRIDGE_ON_EXPIRED},
+        {WA_CLOSE_PAIRING_REFUSED, BRIDGE_ON_LOST},
+        {WA_CLOSE_UNCONFIRMED, BRIDGE_ON_UNCONFIRMED},
+        {WA_CLOSE_LOGGED_OUT, BRIDGE_ON_LOGGED_OUT},
+        {WA_CLOSE_REPLACED, BRIDGE_ON_REPLACED},
+        {WA_CLOSE_BANNED, BRIDGE_ON_BANNED},
+        {WA_CLOSE_LOCKED, BRIDGE_ON_LOGGED_OUT},
+        {WA_CLOSE_VERSION, BRIDGE_ON_OUTDATED},
+        {WA_CLOSE_REFUSED, BRIDGE_ON_REFUSED},
+        {WA_CLOSE_SERVER, BRIDGE_ON_LOST},
+        {WA_CLOSE_RATE, BRIDGE_ON_LOST},
+        {WA_CLOSE_STORE, BRIDGE_ON_LOST},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++)
-        ck_assert_int_eq(bridge_lifecycle_of_close(cases[i].why, cases[i].banned_s),
-                         cases[i].event);
+        ck_assert_int_eq(bridge_lifecycle_of_close(cases[i].why), cases[i].event);
+}
+END_TEST
+
+START_TEST(test_restriction_left_whatever_the_clock_says)
+{
+    const int64_t begin = 1780000000000, hour = 3600000, years = 300000000000;
+    ck_assert_int_eq(bridge_restriction_left_ms(begin, hour, begin), hour);
+    ck_assert_int_eq(bridge_restriction_left_ms(begin, hour, begin + hour - 1), 1);
+    ck_assert_int_eq(bridge_restriction_left_ms(begin, hour, begin + hour), 0);
+    ck_assert_int_eq(bridge_restriction_left_ms(begin, hour, begin + years), 0);
+    ck_assert_int_eq(bridge_restriction_left_ms(begin, hour, begin - years), hour);
+    ck_assert_int_eq(bridge_restriction_left_ms(begin, 0, begin), 0);
+    ck_assert_int_eq(bridge_restriction_left_ms(begin, -1, begin - years), 0);
 }
 END_TEST
 
@@ -886,6 +896,7 @@ int main(void)
     tcase_add_test(tc, test_lifecycle_step_from_start_reaches_every_state);
     tcase_add_test(tc, test_lifecycle_step_of_each_waiting_state_has_a_way_out);
     tcase_add_test(tc, test_lifecycle_of_close_each_reason_is_its_event);
+    tcase_add_test(tc, test_restriction_left_whatever_the_clock_says);
     tcase_add_test(tc, test_lifecycle_print_stands_in_the_documentation);
     suite_add_tcase(suite, tc);
     tc = tcase_create("policy");
