@@ -206,6 +206,7 @@ static void on_connected(struct bridge *b, const struct wa_event *ev)
         b->state.counters.reconnects++;
     b->was_online = true;
     bridge_outbound_reset(b);
+    log_event(LOG_INFO, "logged_in", LOG_STR("handshake", wa_session_handshake(b->session)));
     bridge_apply(b, BRIDGE_ON_CONNECTED);
 }
 

@@ -2,6 +2,7 @@
 #include "sim/client.h"
 
 #include "base/clock.h"
+#include "base/text.h"
 #include "sim/deflate.h"
 #include "sim/login.h"
 #include "sim/server.h"
@@ -15,6 +16,7 @@
 #define LINGER_MS 2000          /* for a client to take what was sent before the close */
 #define PRIMER 5                /* backlog stanzas that come without being asked for */
 #define NO_BATCH_MS 1000        /* then the backlog comes unasked */
+#define ROUTING_SHOWN 128       /* hex digits of routing info in an event */
 #define PREFACE_LEN 7           /* "ED", version, length (protocol/01 section 2) */
 
 struct sim_delayed {
@@ -345,6 +347,7 @@ void sim_client_drained(struct sim_client *c)
 
 static void handshake_done(struct sim_client *c, struct bytes payload)
 {
+    c->sim->stats.handshakes[c->responder.way]++;
     sim_responder_split(&c->responder, &c->recv, &c->send);
     c->phase = SIM_PHASE_FINISH;
     sim_login(c, payload);
@@ -359,6 +362,17 @@ static enum sim_chain_flaw chain_flaw(struct sim_client *c)
     return SIM_CHAIN_GOOD;
 }
 
+static enum sim_resume resume_met(struct sim_client *c)
+{
+    if (sim_fault_take(&c->faults, SIM_FAULT_RESUME_REFUSED))
+        return SIM_RESUME_REFUSED;
+    if (sim_fault_take(&c->faults, SIM_FAULT_RESUME_IGNORED))
+        return SIM_RESUME_IGNORED;
+    if (sim_fault_take(&c->faults, SIM_FAULT_RESUME_SPOILED))
+        return SIM_RESUME_SPOILED;
+    return SIM_RESUME_SERVED;
+}
+
 static void on_hello(struct sim_client *c, struct bytes frame)
 {
     struct buf AUTO_BUF reply, AUTO_BUF payload;
@@ -366,6 +380,13 @@ static void on_hello(struct sim_client *c, struct bytes frame)
 
     buf_init(&reply, WA_FRAME_MAX);
     buf_init(&payload, WA_FRAME_MAX);
+    if (sim_responder_is_resume(frame)) {
+        if (sim_fault_take(&c->faults, SIM_FAULT_RESUME_CLOSED)) {
+            sim_client_kill(c, "fault");
+            return;
+        }
+        c->responder.resume = resume_met(c);
+    }
     rc = sim_responder_hello(&c->responder, &c->sim->keys, chain_flaw(c), sim_now_s(),
                              &c->sim->host, frame, &reply, &payload);
     if (rc < 0 || wa_frame_append(&c->out, buf_bytes(&reply)) != 0) {
@@ -420,10 +441,20 @@ static void on_frame(struct sim_client *c, struct bytes frame)
         on_transport(c, frame);
 }
 
-/* Drops the optional preface and the prologue: 1 done, 0 more is needed, ERR_INVALID. */
-static int take_prologue(struct buf *in)
+static void note_routing(struct sim_client *c, struct bytes routing)
 {
-    struct bytes got = buf_bytes(in);
+    struct buf AUTO_BUF hex;
+
+    buf_init(&hex, ROUTING_SHOWN);
+    text_hex_append(&hex, BYTES(routing.p, routing.n < ROUTING_SHOWN / 2 ? routing.n : 0));
+    c->sim->stats.routed++;
+    sim_note(c->sim, "routed", NULL, BYTES_NONE, buf_text(&hex));
+}
+
+/* Drops the optional preface and the prologue: 1 done, 0 more is needed, ERR_INVALID. */
+static int take_prologue(struct sim_client *c)
+{
+    struct bytes got = buf_bytes(&c->in);
     size_t skip = 0;
 
     if (got.n >= 2 && got.p[0] == 'E' && got.p[1] == 'D') {
@@ -435,7 +466,12 @@ static int take_prologue(struct buf *in)
         return 0;
     if (memcmp(got.p + skip, WA_NOISE_PROLOGUE, WA_NOISE_PROLOGUE_LEN) != 0)
         return ERR_INVALID;
-    buf_drop_front(in, skip + WA_NOISE_PROLOGUE_LEN);
+    if (skip > 0) {
+        note_routing(c, BYTES(got.p + PREFACE_LEN, skip - PREFACE_LEN));
+        if (sim_fault_take(&c->faults, SIM_FAULT_ROUTING_CLOSED))
+            return ERR_STATE;
+    }
+    buf_drop_front(&c->in, skip + WA_NOISE_PROLOGUE_LEN);
     return 1;
 }
 
@@ -445,9 +481,9 @@ static bool ready_for_frames(struct sim_client *c)
 
     if (c->prologue_seen)
         return true;
-    rc = take_prologue(&c->in);
+    rc = take_prologue(c);
     if (rc < 0)
-        sim_client_kill(c, "wrong prologue");
+        sim_client_kill(c, rc == ERR_STATE ? "fault" : "wrong prologue");
     c->prologue_seen = rc == 1;
     return c->prologue_seen;
 }

@@ -170,6 +170,10 @@ static bool get_stats(struct sim_request *r)
     json_put_int(&w, "key_reuse", (int64_t)st->key_reuse);
     json_put_int(&w, "undecryptable", (int64_t)st->undecryptable);
     json_put_int(&w, "retries", (int64_t)st->retries);
+    json_put_int(&w, "handshakes_xx", (int64_t)st->handshakes[WA_HANDSHAKE_XX]);
+    json_put_int(&w, "handshakes_ik", (int64_t)st->handshakes[WA_HANDSHAKE_IK]);
+    json_put_int(&w, "handshakes_xxfallback", (int64_t)st->handshakes[WA_HANDSHAKE_XXFALLBACK]);
+    json_put_int(&w, "routed", (int64_t)st->routed);
     json_put_int(&w, "accounts", (int64_t)r->sim->by_pn.count);
     json_put_int(&w, "uptime_ms", clock_mono_ms() - r->sim->started_ms);
     json_close(&w, '}');
@@ -183,6 +187,38 @@ static bool get_events(struct sim_request *r)
     begin(r, &w);
     return sim_events_write(&r->sim->events, number(r, "after"), &w) > 0 ||
            !keep_waiting(r, number(r, "wait_ms"));
+}
+
+/* ---- client versions ---------------------------------------------------------------------------
+ */
+
+static bool post_version(struct sim_request *r)
+{
+    struct json_doc AUTO_DOC *doc = NULL;
+    const struct json_value *v = body(r, &doc);
+    int64_t oldest = json_int(v, "oldest", r->sim->oldest_version);
+    int64_t newest = json_int(v, "newest", r->sim->newest_version);
+
+    if (!v)
+        return true;
+    if (oldest < 0 || oldest > UINT32_MAX || newest < 0 || newest > UINT32_MAX)
+        return refuse(r, 422, "oldest and newest are revisions: 0 to 4294967295");
+    r->sim->oldest_version = (uint32_t)oldest;
+    r->sim->newest_version = (uint32_t)newest;
+    return answer_ok(r);
+}
+
+/* As the real one has it: in a string of JSON inside of JavaScript (protocol/01 section 8). */
+static bool get_service_worker(struct sim_request *r)
+{
+    if (r->sim->newest_version == 0)
+        return refuse(r, 404, "no newest version was set");
+    r->status = 200;
+    buf_printf(&r->answer,
+               "/*! service worker */self.__data=JSON.parse(\"{\\\"server_revision\\\":%u,"
+               "\\\"client_revision\\\":%u,\\\"push_phase\\\":\\\"C3\\\"}\");\n",
+               r->sim->newest_version, r->sim->newest_version);
+    return true;
 }
 
 /* ---- accounts -----------------------------------------------------------------------------------
@@ -673,6 +709,8 @@ static const struct {
     {"GET", "/", get_ready},
     {"GET", "/stats", get_stats},
     {"GET", "/events", get_events},
+    {"GET", "/sw.js", get_service_worker},
+    {"POST", "/version", post_version},
     {"GET", "/accounts", get_accounts},
     {"POST", "/accounts", post_account},
     {"POST", "/accounts/*/scan", post_scan},

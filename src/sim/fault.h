@@ -34,7 +34,12 @@
     X(SIM_FAULT_FAILURE, "failure")                                                                \
     X(SIM_FAULT_CORRUPT_NEXT_MESSAGE, "corrupt_next_message")                                      \
     X(SIM_FAULT_NO_PREKEYS, "no_prekeys")                                                          \
-    X(SIM_FAULT_SILENT, "silent")
+    X(SIM_FAULT_SILENT, "silent")                                                                  \
+    X(SIM_FAULT_RESUME_REFUSED, "resume_refused")                                                  \
+    X(SIM_FAULT_RESUME_IGNORED, "resume_ignored")                                                  \
+    X(SIM_FAULT_RESUME_SPOILED, "resume_spoiled")                                                  \
+    X(SIM_FAULT_RESUME_CLOSED, "resume_closed")                                                    \
+    X(SIM_FAULT_ROUTING_CLOSED, "routing_closed")
 
 enum sim_fault {
 #define X(symbol, name) symbol,

@@ -10,7 +10,14 @@
 #include "sim/scan.h"
 
 /* ClientPayload and DevicePairingRegistrationData (protocol/protos.md). */
-enum { PAYLOAD_USERNAME = 1, PAYLOAD_PASSIVE = 3, PAYLOAD_DEVICE = 18, PAYLOAD_PAIRING = 19 };
+enum {
+    PAYLOAD_USERNAME = 1,
+    PAYLOAD_PASSIVE = 3,
+    PAYLOAD_AGENT = 5,
+    PAYLOAD_DEVICE = 18,
+    PAYLOAD_PAIRING = 19
+};
+enum { AGENT_VERSION = 2, VERSION_TERTIARY = 3 };
 enum {
     REG_ID = 1,
     REG_KEY_TYPE = 2,
@@ -146,6 +153,16 @@ void sim_login_failure(struct sim_client *c, const char *reason)
     sim_client_end(c, "refused");
 }
 
+/* What the server wants to see in the preface of the next connection. */
+static void send_routing(struct sim_client *c)
+{
+    static const uint8_t info[] = {0x08, 0x0c, 0x08, 0x05};
+    struct wa_node *ib, *edge = sim_client_ib(c, "edge_routing", &ib);
+
+    wa_node_child_data(edge, "routing_info", BYTES_ARRAY(info));
+    sim_client_send(c, ib);
+}
+
 void sim_login_success(struct sim_client *c)
 {
     const struct sim_account *a = c->device->account;
@@ -162,7 +179,8 @@ void sim_login_success(struct sim_client *c)
     wa_node_set(success, "location", "sim");
     wa_node_set_u64(success, "creation", (uint64_t)a->created_s);
     sim_client_send(c, success);
-    sim_note(c->sim, "login", &c->who, BYTES_NONE, NULL);
+    sim_note(c->sim, "login", &c->who, BYTES_NONE, wa_handshake_way_text(c->responder.way));
+    send_routing(c);
 }
 
 /* One device, one connection: the older one has to go (protocol/01 section 10.3). */
@@ -205,6 +223,13 @@ static void log_in(struct sim_client *c, struct bytes payload)
     sim_client_faults(c);
 }
 
+static uint64_t version_of(struct bytes payload)
+{
+    struct bytes agent = sim_pb_bytes(payload, PAYLOAD_AGENT);
+
+    return sim_pb_uint(sim_pb_bytes(agent, AGENT_VERSION), VERSION_TERTIARY);
+}
+
 void sim_login(struct sim_client *c, struct bytes payload)
 {
     struct bytes pairing = sim_pb_bytes(payload, PAYLOAD_PAIRING);
@@ -212,6 +237,8 @@ void sim_login(struct sim_client *c, struct bytes payload)
     memcpy(c->noise_key, c->responder.client_key, sizeof c->noise_key);
     if (sim_fault_take(&c->faults, SIM_FAULT_FAILURE))
         sim_login_failure(c, c->faults.reason);
+    else if (version_of(payload) < c->sim->oldest_version)
+        sim_login_failure(c, "405");
     else if (pairing.n)
         offer_refs(c, pairing);
     else

@@ -133,6 +133,11 @@ static int answer_ik(struct sim_responder *r, const uint8_t client_ephemeral[WA_
     return 0;
 }
 
+bool sim_responder_is_resume(struct bytes hello)
+{
+    return sim_pb_bytes(sim_pb_bytes(hello, CLIENT_HELLO), STATIC).n > 0;
+}
+
 int sim_responder_hello(struct sim_responder *r, const struct sim_server_keys *keys,
                         enum sim_chain_flaw flaw, int64_t now_s, const struct wa_host *host,
                         struct bytes hello, struct buf *reply, struct buf *payload)
@@ -145,13 +150,19 @@ int sim_responder_hello(struct sim_responder *r, const struct sim_server_keys *k
     if (ephemeral.n != WA_KEY_LEN)
         return ERR_INVALID;
     wa_curve_generate(&r->ephemeral, host);
-    if (sealed_key.n && open_ik(r, keys, ephemeral.p, sealed_key, sealed_payload, payload) == 0) {
+    if (sealed_key.n && (r->resume == SIM_RESUME_SERVED || r->resume == SIM_RESUME_SPOILED) &&
+        open_ik(r, keys, ephemeral.p, sealed_key, sealed_payload, payload) == 0) {
         int rc = answer_ik(r, ephemeral.p, reply);
 
+        r->way = WA_HANDSHAKE_IK;
+        if (rc == 0 && r->resume == SIM_RESUME_SPOILED)
+            reply->p[reply->n - 1] ^= 1;
         return rc == 0 ? 1 : rc;
     }
     buf_clear(payload);
-    wa_noise_init(&r->noise, sealed_key.n ? WA_NOISE_XXFALLBACK : WA_NOISE_XX);
+    r->way =
+        sealed_key.n && r->resume != SIM_RESUME_IGNORED ? WA_HANDSHAKE_XXFALLBACK : WA_HANDSHAKE_XX;
+    wa_noise_init(&r->noise, r->way == WA_HANDSHAKE_XX ? WA_NOISE_XX : WA_NOISE_XXFALLBACK);
     wa_noise_mix_hash(&r->noise, prologue);
     wa_noise_mix_hash(&r->noise, ephemeral);
     return answer_xx(r, keys, flaw, now_s, host, ephemeral.p, reply);

@@ -25,6 +25,8 @@ struct sim_stats {
     uint64_t key_reuse;     /* message keys of clients that came to a phone for a second message */
     uint64_t undecryptable; /* messages that a phone could not read */
     uint64_t retries;       /* messages that a client could not read */
+    uint64_t handshakes[3]; /* completed, by enum wa_handshake_way */
+    uint64_t routed;        /* connections with a preface */
 };
 
 struct sim {
@@ -47,7 +49,8 @@ struct sim {
     struct sim_group *groups; /* in the order of their making */
     struct sim_client *clients;
     struct sim_faults next_connection;
-    struct sim_load *load; /* the last one; NULL before */
+    struct sim_load *load;                   /* the last one; NULL before */
+    uint32_t oldest_version, newest_version; /* revisions: taken at login; told by /sw.js */
     char endpoint[64], control[64];
 };
 

@@ -84,8 +84,18 @@ static int check_chain(const struct certificate *intermediate, const struct cert
     return rc ? rc : check_time(leaf, now_s, err);
 }
 
+static void narrow(struct wa_cert_window *window, const struct certificate *c)
+{
+    uint64_t from = c->fields->not_before, until = c->fields->not_after;
+    if (from > (uint64_t)window->from_s)
+        window->from_s = from < INT64_MAX ? (int64_t)from : INT64_MAX;
+    if (c->fields->has_not_after && until < (uint64_t)window->until_s)
+        window->until_s = (int64_t)until;
+}
+
 int wa_cert_verify(struct bytes chain, const uint8_t root[WA_KEY_LEN],
-                   const uint8_t server_static[WA_KEY_LEN], int64_t now_s, struct err *err)
+                   const uint8_t server_static[WA_KEY_LEN], int64_t now_s,
+                   struct wa_cert_window *window, struct err *err)
 {
     struct certificate leaf = {0}, intermediate = {0};
     AUTO_PB Wa__CertChain *certs = wa_pb_unpack(&wa__cert_chain__descriptor, chain);
@@ -97,6 +107,11 @@ int wa_cert_verify(struct bytes chain, const uint8_t root[WA_KEY_LEN],
     if (rc == 0)
         rc = check_chain(&intermediate, &leaf, BYTES(root, WA_KEY_LEN),
                          BYTES(server_static, WA_KEY_LEN), now_s, err);
+    if (rc == 0 && window) {
+        *window = (struct wa_cert_window){0, INT64_MAX};
+        narrow(window, &intermediate);
+        narrow(window, &leaf);
+    }
     wa_pb_free(leaf.fields);
     wa_pb_free(intermediate.fields);
     return rc;

@@ -6,7 +6,7 @@
  * "signed_prekey_private", "signed_prekey_public", "signed_prekey_signature", "adv_secret",
  * "next_prekey_id", "pn", "lid", "account", "platform", "business_name", "push_name",
  * "login_count", "prekeys_uploaded", "lid_migrated". Numbers are 4 bytes big-endian, booleans 1
- * byte, JIDs text.
+ * byte, JIDs text. Next to them lie the records of wa/resume.h.
  */
 #ifndef WA_DEVICE_H
 #define WA_DEVICE_H

@@ -101,7 +101,7 @@ void wa_online_success(struct wa_session *s, const struct wa_node *node)
         bytes_copy_text(name, s->device.push_name, sizeof(s->device.push_name));
     wa_session_take_time(s, node);
     s->device.login_count++;
-    if (wa_device_save(&s->device, s->host) < 0) {
+    if (wa_device_save(&s->device, s->host) < 0 || wa_resume_logged_in(&s->resume, s->host) < 0) {
         wa_session_end_store(s);
         return;
     }
@@ -157,8 +157,20 @@ static void clean_dirty(struct wa_session *s, const struct wa_node *dirty)
     wa_session_ask(s, iq, NULL, NULL);
 }
 
+/* It may come before <success>. */
+static void keep_routing(struct wa_session *s, const struct wa_node *edge)
+{
+    const struct wa_node *info = wa_node_find(edge, "routing_info");
+    if (info && wa_device_is_paired(&s->device) &&
+        wa_resume_route(&s->resume, s->host, info->data) < 0)
+        wa_session_end_store(s);
+}
+
 void wa_online_ib(struct wa_session *s, const struct wa_node *node)
 {
+    const struct wa_node *edge = wa_node_find(node, "edge_routing");
+    if (edge)
+        keep_routing(s, edge);
     if (s->phase != WA_PHASE_ONLINE)
         return;
     const struct wa_node *preview = wa_node_find(node, "offline_preview");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The connection: handshake, frames, the table of stanzas, timers, life and death. */
+/* The connection: frames, the table of stanzas, timers, life and death. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -10,7 +10,6 @@
 #include "wa/session_internal.h"
 
 #define HANDSHAKE_TIMEOUT_MS 20000
-#define LOGIN_TIMEOUT_MS 30000
 /* The protocol allows 16 MiB; nothing that is for a text companion comes near this. */
 #define FRAME_ACCEPTED_MAX (4u << 20)
 #define INPUT_MAX (FRAME_ACCEPTED_MAX + (1u << 16))
@@ -133,34 +132,6 @@ struct wa_event *wa_session_emit_account(struct wa_session *s, enum wa_event_typ
     return ev;
 }
 
-/* ---- handshake ------------------------------------------------------------------------------- */
-
-static void finish_handshake(struct wa_session *s, struct bytes server_hello)
-{
-    struct buf payload = {.max = 8192};
-    int rc;
-    if (wa_device_is_paired(&s->device))
-        rc = wa_payload_login(&payload, &s->device, &s->config.version);
-    else
-        rc = wa_payload_registration(&payload, &s->device, &s->config.version,
-                                     s->config.device_label);
-    struct err err = {0};
-    if (rc < 0)
-        err_set(&err, rc, "the client payload could not be made");
-    else
-        rc = wa_handshake_finish(&s->handshake, server_hello, buf_bytes(&payload),
-                                 s->host->wall_ms(s->host->ctx) / 1000, &s->out, &s->send_cipher,
-                                 &s->recv_cipher, &err);
-    buf_deinit(&payload);
-    if (rc < 0) {
-        wa_session_end(s, WA_CLOSE_HANDSHAKE, "%s", err.text);
-        return;
-    }
-    s->phase = WA_PHASE_LOGIN;
-    s->phase_until = wa_session_now(s) + LOGIN_TIMEOUT_MS;
-    wa_online_schedule_ping(s);
-}
-
 /* ---- iq -------------------------------------------------------------------------------------- */
 
 static void on_iq(struct wa_session *s, const struct wa_node *node)
@@ -221,7 +192,7 @@ static void on_frame(struct wa_session *s, struct bytes payload)
 {
     s->last_received = wa_session_now(s);
     if (s->phase == WA_PHASE_HELLO) {
-        finish_handshake(s, payload);
+        wa_hello_answer(s, payload);
         return;
     }
     buf_clear(&s->plain);
@@ -349,7 +320,7 @@ int wa_session_open(struct wa_session **out, const struct wa_session_config *con
         rc = wa_device_save(&s->device, host);
     }
     if (rc >= 0)
-        rc = wa_handshake_begin(&s->handshake, host, &s->device.noise, config->noise_root, &s->out);
+        rc = wa_hello_begin(s);
     s->signal = wa_signal_open(&s->device, host);
     s->devices = wa_device_cache_open();
     s->groups = wa_group_cache_open();
@@ -422,6 +393,11 @@ bool wa_session_connected(const struct wa_session *s)
 const struct wa_device *wa_session_device(const struct wa_session *s)
 {
     return &s->device;
+}
+
+const char *wa_session_handshake(const struct wa_session *s)
+{
+    return wa_handshake_way_text(s->way);
 }
 
 uint64_t wa_session_set_aside(const struct wa_session *s)

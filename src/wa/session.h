@@ -166,6 +166,8 @@ int64_t wa_session_deadline(const struct wa_session *s);
 struct buf *wa_session_output(struct wa_session *s);
 
 bool wa_session_connected(const struct wa_session *s); /* after WA_EVENT_CONNECTED, until closed */
+/* How the server proved itself: "XX", "IK" or "XXfallback"; "XX" before it did. */
+const char *wa_session_handshake(const struct wa_session *s);
 const struct wa_device *wa_session_device(const struct wa_session *s);
 /* The server's clock, Unix ms; 0 unknown. This machine's may be wrong, or be set while we run. */
 int64_t wa_session_server_ms(const struct wa_session *s);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The inside of a session, shared by its parts: session.c (connection), linking.c, online.c,
- * notifications.c, protocol.c, ends.c, users.c, receive.c (message stanzas), send.c and
+ * The inside of a session, shared by its parts: session.c (connection), hello.c, linking.c,
+ * online.c, notifications.c, protocol.c, ends.c, users.c, receive.c (message stanzas), send.c and
  * send_group.c (outgoing messages). Nobody else includes
  * this.
  */
@@ -15,6 +15,7 @@
 #include "wa/iq.h"
 #include "wa/link_code.h"
 #include "wa/prekeys.h"
+#include "wa/resume.h"
 #include "wa/session.h"
 #include "wa/signal.h"
 
@@ -51,6 +52,8 @@ struct wa_session {
     enum wa_phase phase;
 
     struct wa_handshake handshake;
+    struct wa_resume resume;
+    enum wa_handshake_way way; /* once the transport keys are there */
     struct wa_cipher send_cipher, recv_cipher;
     struct buf in, out;
     size_t in_used;     /* consumed front of `in` */
@@ -115,6 +118,13 @@ void wa_session_end(struct wa_session *s, enum wa_close why, const char *fmt, ..
     PRINTF_LIKE(3, 4);
 /* The host failed to read or write records. */
 void wa_session_end_store(struct wa_session *s);
+
+/* ---- hello.c -----------------------------------------------------------------------------------
+ */
+/* Appends the ClientHello, and what comes before it. 0 or negative. */
+int wa_hello_begin(struct wa_session *s);
+/* Takes the ServerHello: transport keys, or the end. */
+void wa_hello_answer(struct wa_session *s, struct bytes server_hello);
 
 /* ---- users.c -----------------------------------------------------------------------------------
  */

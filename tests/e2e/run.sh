@@ -115,6 +115,8 @@ fault stream_error server_unavailable ',"code":"503"'
 fault close connection_lost
 
 before=$(state .counters.reconnects)
+# A resumed login shows no certificate.
+post /faults '{"target":"next_connection","kind":"resume_refused"}' >/dev/null
 post /faults '{"target":"next_connection","kind":"bad_certificate"}' >/dev/null
 post /faults "{\"target\":\"$PHONE:1\",\"kind\":\"close\"}" >/dev/null
 check "a bad certificate chain is refused, then retried" wait_for 20 reconnects $((before + 0))

@@ -455,7 +455,8 @@ static int shake_hands(enum sim_chain_flaw flaw, struct err *err)
     struct sim_responder r = {0};
     struct wa_handshake client;
     struct wa_keypair noise_key;
-    struct wa_cipher to_server, from_server, recv, send;
+    struct wa_handshake_result result;
+    struct wa_cipher recv, send;
     struct buf AUTO_BUF wire, AUTO_BUF reply, AUTO_BUF payload;
     struct bytes frame;
     size_t used;
@@ -474,7 +475,7 @@ static int shake_hands(enum sim_chain_flaw flaw, struct err *err)
         sim_responder_hello(&r, &server, flaw, 1800000000, &host, frame, &reply, &payload), 0);
     buf_clear(&wire);
     rc = wa_handshake_finish(&client, buf_bytes(&reply), bytes_text("payload"), 1800000000, &wire,
-                             &to_server, &from_server, err);
+                             &result, err);
     if (rc != 0)
         return rc;
     ck_assert_int_eq(wa_frame_next(buf_bytes(&wire), WA_FRAME_MAX, &frame, &used), 1);
@@ -482,8 +483,8 @@ static int shake_hands(enum sim_chain_flaw flaw, struct err *err)
     ck_assert(bytes_is(buf_bytes(&payload), "payload"));
     testing_assert_bytes(BYTES_ARRAY(r.client_key), BYTES_ARRAY(noise_key.pub), "client key");
     sim_responder_split(&r, &recv, &send);
-    testing_assert_bytes(BYTES_ARRAY(recv.key), BYTES_ARRAY(to_server.key), "c2s");
-    testing_assert_bytes(BYTES_ARRAY(send.key), BYTES_ARRAY(from_server.key), "s2c");
+    testing_assert_bytes(BYTES_ARRAY(recv.key), BYTES_ARRAY(result.send.key), "c2s");
+    testing_assert_bytes(BYTES_ARRAY(send.key), BYTES_ARRAY(result.recv.key), "s2c");
     return 0;
 }
 
@@ -501,6 +502,67 @@ START_TEST(test_responder_flawed_chains_are_refused)
 
     ck_assert_int_eq(shake_hands(SIM_CHAIN_WRONG_KEY, &err), ERR_AUTH);
     ck_assert_int_eq(shake_hands(SIM_CHAIN_WRONG_SIGNATURE, &err), ERR_AUTH);
+}
+END_TEST
+
+/* A resume by our client against each kind of server; the client's verdict. */
+static int resume(enum sim_resume met, struct wa_handshake_result *result)
+{
+    struct sim_server_keys server;
+    struct sim_responder r = {.resume = met};
+    struct wa_handshake client;
+    struct wa_server_key known = {.window = {0, INT64_MAX}};
+    struct wa_keypair noise_key;
+    struct wa_cipher recv, send;
+    struct buf AUTO_BUF wire, AUTO_BUF reply, AUTO_BUF payload;
+    struct bytes frame;
+    struct err err;
+    size_t used;
+
+    buf_init(&wire, 8192);
+    buf_init(&reply, 8192);
+    buf_init(&payload, 8192);
+    scripted = testing_unhex("c0ffee");
+    sim_server_keys_init(&server, &host);
+    wa_curve_generate(&noise_key, &host);
+    memcpy(known.key, server.fixed.pub, WA_KEY_LEN);
+    memcpy(known.root, server.root.pub, WA_KEY_LEN);
+    ck_assert_int_eq(
+        wa_handshake_resume(&client, &host, &noise_key, &known, bytes_text("payload"), &wire), 0);
+    buf_drop_front(&wire, WA_NOISE_PROLOGUE_LEN);
+    ck_assert_int_eq(wa_frame_next(buf_bytes(&wire), WA_FRAME_MAX, &frame, &used), 1);
+    ck_assert(sim_responder_is_resume(frame));
+    ck_assert_int_ge(sim_responder_hello(&r, &server, SIM_CHAIN_GOOD, 1800000000, &host, frame,
+                                         &reply, &payload),
+                     0);
+    buf_clear(&wire);
+    int rc = wa_handshake_finish(&client, buf_bytes(&reply), bytes_text("payload"), 1800000000,
+                                 &wire, result, &err);
+    if (rc != 0)
+        return rc;
+    ck_assert_int_eq(result->way, r.way);
+    if (r.way != WA_HANDSHAKE_IK) {
+        ck_assert_int_eq(wa_frame_next(buf_bytes(&wire), WA_FRAME_MAX, &frame, &used), 1);
+        ck_assert_int_eq(sim_responder_finish(&r, frame, &payload), 0);
+    }
+    ck_assert(bytes_is(buf_bytes(&payload), "payload"));
+    sim_responder_split(&r, &recv, &send);
+    testing_assert_bytes(BYTES_ARRAY(recv.key), BYTES_ARRAY(result->send.key), "c2s");
+    testing_assert_bytes(BYTES_ARRAY(send.key), BYTES_ARRAY(result->recv.key), "s2c");
+    return 0;
+}
+
+START_TEST(test_responder_resume_of_our_client_meets_every_kind_of_server)
+{
+    struct wa_handshake_result result;
+
+    ck_assert_int_eq(resume(SIM_RESUME_SERVED, &result), 0);
+    ck_assert_int_eq(result.way, WA_HANDSHAKE_IK);
+    ck_assert_int_eq(resume(SIM_RESUME_REFUSED, &result), 0);
+    ck_assert_int_eq(result.way, WA_HANDSHAKE_XXFALLBACK);
+    ck_assert_int_eq(resume(SIM_RESUME_IGNORED, &result), 0);
+    ck_assert_int_eq(result.way, WA_HANDSHAKE_XX);
+    ck_assert_int_eq(resume(SIM_RESUME_SPOILED, &result), ERR_AUTH);
 }
 END_TEST
 
@@ -727,6 +789,7 @@ static Suite *suite(void)
     tcase_add_test(parts, test_reuse_look_other_ciphertext_under_one_key_is_told);
     tcase_add_test(parts, test_responder_hello_resume_vector_gives_its_transport_keys);
     tcase_add_test(parts, test_responder_hello_resume_for_another_key_falls_back);
+    tcase_add_test(parts, test_responder_resume_of_our_client_meets_every_kind_of_server);
     tcase_add_test(parts, test_responder_hello_truncated_is_refused);
     tcase_add_test(parts, test_responder_good_chain_is_accepted);
     tcase_add_test(parts, test_responder_flawed_chains_are_refused);

@@ -14,6 +14,7 @@
 #include "wa/payload.h"
 #include "wa/pb.h"
 #include "wa/proto/transport.pb-c.h"
+#include "wa/resume.h"
 
 /* ---- a host of memory ----------------------------------------------------------------------- */
 
@@ -83,6 +84,19 @@ static int memory_put(void *ctx, enum wa_table table, const char *key, struct by
     return 0;
 }
 
+static int memory_del(void *ctx, enum wa_table table, const char *key)
+{
+    (void)ctx;
+    if (memory.failure)
+        return memory.failure;
+    struct record *r = memory_find(table, key);
+    if (r) {
+        free((void *)(uintptr_t)r->value.p);
+        *r = memory.records[--memory.count];
+    }
+    return 0;
+}
+
 static int memory_del_prefix(void *ctx, enum wa_table table, const char *prefix)
 {
     (void)ctx;
@@ -100,8 +114,11 @@ static int memory_del_prefix(void *ctx, enum wa_table table, const char *prefix)
     return 0;
 }
 
-static const struct wa_host host = {
-    .random = memory_random, .get = memory_get, .put = memory_put, .del_prefix = memory_del_prefix};
+static const struct wa_host host = {.random = memory_random,
+                                    .get = memory_get,
+                                    .put = memory_put,
+                                    .del = memory_del,
+                                    .del_prefix = memory_del_prefix};
 
 static void teardown(void)
 {
@@ -262,9 +279,9 @@ START_TEST(test_cert_verify_of_vector_chain_is_accepted)
 {
     struct chain_vector c = chain_vector();
     struct err err = {0};
-    ck_assert_msg(
-        wa_cert_verify(testing_hex(c.v, "encoded"), c.root, c.server_static, c.now_s, &err) == 0,
-        "%s", err.text);
+    ck_assert_msg(wa_cert_verify(testing_hex(c.v, "encoded"), c.root, c.server_static, c.now_s,
+                                 NULL, &err) == 0,
+                  "%s", err.text);
 }
 END_TEST
 
@@ -278,7 +295,7 @@ START_TEST(test_cert_verify_of_negative_vectors_is_refused_with_a_reason)
     {
         struct err err = {0};
         int rc = wa_cert_verify(testing_hex(v, "certificate_chain"), c.root, c.server_static,
-                                c.now_s, &err);
+                                c.now_s, NULL, &err);
         ck_assert_msg(rc == ERR_AUTH || rc == ERR_INVALID, "accepted: %s", name);
         ck_assert_int_eq(err.code, rc);
         ck_assert_uint_gt(strlen(err.text), 20);
@@ -293,8 +310,9 @@ START_TEST(test_cert_verify_with_other_root_or_static_key_is_refused)
     struct chain_vector c = chain_vector();
     struct bytes chain = testing_hex(c.v, "encoded");
     struct err err;
-    ck_assert_int_eq(wa_cert_verify(chain, wa_cert_root, c.server_static, c.now_s, &err), ERR_AUTH);
-    ck_assert_int_eq(wa_cert_verify(chain, c.root, c.root, c.now_s, &err), ERR_AUTH);
+    ck_assert_int_eq(wa_cert_verify(chain, wa_cert_root, c.server_static, c.now_s, NULL, &err),
+                     ERR_AUTH);
+    ck_assert_int_eq(wa_cert_verify(chain, c.root, c.root, c.now_s, NULL, &err), ERR_AUTH);
 }
 END_TEST
 
@@ -312,7 +330,7 @@ START_TEST(test_cert_verify_tolerates_one_day_of_clock_error)
                  {INT64_MAX, ERR_AUTH}};
     for (size_t i = 0; i < ARRAY_LEN(times); i++) {
         struct err err;
-        ck_assert_int_eq(wa_cert_verify(chain, c.root, c.server_static, times[i].now_s, &err),
+        ck_assert_int_eq(wa_cert_verify(chain, c.root, c.server_static, times[i].now_s, NULL, &err),
                          times[i].want);
     }
 }
@@ -346,8 +364,9 @@ START_TEST(test_cert_verify_of_chain_without_times_is_accepted_at_any_time)
     append_timeless(&chain, 0x12, 1, 0, &intermediate, &root);
     const int64_t times[] = {0, 1700000500, INT64_MAX};
     for (size_t i = 0; i < ARRAY_LEN(times); i++)
-        ck_assert_msg(wa_cert_verify(buf_bytes(&chain), root.pub, server.pub, times[i], &err) == 0,
-                      "%s", err.text);
+        ck_assert_msg(
+            wa_cert_verify(buf_bytes(&chain), root.pub, server.pub, times[i], NULL, &err) == 0,
+            "%s", err.text);
 }
 END_TEST
 
@@ -358,7 +377,8 @@ START_TEST(test_cert_verify_of_every_truncation_is_refused)
     for (size_t n = 0; n < chain.n; n++) {
         struct err err;
         char *copy = bytes_strdup(BYTES(chain.p, n));
-        ck_assert_int_lt(wa_cert_verify(BYTES(copy, n), c.root, c.server_static, c.now_s, &err), 0);
+        ck_assert_int_lt(
+            wa_cert_verify(BYTES(copy, n), c.root, c.server_static, c.now_s, NULL, &err), 0);
         free(copy);
     }
 }
@@ -388,11 +408,30 @@ static void assert_wiped(const struct wa_handshake *hs)
     ck_assert_mem_eq(hs, &zero, sizeof(zero));
 }
 
+static void assert_transport(const struct wa_handshake_result *r, const json_t *transport)
+{
+    testing_assert_bytes(BYTES_ARRAY(r->send.key), testing_hex(transport, "client_to_server_key"),
+                         "send");
+    testing_assert_bytes(BYTES_ARRAY(r->recv.key), testing_hex(transport, "server_to_client_key"),
+                         "recv");
+    ck_assert_uint_eq(r->send.counter + r->recv.counter, 0);
+}
+
+/* The key and the times of the vector chain. */
+static void assert_vector_server(const struct wa_server_key *server)
+{
+    testing_assert_bytes(BYTES_ARRAY(server->key), BYTES(chain_vector().server_static, WA_KEY_LEN),
+                         "server static");
+    testing_assert_bytes(BYTES_ARRAY(server->root), BYTES(chain_vector().root, WA_KEY_LEN), "root");
+    ck_assert_int_eq(server->window.from_s, 1700000500);
+    ck_assert_int_eq(server->window.until_s, 1999999500);
+}
+
 START_TEST(test_handshake_with_vector_keys_reproduces_the_wire_and_transport_keys)
 {
     const json_t *v = noise_vectors("xx"), *transport = json_object_get(v, "transport");
     struct wa_handshake hs;
-    struct wa_cipher send, recv;
+    struct wa_handshake_result result;
     struct err err = {0};
     AUTO_BUF struct buf out;
     buf_init(&out, 4096);
@@ -400,14 +439,12 @@ START_TEST(test_handshake_with_vector_keys_reproduces_the_wire_and_transport_key
     testing_assert_bytes(buf_bytes(&out), testing_hex(v, "client_hello_on_wire"), "client hello");
     buf_clear(&out);
     ck_assert_msg(wa_handshake_finish(&hs, testing_hex(v, "server_hello"), vector_payload(),
-                                      chain_vector().now_s, &out, &send, &recv, &err) == 0,
+                                      chain_vector().now_s, &out, &result, &err) == 0,
                   "%s", err.text);
     testing_assert_bytes(buf_bytes(&out), testing_hex(v, "client_finish_on_wire"), "client finish");
-    testing_assert_bytes(BYTES_ARRAY(send.key), testing_hex(transport, "client_to_server_key"),
-                         "send");
-    testing_assert_bytes(BYTES_ARRAY(recv.key), testing_hex(transport, "server_to_client_key"),
-                         "recv");
-    ck_assert_uint_eq(send.counter + recv.counter, 0);
+    assert_transport(&result, transport);
+    ck_assert_int_eq(result.way, WA_HANDSHAKE_XX);
+    assert_vector_server(&result.server);
     assert_wiped(&hs);
 }
 END_TEST
@@ -415,12 +452,11 @@ END_TEST
 static int finish_with(struct bytes server_hello, int64_t now_s, struct buf *out, struct err *err)
 {
     struct wa_handshake hs;
-    struct wa_cipher send, recv;
+    struct wa_handshake_result result;
     AUTO_BUF struct buf hello;
     buf_init(&hello, 4096);
     begin(&hs, &hello);
-    int rc =
-        wa_handshake_finish(&hs, server_hello, vector_payload(), now_s, out, &send, &recv, err);
+    int rc = wa_handshake_finish(&hs, server_hello, vector_payload(), now_s, out, &result, err);
     assert_wiped(&hs);
     return rc;
 }
@@ -498,6 +534,349 @@ START_TEST(test_handshake_into_full_output_appends_nothing)
                                  chain_vector().now_s, &out, &err),
                      ERR_LIMIT);
     ck_assert_uint_eq(out.n, 0);
+}
+END_TEST
+
+/* ---- resume --------------------------------------------------------------------------------- */
+
+static struct wa_server_key known_key(const json_t *v)
+{
+    struct wa_server_key known = {.window = {1700000500, 1999999500}};
+    memcpy(known.key, testing_hex(v, "cached_server_static").p, WA_KEY_LEN);
+    memcpy(known.root, chain_vector().root, WA_KEY_LEN);
+    return known;
+}
+
+/* Says an IK hello with the keys of the vector. */
+static void begin_resume(struct wa_handshake *hs, const json_t *v, struct buf *out)
+{
+    const json_t *keys = noise_vectors("keys");
+    const struct wa_server_key known = known_key(v);
+    struct wa_keypair noise_key;
+    keypair_of(&noise_key, json_object_get(keys, "client_static"));
+    memory.script = testing_hex(json_object_get(keys, "client_ephemeral"), "private");
+    ck_assert_int_eq(wa_handshake_resume(hs, &host, &noise_key, &known, vector_payload(), out), 0);
+    ck_assert_uint_eq(memory.script.n, 0);
+}
+
+/* What the client does with an answer to the resume of part v; appends what it says to out. */
+static int resume_with(const json_t *v, struct bytes server_hello, int64_t now_s, struct buf *out,
+                       struct wa_handshake_result *result, struct err *err)
+{
+    struct wa_handshake hs;
+    AUTO_BUF struct buf hello;
+    buf_init(&hello, 4096);
+    begin_resume(&hs, v, &hello);
+    int rc = wa_handshake_finish(&hs, server_hello, vector_payload(), now_s, out, result, err);
+    assert_wiped(&hs);
+    return rc;
+}
+
+START_TEST(test_resume_with_vector_keys_reproduces_the_wire_and_transport_keys)
+{
+    const json_t *v = noise_vectors("ik");
+    static const struct wa_server_key none;
+    struct wa_handshake hs;
+    struct wa_handshake_result result;
+    struct err err = {0};
+    AUTO_BUF struct buf out;
+    buf_init(&out, 4096);
+    begin_resume(&hs, v, &out);
+    testing_assert_bytes(buf_bytes(&out), testing_hex(v, "client_hello_on_wire"), "client hello");
+    buf_clear(&out);
+    ck_assert_msg(wa_handshake_finish(&hs, testing_hex(v, "server_hello"), BYTES_NONE,
+                                      chain_vector().now_s, &out, &result, &err) == 0,
+                  "%s", err.text);
+    ck_assert_uint_eq(out.n, 0);
+    ck_assert_int_eq(result.way, WA_HANDSHAKE_IK);
+    ck_assert_mem_eq(&result.server, &none, sizeof(none));
+    assert_transport(&result, json_object_get(v, "transport"));
+    assert_wiped(&hs);
+}
+END_TEST
+
+START_TEST(test_resume_refused_goes_on_as_fallback_of_the_vector)
+{
+    const json_t *v = noise_vectors("xxfallback");
+    struct wa_handshake_result result;
+    struct wa_handshake hs;
+    struct err err = {0};
+    AUTO_BUF struct buf out, hello, framed;
+    buf_init(&out, 4096);
+    buf_init(&hello, 4096);
+    buf_init(&framed, 4096);
+    begin_resume(&hs, v, &hello);
+    buf_append(&framed, BYTES(WA_NOISE_PROLOGUE, WA_NOISE_PROLOGUE_LEN));
+    ck_assert_int_eq(wa_frame_append(&framed, testing_hex(v, "client_hello")), 0);
+    testing_assert_bytes(buf_bytes(&hello), buf_bytes(&framed), "client hello");
+    ck_assert_msg(wa_handshake_finish(&hs, testing_hex(v, "server_hello"), vector_payload(),
+                                      chain_vector().now_s, &out, &result, &err) == 0,
+                  "%s", err.text);
+    buf_clear(&framed);
+    ck_assert_int_eq(wa_frame_append(&framed, testing_hex(v, "client_finish")), 0);
+    testing_assert_bytes(buf_bytes(&out), buf_bytes(&framed), "client finish");
+    ck_assert_int_eq(result.way, WA_HANDSHAKE_XXFALLBACK);
+    assert_vector_server(&result.server);
+    assert_transport(&result, json_object_get(v, "transport"));
+}
+END_TEST
+
+START_TEST(test_resume_answered_by_a_server_of_xx_only_goes_on_as_plain_xx)
+{
+    const json_t *xx = noise_vectors("xx");
+    static const char *const parts[] = {"ik", "xxfallback"};
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+        struct wa_handshake_result result;
+        struct err err = {0};
+        AUTO_BUF struct buf out;
+        buf_init(&out, 4096);
+        ck_assert_msg(resume_with(noise_vectors(parts[i]), testing_hex(xx, "server_hello"),
+                                  chain_vector().now_s, &out, &result, &err) == 0,
+                      "%s", err.text);
+        testing_assert_bytes(buf_bytes(&out), testing_hex(xx, "client_finish_on_wire"),
+                             "client finish");
+        ck_assert_int_eq(result.way, WA_HANDSHAKE_XX);
+        assert_vector_server(&result.server);
+        assert_transport(&result, json_object_get(xx, "transport"));
+    }
+}
+END_TEST
+
+START_TEST(test_resume_answers_changed_or_cut_are_refused)
+{
+    static const char *const parts[] = {"ik", "xxfallback", "xx"};
+    AUTO_BUF struct buf out;
+    buf_init(&out, 4096);
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+        struct bytes hello = testing_hex(noise_vectors(parts[i]), "server_hello");
+        struct wa_handshake_result result;
+        for (size_t n = 0; n < hello.n; n += 5) {
+            struct err err = {0};
+            uint8_t *copy = (uint8_t *)bytes_strdup(hello);
+            ck_assert_int_lt(resume_with(noise_vectors("ik"), BYTES(copy, n), chain_vector().now_s,
+                                         &out, &result, &err),
+                             0);
+            ck_assert_uint_gt(strlen(err.text), 20);
+            copy[n] ^= 0x04;
+            ck_assert_int_lt(resume_with(noise_vectors("ik"), BYTES(copy, hello.n),
+                                         chain_vector().now_s, &out, &result, &err),
+                             0);
+            free(copy);
+        }
+    }
+    ck_assert_uint_eq(out.n, 0);
+}
+END_TEST
+
+START_TEST(test_resume_refused_with_a_bad_certificate_is_refused_with_its_reason)
+{
+    static const char *const parts[] = {"xxfallback", "xx"};
+    AUTO_BUF struct buf out;
+    buf_init(&out, 4096);
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+        struct wa_handshake_result result;
+        struct err err = {0};
+        ck_assert_int_eq(resume_with(noise_vectors("ik"),
+                                     testing_hex(noise_vectors(parts[i]), "server_hello"),
+                                     2100000000, &out, &result, &err),
+                         ERR_AUTH);
+        ck_assert_ptr_nonnull(strstr(err.text, "expired"));
+    }
+    ck_assert_uint_eq(out.n, 0);
+}
+END_TEST
+
+START_TEST(test_resume_with_a_zero_key_is_refused_and_appends_nothing)
+{
+    const struct wa_server_key known = {.window = {0, INT64_MAX}};
+    struct wa_keypair key = {{1}, {1}};
+    struct wa_handshake hs;
+    AUTO_BUF struct buf out;
+    buf_init(&out, 4096);
+    ck_assert_int_eq(wa_handshake_resume(&hs, &host, &key, &known, vector_payload(), &out),
+                     ERR_AUTH);
+    ck_assert_uint_eq(out.n, 0);
+    wa_handshake_deinit(&hs);
+}
+END_TEST
+
+/* One connection: what it uses, and how it ends. */
+#define NOW 1780000000
+static struct wa_resume connection(void)
+{
+    struct wa_resume r;
+    ck_assert_int_eq(wa_resume_begin(&r, &host, chain_vector().root, NOW), 0);
+    return r;
+}
+
+static struct wa_handshake_result answer_of(enum wa_handshake_way way)
+{
+    struct wa_handshake_result result = {.way = way};
+    if (way != WA_HANDSHAKE_IK)
+        result.server = known_key(noise_vectors("ik"));
+    return result;
+}
+
+static void log_in(struct wa_resume *r, enum wa_handshake_way way)
+{
+    const struct wa_handshake_result result = answer_of(way);
+    ck_assert_int_eq(wa_resume_answered(r, &host, &result), 0);
+    ck_assert_int_eq(wa_resume_logged_in(r, &host), 0);
+}
+
+START_TEST(test_resume_key_is_used_from_the_second_connection_on)
+{
+    struct wa_resume r = connection();
+    ck_assert(!r.use_key);
+    log_in(&r, WA_HANDSHAKE_XX);
+    for (int i = 0; i < 3; i++) {
+        r = connection();
+        ck_assert(r.use_key);
+        assert_vector_server(&r.server);
+        log_in(&r, i == 1 ? WA_HANDSHAKE_XXFALLBACK : WA_HANDSHAKE_IK);
+    }
+}
+END_TEST
+
+START_TEST(test_resume_key_of_another_root_or_time_is_not_used)
+{
+    const int64_t from = 1700000500, until = 1999999500;
+    const struct {
+        const uint8_t *root;
+        int64_t now_s;
+        bool use;
+    } cases[] = {{chain_vector().root, from, true},      {chain_vector().root, until, true},
+                 {chain_vector().root, from - 1, false}, {chain_vector().root, until + 1, false},
+                 {chain_vector().root, 0, false},        {wa_cert_root, NOW, false}};
+    struct wa_resume r = connection();
+    log_in(&r, WA_HANDSHAKE_XX);
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        ck_assert_int_eq(wa_resume_begin(&r, &host, cases[i].root, cases[i].now_s), 0);
+        ck_assert(r.use_key == cases[i].use);
+        if (r.use_key)
+            log_in(&r, WA_HANDSHAKE_IK);
+    }
+}
+END_TEST
+
+START_TEST(test_resume_that_nobody_answered_is_followed_by_two_plain_connections)
+{
+    struct wa_resume r = connection();
+    log_in(&r, WA_HANDSHAKE_XX);
+    for (int round = 0; round < 2; round++) {
+        ck_assert(connection().use_key); /* ends without an answer */
+        r = connection();
+        ck_assert(!r.use_key);
+        log_in(&r, WA_HANDSHAKE_XX);
+        ck_assert(!connection().use_key);
+    }
+    r = connection();
+    ck_assert(r.use_key);
+    log_in(&r, WA_HANDSHAKE_IK);
+    ck_assert(connection().use_key);
+}
+END_TEST
+
+START_TEST(test_resume_refused_forgets_the_key)
+{
+    struct wa_resume r = connection();
+    log_in(&r, WA_HANDSHAKE_XX);
+    r = connection();
+    ck_assert(r.use_key);
+    ck_assert_int_eq(wa_resume_refused(&r, &host), 0);
+    ck_assert_ptr_null(memory_find(WA_TABLE_DEVICE, "server_key"));
+    r = connection();
+    ck_assert(!r.use_key);
+    log_in(&r, WA_HANDSHAKE_XX);
+    ck_assert(connection().use_key);
+}
+END_TEST
+
+START_TEST(test_resume_damaged_records_count_as_absent)
+{
+    static const char *const names[] = {"server_key", "plain_dials", "routing_info"};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        uint8_t long_value[2048] = {0};
+        struct wa_resume r = connection();
+        log_in(&r, WA_HANDSHAKE_XX);
+        memory_put(NULL, WA_TABLE_DEVICE, names[i], BYTES_ARRAY(long_value));
+        r = connection();
+        ck_assert(r.use_key == (i != 0) && !r.use_routing);
+        memory_put(NULL, WA_TABLE_DEVICE, names[i], BYTES_NONE);
+        log_in(&r, WA_HANDSHAKE_XX);
+        ck_assert_int_eq(wa_resume_begin(&r, &host, chain_vector().root, NOW), 0);
+        teardown();
+    }
+}
+END_TEST
+
+START_TEST(test_resume_store_failures_are_handed_on)
+{
+    const struct wa_handshake_result result = answer_of(WA_HANDSHAKE_XX);
+    struct wa_resume r = connection();
+    memory.failure = ERR_STORE;
+    ck_assert_int_eq(wa_resume_answered(&r, &host, &result), ERR_STORE);
+    ck_assert_int_eq(wa_resume_route(&r, &host, bytes_text("x")), ERR_STORE);
+    ck_assert_int_eq(wa_resume_begin(&r, &host, chain_vector().root, NOW), ERR_STORE);
+    memory.failure = 0;
+}
+END_TEST
+
+/* ---- edge routing ------------------------------------------------------------------------------
+ */
+
+START_TEST(test_routing_preface_and_hello_equal_the_vector)
+{
+    const json_t *v = noise_vectors("edge_routing");
+    struct wa_resume r = connection();
+    struct wa_handshake hs;
+    AUTO_BUF struct buf out;
+    buf_init(&out, 4096);
+    ck_assert_int_eq(wa_resume_append_preface(&r, &out), 0);
+    ck_assert_uint_eq(out.n, 0);
+    ck_assert_int_eq(wa_resume_route(&r, &host, testing_hex(v, "routing_info")), 0);
+    r = connection();
+    ck_assert_int_eq(wa_resume_append_preface(&r, &out), 0);
+    testing_assert_bytes(buf_bytes(&out), testing_hex(v, "preface"), "preface");
+    begin(&hs, &out);
+    testing_assert_bytes(buf_bytes(&out), testing_hex(v, "client_hello_on_wire"), "hello");
+    wa_handshake_deinit(&hs);
+}
+END_TEST
+
+START_TEST(test_routing_is_forgotten_when_its_connection_did_not_log_in)
+{
+    struct wa_resume r = connection();
+    ck_assert_int_eq(wa_resume_route(&r, &host, bytes_text("edge")), 0);
+    for (int i = 0; i < 2; i++) {
+        r = connection();
+        ck_assert(r.use_routing);
+        log_in(&r, WA_HANDSHAKE_XX);
+    }
+    ck_assert(connection().use_routing); /* ends before the login */
+    ck_assert(!connection().use_routing);
+    ck_assert_ptr_null(memory_find(WA_TABLE_DEVICE, "routing_info"));
+    ck_assert_ptr_null(memory_find(WA_TABLE_DEVICE, "routing_tried"));
+    r = connection();
+    ck_assert(!r.use_routing);
+    ck_assert_int_eq(wa_resume_route(&r, &host, bytes_text("edge")), 0);
+    ck_assert(connection().use_routing);
+}
+END_TEST
+
+START_TEST(test_routing_info_is_bounded_and_written_only_when_it_changes)
+{
+    uint8_t large[WA_ROUTING_MAX + 1] = {1};
+    struct wa_resume r = connection();
+    ck_assert_int_eq(wa_resume_route(&r, &host, BYTES_NONE), 0);
+    ck_assert_int_eq(wa_resume_route(&r, &host, BYTES_ARRAY(large)), 0);
+    ck_assert_ptr_null(memory_find(WA_TABLE_DEVICE, "routing_info"));
+    ck_assert_int_eq(wa_resume_route(&r, &host, BYTES(large, WA_ROUTING_MAX)), 0);
+    memory.failure = ERR_STORE;
+    ck_assert_int_eq(wa_resume_route(&r, &host, BYTES(large, WA_ROUTING_MAX)), 0);
+    memory.failure = 0;
+    r = connection();
+    ck_assert(r.use_routing && r.routing_len == WA_ROUTING_MAX);
 }
 END_TEST
 
@@ -1025,6 +1404,28 @@ static void add_handshake(Suite *suite)
     suite_add_tcase(suite, payload);
 }
 
+static void add_resume(Suite *suite)
+{
+    TCase *resume = tcase_create("resume");
+    tcase_add_checked_fixture(resume, NULL, teardown);
+    tcase_add_test(resume, test_resume_with_vector_keys_reproduces_the_wire_and_transport_keys);
+    tcase_add_test(resume, test_resume_refused_goes_on_as_fallback_of_the_vector);
+    tcase_add_test(resume, test_resume_answered_by_a_server_of_xx_only_goes_on_as_plain_xx);
+    tcase_add_test(resume, test_resume_answers_changed_or_cut_are_refused);
+    tcase_add_test(resume, test_resume_refused_with_a_bad_certificate_is_refused_with_its_reason);
+    tcase_add_test(resume, test_resume_with_a_zero_key_is_refused_and_appends_nothing);
+    tcase_add_test(resume, test_resume_key_is_used_from_the_second_connection_on);
+    tcase_add_test(resume, test_resume_key_of_another_root_or_time_is_not_used);
+    tcase_add_test(resume, test_resume_that_nobody_answered_is_followed_by_two_plain_connections);
+    tcase_add_test(resume, test_resume_refused_forgets_the_key);
+    tcase_add_test(resume, test_resume_damaged_records_count_as_absent);
+    tcase_add_test(resume, test_resume_store_failures_are_handed_on);
+    tcase_add_test(resume, test_routing_preface_and_hello_equal_the_vector);
+    tcase_add_test(resume, test_routing_is_forgotten_when_its_connection_did_not_log_in);
+    tcase_add_test(resume, test_routing_info_is_bounded_and_written_only_when_it_changes);
+    suite_add_tcase(suite, resume);
+}
+
 static void add_pairing(Suite *suite)
 {
     TCase *pairing = tcase_create("pairing");
@@ -1054,6 +1455,7 @@ int main(void)
 {
     Suite *suite = suite_create("wa_handshake");
     add_handshake(suite);
+    add_resume(suite);
     add_pairing(suite);
     return testing_run(suite);
 }

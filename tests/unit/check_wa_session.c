@@ -578,6 +578,180 @@ START_TEST(test_pairing_reg_refresh_shows_a_new_secret)
 }
 END_TEST
 
+/* ---- resume and routing ------------------------------------------------------------------------
+ */
+
+#define XX_HELLO_LEN 43 /* prologue, frame, ephemeral */
+
+static void end_session(void)
+{
+    wa_session_close(session);
+    session = NULL;
+}
+
+/* The XX hello of a new connection says nothing but a key. */
+static bool says_resume(void)
+{
+    end_session();
+    open_session();
+    return wa_session_output(session)->n > XX_HELLO_LEN;
+}
+
+static void hear_xx(void)
+{
+    wa_session_feed(session, testing_hex(json_object_get(noise, "xx"), "server_hello_on_wire"));
+}
+
+static void say_success(void)
+{
+    struct wa_node *success = stanza("success");
+    wa_node_set(success, "t", "1780000000");
+    say(success);
+    expect(WA_EVENT_CONNECTED);
+}
+
+START_TEST(test_resume_is_said_by_paired_devices_only)
+{
+    open_session();
+    do_handshake();
+    ck_assert(!says_resume());
+    mark_paired(true);
+    ck_assert(!says_resume());
+    do_handshake();
+    ck_assert(says_resume());
+    ck_assert_str_eq(wa_session_handshake(session), "XX");
+}
+END_TEST
+
+START_TEST(test_resume_answered_by_plain_xx_logs_in_and_is_said_again)
+{
+    mark_paired(true);
+    open_session();
+    do_handshake();
+    for (int i = 0; i < 2; i++) {
+        ck_assert(says_resume());
+        do_handshake(); /* the vector's answer to plain XX */
+        say_success();
+        ck_assert_str_eq(wa_session_handshake(session), "XX");
+    }
+}
+END_TEST
+
+START_TEST(test_resume_refused_by_the_vectors_fallback_logs_in)
+{
+    mark_paired(true);
+    open_session();
+    do_handshake();
+    ck_assert(says_resume());
+    struct buf framed = {.max = 1 << 16};
+    wa_frame_append(&framed, testing_hex(json_object_get(noise, "xxfallback"), "server_hello"));
+    wa_session_feed(session, buf_bytes(&framed));
+    buf_deinit(&framed);
+    expect_nothing();
+    ck_assert_str_eq(wa_session_handshake(session), "XXfallback");
+    ck_assert(says_resume());
+}
+END_TEST
+
+START_TEST(test_resume_that_ends_unanswered_is_followed_by_plain_dials)
+{
+    mark_paired(true);
+    open_session();
+    do_handshake();
+    ck_assert(says_resume());
+    ck_assert(!says_resume()); /* closed or killed, whatever it was */
+    ck_assert(!says_resume());
+    ck_assert(says_resume());
+    expect_nothing();
+    mem.now_ms += 20000;
+    expect_close(WA_CLOSE_TIMEOUT);
+    ck_assert(!says_resume());
+}
+END_TEST
+
+START_TEST(test_resume_with_an_answer_that_does_not_open_forgets_the_key)
+{
+    mark_paired(true);
+    open_session();
+    do_handshake();
+    ck_assert(says_resume());
+    struct bytes hello = testing_hex(json_object_get(noise, "ik"), "server_hello");
+    struct buf framed = {.max = 1 << 16};
+    wa_frame_append(&framed, hello); /* good, but made for another payload */
+    wa_session_feed(session, buf_bytes(&framed));
+    buf_deinit(&framed);
+    expect_close(WA_CLOSE_HANDSHAKE);
+    ck_assert(!fake_host_has(&mem, WA_TABLE_DEVICE, "server_key"));
+    ck_assert(!says_resume());
+    hear_xx();
+    expect_nothing();
+    ck_assert(says_resume());
+}
+END_TEST
+
+START_TEST(test_resume_whose_mark_cannot_be_written_sends_nothing)
+{
+    struct err err = {0};
+    mark_paired(true);
+    open_session();
+    do_handshake();
+    end_session();
+    mem.fail_put = 1;
+    ck_assert_int_eq(wa_session_open(&session, &config, &mem.host, &err), ERR_STORE);
+}
+END_TEST
+
+static bool begins_with_preface(void)
+{
+    end_session();
+    open_session();
+    const struct buf *out = wa_session_output(session);
+    return out->n > 2 && memcmp(out->p, "ED", 2) == 0;
+}
+
+static void say_routing(const char *info)
+{
+    struct wa_node *ib = stanza("ib"), *edge = wa_node_child(ib, "edge_routing");
+    if (info)
+        wa_node_child_data(edge, "routing_info", bytes_text(info));
+    say(ib);
+    expect_nothing();
+}
+
+START_TEST(test_routing_info_comes_first_on_the_next_connection)
+{
+    static const uint8_t want[] = {'E', 'D', 0, 1, 0, 0, 4, 'e', 'd', 'g', 'e'};
+    go_online(true);
+    say_routing(NULL);
+    ck_assert(!begins_with_preface());
+    do_handshake();
+    say_routing("edge"); /* before <success> */
+    end_session();
+    open_session();
+    testing_assert_bytes(BYTES(wa_session_output(session)->p, sizeof(want)), BYTES_ARRAY(want),
+                         "preface");
+    ck_assert(!begins_with_preface()); /* as that one never logged in */
+}
+END_TEST
+
+START_TEST(test_routing_info_is_kept_by_logins_and_not_by_unpaired_devices)
+{
+    start_pairing(1);
+    expect(WA_EVENT_QR);
+    say_routing("edge");
+    ck_assert(!begins_with_preface());
+    end_session();
+    go_online(true);
+    say_routing("edge");
+    for (int i = 0; i < 2; i++) {
+        ck_assert(begins_with_preface());
+        buf_drop_front(wa_session_output(session), 11);
+        do_handshake();
+        say_success();
+    }
+}
+END_TEST
+
 /* ---- login and ends ----------------------------------------------------------------------------
  */
 
@@ -1756,6 +1930,14 @@ int main(void)
           test_handshake_vector_hello_sends_the_vectors_static,
           test_handshake_any_flipped_byte_closes, test_handshake_wrong_root_closes,
           test_handshake_byte_by_byte_same_result, test_handshake_silent_server_times_out);
+    GROUP("resume and routing", test_resume_is_said_by_paired_devices_only,
+          test_resume_answered_by_plain_xx_logs_in_and_is_said_again,
+          test_resume_refused_by_the_vectors_fallback_logs_in,
+          test_resume_that_ends_unanswered_is_followed_by_plain_dials,
+          test_resume_with_an_answer_that_does_not_open_forgets_the_key,
+          test_resume_whose_mark_cannot_be_written_sends_nothing,
+          test_routing_info_comes_first_on_the_next_connection,
+          test_routing_info_is_kept_by_logins_and_not_by_unpaired_devices);
     GROUP("linking by code", test_link_code_vectors_match,
           test_pair_code_three_stages_as_the_vectors, test_pair_code_refused_expired_and_bounded);
     GROUP("pairing", test_pairing_first_ref_gives_the_vectors_qr,
