@@ -98,6 +98,12 @@ struct bridge_link *bridge_link_dial(struct bridge_loop *loop, const char *endpo
     return wire.link;
 }
 
+enum bridge_link_stage bridge_link_stage(const struct bridge_link *link)
+{
+    (void)link;
+    return BRIDGE_LINK_OPEN;
+}
+
 int bridge_link_port(const char *endpoint)
 {
     (void)endpoint;
@@ -183,7 +189,7 @@ static bool disconnect_sides(void)
     wire.client = NULL;
     wire.link = NULL;
     if (link) {
-        link->events.closed(link->events.ctx, "closed by the server");
+        link->events.closed(link->events.ctx, BRIDGE_LINK_OPEN, "closed by the server");
         buf_deinit(&link->out);
         free(link);
     }
