@@ -9,6 +9,7 @@
 #include "bridge/policy.h"
 
 #define DELAYS_MAX 1024
+#define RESEND_MAX_AGE_MS (14 * INT64_C(86400000)) /* a phone that was off so long has given up */
 
 /* What left in the current window; read once per round, then counted along. */
 struct window {
@@ -310,7 +311,8 @@ static bool may_have(const struct bridge *b, const struct wa_event *ev, const ch
 void bridge_outbound_resend(struct bridge *b, const struct wa_event *ev)
 {
     struct store_queued q;
-    int rc = store_messages_find_sent(b->messages, ev->u.resend.id, &q);
+    int rc = store_messages_find_resend(b->messages, ev->u.resend.id,
+                                        clock_wall_ms() - RESEND_MAX_AGE_MS, &q);
     if (rc < 0)
         b->store_failed = true;
     if (rc != 1 || !may_have(b, ev, q.target))

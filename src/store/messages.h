@@ -84,7 +84,8 @@ struct store_outbound {
 };
 
 /*
- * Records what came in. A row that stood as undecryptable and now has content is completed. The
+ * Records what came in. A row that stood as undecryptable and now has content is completed; without
+ * content it takes the new fault. The
  * same message under the other address of its sender or chat (PN, LID) is found too. *id is the row
  * in any case. 1 when this is new (with content: answer it), 0 when it was there before, ERR_STORE;
  * ERR_INVALID without wa_id, chat or sender.
@@ -157,9 +158,13 @@ int store_messages_set_sent(struct store_messages *m, struct bytes wa_id, int64_
 int store_messages_set_failed(struct store_messages *m, struct bytes wa_id, const char *why);
 int store_messages_set_delivered(struct store_messages *m, struct bytes wa_id, int64_t at);
 int store_messages_set_read(struct store_messages *m, struct bytes wa_id, int64_t at);
-/* An OUT row that left, by WhatsApp id, for a resend. 1, 0, ERR_STORE. */
+/* An OUT row that left, by WhatsApp id. 1, 0, ERR_STORE. */
 int store_messages_find_sent(struct store_messages *m, struct bytes wa_id,
                              struct store_queued *out);
+/* The same for a device that asks for it again: at or after since_ms (Unix ms), not revoked, not
+ * failed. */
+int store_messages_find_resend(struct store_messages *m, struct bytes wa_id, int64_t since_ms,
+                               struct store_queued *out);
 
 /* A chat in all the addresses that are known; pn and lid may be NULL. */
 struct store_chat_key {

@@ -73,6 +73,15 @@ int store_messages_find_sent(struct store_messages *m, struct bytes wa_id, struc
                       out);
 }
 
+int store_messages_find_resend(struct store_messages *m, struct bytes wa_id, int64_t since_ms,
+                               struct store_queued *out)
+{
+    return one_queued(m,
+                      store_db_select(m->db, SQL_FIND_RESEND,
+                                      STORE_VALUES(STORE_BYTES(wa_id), STORE_INT(since_ms))),
+                      out);
+}
+
 int store_messages_requeue(struct store_messages *m)
 {
     return store_db_write(m->db, SQL_REQUEUE, STORE_VALUES());

@@ -57,7 +57,12 @@ int store_messages_record(struct store_messages *m, const struct store_inbound *
         return rc;
     if (rc == 0)
         return insert_inbound(m, in, id);
-    return undecryptable && !in->fault ? complete_inbound(m, in, *id) : 0;
+    if (!undecryptable)
+        return 0;
+    if (!in->fault)
+        return complete_inbound(m, in, *id);
+    rc = store_db_write(m->db, SQL_SET_FAULT, STORE_VALUES(STORE_INT(*id), STORE_TEXT(in->fault)));
+    return rc < 0 ? rc : 0;
 }
 
 /* ---- what is said about an earlier message ------------------------------------------------ */

@@ -64,6 +64,7 @@
                 " quoted_id = ?10, sent_at = coalesce(?11, sent_at), received_at = ?12,"           \
                 " target_id = ?13"                                                                 \
                 " WHERE id = ?1 AND status = 'undecryptable'")                                     \
+    X(SET_FAULT, "UPDATE messages SET fault = ?2 WHERE id = ?1 AND status = 'undecryptable'")      \
     X(FIND_IN_CHAT, "SELECT id FROM messages INDEXED BY messages_identity WHERE wa_id = ?1"        \
                     " AND (chat IN (?2, ?3, ?4) OR chat_pn IN (?2, ?3, ?4)"                        \
                     "  OR chat_lid IN (?2, ?3, ?4)) ORDER BY id LIMIT 1")                          \
@@ -89,6 +90,11 @@
                                            " AND q.id > ?1 ORDER BY q.id LIMIT 1")                 \
     X(FIND_SENT, QUEUED("messages_identity") " WHERE q.wa_id = ?1 AND q.direction = 'OUT'"         \
                                              " AND q.attempts > 0 LIMIT 1")                        \
+    X(FIND_RESEND,                                                                                 \
+      QUEUED("messages_identity") " WHERE q.wa_id = ?1 AND q.direction = 'OUT' AND q.attempts > 0" \
+                                  " AND q.revoked_at IS NULL AND q.status NOT IN ('failed', "      \
+                                  "'dropped')"                                                     \
+                                  " AND coalesce(q.sent_at, q.received_at) >= ?2 LIMIT 1")         \
     X(REQUEUE, "UPDATE messages INDEXED BY messages_turn SET status = 'queued', sent_at = NULL"    \
                " WHERE turn = 1 AND status = 'sending'")                                           \
     X(COUNT_QUEUED, "SELECT queued FROM totals")                                                   \

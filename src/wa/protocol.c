@@ -84,5 +84,7 @@ void wa_protocol_take(struct wa_session *s, const struct wa_content *content)
         take_keys(s, m->app_state_sync_key_share);
     if (content->protocol_type == WA__PROTOCOL_MESSAGE__TYPE__LID_MIGRATION_MAPPING_SYNC)
         take_mapping(s, m->lid_migration_mapping_sync_message);
+    if (content->protocol_type == WA__PROTOCOL_MESSAGE__TYPE__PEER_DATA_OPERATION_RESPONSE)
+        wa_placeholder_take(s, wa_pb_bytes(m->peer_data_operation_request_response_message));
     wa__protocol_message__free_unpacked(m, NULL);
 }

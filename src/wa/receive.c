@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Message stanzas in: who wrote to whom, decryption, the one right answer, the event; and receipts
- * (protocol/05 sections 2 to 9 and 13). Answers go to the output, which the bridge holds back until
- * the records and the message row are durable.
+ * Message stanzas in: who wrote to whom, decryption, the one right answer, the event (protocol/05
+ * sections 2 to 9). Answers go to the output, which the bridge holds back until the records and the
+ * message row are durable.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -153,6 +153,13 @@ static void resolve_own_copy(struct wa_session *s, struct envelope *e)
         e->chat_alt = alternative(s, e->node, &in->chat, "recipient_pn", "recipient_lid");
 }
 
+/* What somebody sends to a broadcast list stands in the chat with them (protocol/05 section 4). */
+static void show_in_own_chat(struct envelope *e)
+{
+    e->in.chat = wa_jid_bare(&e->in.sender);
+    e->chat_alt = wa_jid_bare(&e->sender_alt);
+}
+
 static int read_envelope(struct wa_session *s, const struct wa_node *node, struct envelope *e)
 {
     *e = (struct envelope){.node = node};
@@ -181,6 +188,8 @@ static int read_envelope(struct wa_session *s, const struct wa_node *node, struc
         in->sender = e->participant;
         in->from_me = wa_device_is_own(&s->device, &in->sender);
         e->sender_alt = alternative(s, node, &in->sender, "participant_pn", "participant_lid");
+        if (!in->group && !e->status && !in->from_me)
+            show_in_own_chat(e);
     } else if (wa_device_is_own(&s->device, &e->from)) {
         in->from_me = true;
         resolve_own_copy(s, e);
@@ -321,56 +330,76 @@ static size_t open_all(struct wa_session *s, const struct envelope *e, struct op
  */
 
 #define RETRY_TAG 8 /* bytes that tell apart what shares a record */
+#define RETRY_COUNT RETRY_TAG
+#define RETRY_PHONE (RETRY_TAG + 1)
 
 struct retry {
     char key[8];
-    uint8_t value[RETRY_TAG + 1]; /* tag, count */
+    uint8_t value[RETRY_TAG + 2]; /* tag, retries asked for, whether our own phone was asked */
 };
 
 /* Anyone can send what does not decrypt, so the counters are in a fixed number of records. Of two
  * messages that meet in one, the later one takes it. */
-static struct retry retry_of(const struct envelope *e)
+static int load_retry(struct wa_session *s, const struct envelope *e, struct retry *r)
 {
     char chat[WA_JID_TEXT_SIZE], sender[WA_JID_TEXT_SIZE];
     uint8_t digest[WA_SHA256_LEN];
-    AUTO_BUF struct buf text = {.max = 512};
-    struct retry r = {0};
+    AUTO_BUF struct buf text = {.max = 512}, stored = {.max = WA_RECORD_MAX};
+    *r = (struct retry){0};
     buf_printf(&text, "%s/%s/", wa_jid_text(&e->in.chat, chat), wa_jid_text(&e->in.sender, sender));
     buf_append(&text, e->in.id);
     wa_sha256(digest, (struct bytes[]){buf_bytes(&text)}, 1);
     unsigned slot = (unsigned)(digest[0] << 8 | digest[1]) % WA_RETRY_RECORDS;
-    snprintf(r.key, sizeof(r.key), "%u", slot);
-    memcpy(r.value, digest + 2, RETRY_TAG);
-    return r;
+    snprintf(r->key, sizeof(r->key), "%u", slot);
+    memcpy(r->value, digest + 2, RETRY_TAG);
+    int rc = s->host->get(s->host->ctx, WA_TABLE_RETRY, r->key, &stored);
+    if (rc < 0)
+        return rc;
+    if (stored.n > RETRY_TAG && stored.n <= sizeof(r->value) &&
+        memcmp(stored.p, r->value, RETRY_TAG) == 0)
+        memcpy(r->value, stored.p, stored.n);
+    return 0;
+}
+
+static int save_retry(struct wa_session *s, const struct retry *r)
+{
+    return s->host->put(s->host->ctx, WA_TABLE_RETRY, r->key, BYTES_ARRAY(r->value));
 }
 
 /* Counts this failure; 0 when no retry is left, negative when the store failed. */
-static int next_retry(struct wa_session *s, const struct envelope *e)
+static int next_retry(struct wa_session *s, const struct envelope *e, struct retry *r)
 {
-    struct retry r = retry_of(e);
-    AUTO_BUF struct buf stored = {.max = WA_RECORD_MAX};
-    uint64_t count = 0, told = 0;
-    int rc = s->host->get(s->host->ctx, WA_TABLE_RETRY, r.key, &stored);
+    uint64_t count, told = 0;
+    int rc = load_retry(s, e, r);
     if (rc < 0)
         return rc;
-    if (stored.n == sizeof(r.value) && memcmp(stored.p, r.value, RETRY_TAG) == 0)
-        count = stored.p[RETRY_TAG];
+    count = r->value[RETRY_COUNT];
     if (wa_node_attr_u64(wa_node_find(enc_parent(s, e->node), "enc"), "count", &told) &&
         told > count)
         count = told;
     if (count >= RETRIES_MAX)
         return 0;
-    r.value[RETRY_TAG] = (uint8_t)(count + 1);
-    rc = s->host->put(s->host->ctx, WA_TABLE_RETRY, r.key, BYTES_ARRAY(r.value));
-    return rc < 0 ? rc : r.value[RETRY_TAG];
+    r->value[RETRY_COUNT] = (uint8_t)(count + 1);
+    rc = save_retry(s, r);
+    return rc < 0 ? rc : r->value[RETRY_COUNT];
+}
+
+/* Our own phone may have it in clear; it is asked once for each message (protocol/05 section 8). */
+static void ask_phone(struct wa_session *s, const struct envelope *e, struct retry *r)
+{
+    if (r->value[RETRY_PHONE] || !wa_placeholder_ask(s, &e->in))
+        return;
+    r->value[RETRY_PHONE] = 1;
+    if (save_retry(s, r) < 0)
+        wa_session_end_store(s);
 }
 
 static void forget_retries(struct wa_session *s, const struct envelope *e)
 {
     if (!wa_node_attr(wa_node_find(enc_parent(s, e->node), "enc"), "count").p)
         return;
-    struct retry r = retry_of(e);
-    if (s->host->del(s->host->ctx, WA_TABLE_RETRY, r.key) < 0)
+    struct retry r;
+    if (load_retry(s, e, &r) < 0 || s->host->del(s->host->ctx, WA_TABLE_RETRY, r.key) < 0)
         wa_session_end_store(s);
 }
 
@@ -398,15 +427,38 @@ static void emit_undecryptable(struct wa_session *s, const struct envelope *e, c
 
 static void ask_again(struct wa_session *s, const struct envelope *e, const struct opened *o)
 {
-    int count = next_retry(s, e);
+    struct retry r;
+    const char *fault = wa_fault_text(o->fault);
+    int count = next_retry(s, e, &r);
     if (count < 0) {
         wa_session_end_store(s);
         return;
     }
-    if (count > 0)
+    if (count > 0) {
         send_retry(s, e, (unsigned)count, o->fault, o->pkmsg);
+    } else {
+        ask_phone(s, e, &r);
+        fault = arena_text(&s->arena, "%s; given up after %d retries", fault, RETRIES_MAX);
+    }
     wa_receive_ack(s, e->node, 0);
-    emit_undecryptable(s, e, wa_fault_text(o->fault), (unsigned)count);
+    emit_undecryptable(s, e, fault, (unsigned)count);
+}
+
+/* The server has no copy for this device. What is to be seen once is for the phone alone. */
+static void take_unavailable(struct wa_session *s, const struct envelope *e,
+                             const struct wa_node *unavailable)
+{
+    struct retry r;
+    bool once = wa_node_attr_is(unavailable, "type", "view_once");
+    if (load_retry(s, e, &r) < 0) {
+        wa_session_end_store(s);
+        return;
+    }
+    if (!once && !wa_node_attr(unavailable, "hosted").p)
+        ask_phone(s, e, &r);
+    wa_receive_ack(s, e->node, 0);
+    emit_undecryptable(s, e, once ? "view once: on the phone only" : "not sent to linked devices",
+                       0);
 }
 
 /* Our own name, learnt from what the phone writes under it. */
@@ -458,8 +510,11 @@ void wa_receive_message(struct wa_session *s, const struct wa_node *node)
     size_t encs = open_all(s, &e, &o);
     if (s->phase == WA_PHASE_CLOSED)
         return;
-    if (encs == 0)
-        wa_receive_ack(s, node, wa_node_find(node, "unavailable") ? 0 : ERROR_UNRECOGNISED);
+    const struct wa_node *unavailable = wa_node_find(node, "unavailable");
+    if (encs == 0 && unavailable)
+        take_unavailable(s, &e, unavailable);
+    else if (encs == 0)
+        wa_receive_ack(s, node, ERROR_UNRECOGNISED);
     else if (o.rc == ERR_STORE)
         wa_session_end_store(s);
     else if (o.rc == ERR_UNSUPPORTED)
@@ -473,93 +528,4 @@ void wa_receive_message(struct wa_session *s, const struct wa_node *node)
         send_receipt(s, &e, false); /* a duplicate: what it said was recorded before */
     else
         take_content(s, &e, &o);
-}
-
-/* ---- receipts ----------------------------------------------------------------------------------
- */
-
-static void emit_receipt(struct wa_session *s, const struct wa_node *node,
-                         enum wa_receipt_type type, const struct wa_jid *from)
-{
-    const struct wa_node *list = wa_node_find(node, "list");
-    size_t count = 1;
-    for (const struct wa_node *item = wa_node_find(list, "item"); item;
-         item = wa_node_next(item, "item"))
-        count++;
-    struct bytes *ids = arena_alloc(&s->arena, count * sizeof(*ids));
-    ids[0] = wa_node_attr(node, "id");
-    count = 1;
-    for (const struct wa_node *item = wa_node_find(list, "item"); item;
-         item = wa_node_next(item, "item"))
-        ids[count++] = wa_node_attr(item, "id");
-    uint64_t t = 0;
-    wa_node_attr_u64(node, "t", &t);
-    struct wa_event *ev = wa_session_emit(s, WA_EVENT_RECEIPT);
-    ev->u.receipt.type = type;
-    ev->u.receipt.ids = ids;
-    ev->u.receipt.count = count;
-    ev->u.receipt.from = *from;
-    ev->u.receipt.timestamp_s = (int64_t)(t & INT64_MAX);
-}
-
-/* protocol/06 section 11: new keys come with the request, or the session is rebuilt from a bundle.
- */
-static int renew_session(struct wa_session *s, const struct wa_node *node,
-                         const struct wa_jid *device, uint64_t count)
-{
-    struct wa_jid address = wa_session_address(s, device);
-    struct wa_bundle bundle;
-    struct bytes identity;
-    if (wa_node_find(node, "keys")) {
-        if (wa_bundle_parse(node, &bundle, &identity) < 0)
-            return ERR_INVALID;
-        return wa_signal_process_bundle(s->signal, &address, &bundle);
-    }
-    return count >= 2 ? wa_signal_drop_session(s->signal, &address) : 0;
-}
-
-static void on_retry_request(struct wa_session *s, const struct wa_node *node,
-                             const struct wa_jid *device)
-{
-    const struct wa_node *retry = wa_node_find(node, "retry");
-    uint64_t count = 1;
-    struct wa_jid from, recipient;
-    wa_node_attr_u64(retry, "count", &count);
-    if (!retry || count >= RETRIES_MAX || !wa_jid_is_user(device))
-        return;
-    int rc = renew_session(s, node, device, count);
-    if (rc == ERR_STORE)
-        wa_session_end_store(s);
-    if (rc < 0)
-        return;
-    wa_node_attr_jid(node, "from", &from);
-    if (wa_device_is_own(&s->device, &from) && wa_node_attr_jid(node, "recipient", &recipient))
-        from = recipient;
-    struct wa_event *ev = wa_session_emit(s, WA_EVENT_RESEND);
-    ev->u.resend.id =
-        wa_node_attr(retry, "id").n ? wa_node_attr(retry, "id") : wa_node_attr(node, "id");
-    ev->u.resend.device = *device;
-    ev->u.resend.chat = wa_jid_bare(&from);
-    ev->u.resend.count = (unsigned)count;
-}
-
-void wa_receive_receipt(struct wa_session *s, const struct wa_node *node)
-{
-    struct wa_jid from, device;
-    struct bytes type = wa_node_attr(node, "type");
-    wa_receive_ack(s, node, 0);
-    if (!wa_node_attr_jid(node, "from", &from))
-        return;
-    if (!wa_node_attr_jid(node, "participant", &device))
-        device = from;
-    if (bytes_is(type, "retry"))
-        on_retry_request(s, node, &device);
-    else if (wa_device_is_own(&s->device, &device))
-        return;
-    else if (type.n == 0 || bytes_is(type, "inactive"))
-        emit_receipt(s, node, WA_RECEIPT_DELIVERED, &from);
-    else if (bytes_is(type, "read"))
-        emit_receipt(s, node, WA_RECEIPT_READ, &from);
-    else if (bytes_is(type, "played"))
-        emit_receipt(s, node, WA_RECEIPT_PLAYED, &from);
 }

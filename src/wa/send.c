@@ -47,7 +47,7 @@ void wa_send_free_all(struct wa_session *s)
 static void emit_end(struct wa_session *s, enum wa_event_type type, struct wa_send *m, int64_t t,
                      unsigned error, const char *text)
 {
-    if (!m->resend) {
+    if (!m->resend && !m->peer) {
         struct wa_event *ev = wa_session_emit(s, type);
         ev->u.ack.id = arena_copy(&s->arena, bytes_text(m->id));
         ev->u.ack.timestamp_s = t;
@@ -85,6 +85,10 @@ static size_t recipients(struct wa_session *s, const struct wa_send *m,
     size_t room = (group ? group->count : 1) + 1, n = 0;
     struct wa_jid own = own_user(s, m, group);
     *out = arena_alloc(&s->arena, room * sizeof(**out));
+    if (m->resend) {
+        **out = wa_jid_bare(&m->device);
+        return 1;
+    }
     if (!group)
         (*out)[n++] = m->to;
     for (size_t i = 0; group && i < group->count; i++)
@@ -175,6 +179,16 @@ static bool is_hosted(const struct wa_jid *device)
     return device->server == WA_SERVER_HOSTED || device->server == WA_SERVER_HOSTED_LID;
 }
 
+bool wa_send_knows(struct wa_session *s, const struct wa_jid *device)
+{
+    size_t count;
+    const struct wa_jid *list = wa_device_cache_get(s->devices, device, &count, wa_session_now(s));
+    for (size_t i = 0; list && i < count; i++)
+        if (wa_jid_equal(&list[i], device))
+            return true;
+    return device->device == 0;
+}
+
 /* Hosted devices take no part in groups (protocol/06 section 3.3). */
 static size_t add_devices(struct wa_session *s, const struct wa_jid *user, bool hosted,
                           struct wa_jid *out, size_t room)
@@ -198,7 +212,7 @@ static size_t targets(struct wa_session *s, const struct wa_send *m, const struc
 {
     struct wa_jid *users;
     size_t room = group ? WA_GROUP_DEVICES_MAX : USER_DEVICES_MAX, n = 0;
-    if (m->resend) {
+    if (m->resend || m->peer) {
         *out = arena_alloc(&s->arena, sizeof(**out));
         **out = m->device;
         return 1;
@@ -221,9 +235,8 @@ static int has_session(struct wa_session *s, const struct wa_jid *device)
     return wa_signal_has_session(s->signal, &address);
 }
 
-/* A companion's key must be vouched for by its primary, when that one's key is known. */
-static bool vouched(struct wa_session *s, const struct wa_jid *device,
-                    const struct wa_bundle *bundle, struct bytes device_identity)
+bool wa_send_vouched(struct wa_session *s, const struct wa_jid *device,
+                     const struct wa_bundle *bundle, struct bytes device_identity)
 {
     uint8_t account[WA_KEY_LEN];
     struct wa_jid primary = wa_jid_with_device(device, 0),
@@ -241,7 +254,7 @@ static int take_bundle(struct wa_session *s, const struct wa_node *user)
     struct wa_bundle bundle;
     struct bytes identity;
     if (!wa_node_attr_jid(user, "jid", &device) || wa_bundle_parse(user, &bundle, &identity) < 0 ||
-        !vouched(s, &device, &bundle, identity) || has_session(s, &device) == 1)
+        !wa_send_vouched(s, &device, &bundle, identity) || has_session(s, &device) == 1)
         return 0;
     struct wa_jid address = wa_session_address(s, &device);
     return wa_signal_process_bundle(s->signal, &address, &bundle);
@@ -459,7 +472,9 @@ static void put_resend(struct wa_session *s, struct wa_send *m)
 
 static void put(struct wa_session *s, struct wa_send *m, const struct wa_jid *devices, size_t count)
 {
-    if (is_group(m) && m->resend)
+    if (m->peer)
+        wa_send_peer_put(s, m);
+    else if (is_group(m) && m->resend)
         wa_send_group_again(s, m);
     else if (is_group(m))
         wa_send_group_put(s, m, devices, count);
@@ -482,6 +497,10 @@ void wa_send_step(struct wa_session *s, struct wa_send *m)
             return;
         }
     }
+    if (m->resend && !wa_send_knows(s, &m->device)) {
+        wa_send_drop(s, m); /* its user does not have such a device */
+        return;
+    }
     size_t count = targets(s, m, group, &devices);
     int want = (int)count;
     wanted = devices;
@@ -493,18 +512,13 @@ void wa_send_step(struct wa_session *s, struct wa_send *m)
         put(s, m, devices, count);
 }
 
-static struct wa_send *add_send(struct wa_session *s, const struct wa_outgoing *o)
+struct wa_send *wa_send_new(struct wa_session *s, const char *id, const struct wa_jid *to)
 {
     struct wa_send *m = err_calloc(1, sizeof(*m));
     buf_init_secret(&m->message, WA_MESSAGE_MAX);
     buf_init(&m->holders, WA_RECORD_MAX);
-    if (wa_message_build_text(&m->message, &o->text) < 0) {
-        buf_deinit(&m->message);
-        free(m);
-        return NULL;
-    }
-    bytes_copy_text(bytes_text(o->id), m->id, sizeof(m->id));
-    m->to = wa_jid_bare(&o->to);
+    bytes_copy_text(bytes_text(id), m->id, sizeof(m->id));
+    m->to = wa_jid_bare(to);
     m->session = s;
     m->state = is_group(m) ? WA_SEND_GROUP : WA_SEND_DEVICES;
     m->ack_until = CLOCK_NEVER;
@@ -514,6 +528,15 @@ static struct wa_send *add_send(struct wa_session *s, const struct wa_outgoing *
     *at = m;
     s->send_count++;
     return m;
+}
+
+static struct wa_send *add_send(struct wa_session *s, const struct wa_outgoing *o)
+{
+    struct wa_send *m = wa_send_new(s, o->id, &o->to);
+    if (wa_message_build_text(&m->message, &o->text) == 0)
+        return m;
+    wa_send_drop(s, m);
+    return NULL;
 }
 
 static int check_outgoing(const struct wa_session *s, const struct wa_outgoing *m)
@@ -553,7 +576,9 @@ int wa_session_resend(struct wa_session *s, const struct wa_event *request,
     m->resend = true;
     m->device = request->u.resend.device;
     m->retry_count = request->u.resend.count;
-    if (!is_group(m))
+    if (!wa_send_knows(s, &m->device)) /* linked since the list was had, or made up */
+        wa_device_cache_drop(s->devices, &m->device);
+    else if (!is_group(m))
         m->state = WA_SEND_SESSIONS;
     wa_send_step(s, m);
     return 0;
@@ -583,9 +608,9 @@ void wa_send_acked(struct wa_session *s, const struct wa_node *ack)
             continue;
         if (is_group(m) && wa_send_group_acked(s, m, ack, error))
             return;
-        if (!is_group(m))
+        if (!is_group(m) && !m->peer)
             check_phash(s, m, ack);
-        if (error == 0)
+        if (error == 0 && !m->peer)
             issue_token(s, m);
         emit_end(s, WA_EVENT_ACKED, m, (int64_t)(t & INT64_MAX), (unsigned)error, NULL);
         return;

@@ -41,7 +41,8 @@ const struct wa_group *wa_send_group(struct wa_session *s, struct wa_send *m)
     const struct wa_group *group = wa_group_cache_get(s->groups, &m->to, wa_session_now(s));
     if (group) {
         if (m->state <= WA_SEND_GROUP_ASKED)
-            m->state = m->resend ? WA_SEND_SESSIONS : WA_SEND_DEVICES;
+            m->state =
+                m->resend && wa_send_knows(s, &m->device) ? WA_SEND_SESSIONS : WA_SEND_DEVICES;
         return group;
     }
     if (m->group_tries++ == GROUP_TRIES_MAX) {

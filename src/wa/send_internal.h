@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Private to send.c and send_group.c. */
+/* Private to send.c, send_group.c and send_peer.c. */
 #ifndef WA_SEND_INTERNAL_H
 #define WA_SEND_INTERNAL_H
 
@@ -27,8 +27,9 @@ struct wa_send {
     struct buf message; /* serialised Message, unpadded */
     int64_t ack_until;
     char phash[WA_PHASH_SIZE];
-    bool resend; /* for the one device that asked */
-    struct wa_jid device;
+    bool resend;          /* for the one device that asked */
+    bool peer;            /* to our own phone, without an event */
+    struct wa_jid device; /* of resend and peer */
     unsigned retry_count;
     struct buf holders;   /* groups: the record to keep once the server has taken the message */
     unsigned group_tries; /* how often the group was asked for */
@@ -44,8 +45,12 @@ void wa_send_step(struct wa_session *s, struct wa_send *m);
 void wa_send_fail(struct wa_session *s, struct wa_send *m, const char *why);
 /* The same for an error code of the server's: WA_EVENT_ACKED. */
 void wa_send_refuse(struct wa_session *s, struct wa_send *m, unsigned code);
+/* A new one at the end of the list; its message is still empty. */
+struct wa_send *wa_send_new(struct wa_session *s, const char *id, const struct wa_jid *to);
 /* Takes m off the list without an event. */
 void wa_send_drop(struct wa_session *s, struct wa_send *m);
+/* Whether the device is listed for its user; a primary always is. */
+bool wa_send_knows(struct wa_session *s, const struct wa_jid *device);
 /* 1 sealed into an <enc> below parent, 0 no session for this device, ERR_STORE. */
 int wa_send_seal(struct wa_session *s, struct wa_node *parent, const struct wa_jid *device,
                  struct bytes message, unsigned retry_count, bool *pkmsg);
@@ -53,6 +58,10 @@ int wa_send_seal(struct wa_session *s, struct wa_node *parent, const struct wa_j
 void wa_send_add_identity(struct wa_session *s, struct wa_node *message, bool pkmsg);
 /* Sends the stanza of m and waits for its ack. */
 void wa_send_put(struct wa_session *s, struct wa_send *m, const struct wa_node *node);
+
+/* ---- send_peer.c -------------------------------------------------------------------------------
+ */
+void wa_send_peer_put(struct wa_session *s, struct wa_send *m);
 
 /* ---- send_group.c ------------------------------------------------------------------------------
  */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * The inside of a session, shared by its parts: session.c (connection), hello.c, linking.c,
- * online.c, notifications.c, protocol.c, ends.c, users.c, receive.c (message stanzas), send.c and
- * send_group.c (outgoing messages). Nobody else includes
- * this.
+ * online.c, notifications.c, protocol.c, ends.c, users.c, receive.c (message stanzas),
+ * placeholder.c, receipts.c, send.c, send_group.c and send_peer.c (outgoing messages). Nobody else
+ * includes this.
  */
 #ifndef WA_SESSION_INTERNAL_H
 #define WA_SESSION_INTERNAL_H
@@ -15,6 +15,7 @@
 #include "wa/iq.h"
 #include "wa/link_code.h"
 #include "wa/prekeys.h"
+#include "wa/resends.h"
 #include "wa/resume.h"
 #include "wa/session.h"
 #include "wa/signal.h"
@@ -70,6 +71,8 @@ struct wa_session {
     unsigned key_renewals; /* of our sender keys, whichever group */
     struct wa_send *sends;
     size_t send_count;
+    struct wa_resends resends;
+    struct wa_bucket phone_requests; /* wa_placeholder_ask */
 
     /* deadlines on the monotonic clock; CLOCK_NEVER = off */
     int64_t phase_until; /* the current phase must be over by then */
@@ -187,9 +190,27 @@ void wa_ends_stream_end(struct wa_session *s, const struct wa_node *node);
 /* ---- receive.c ---------------------------------------------------------------------------------
  */
 void wa_receive_message(struct wa_session *s, const struct wa_node *node);
-void wa_receive_receipt(struct wa_session *s, const struct wa_node *node);
 /* <ack class to=from id …/> for any stanza; error 0 = plain. */
 void wa_receive_ack(struct wa_session *s, const struct wa_node *node, unsigned error);
+
+/* ---- receipts.c --------------------------------------------------------------------------------
+ */
+void wa_receive_receipt(struct wa_session *s, const struct wa_node *node);
+
+/* ---- placeholder.c -----------------------------------------------------------------------------
+ */
+/* Asks our own phone for a message that this device cannot read (protocol/05 section 8). False when
+ * that is of no use: too old, no user's and no group's, too many asked for. */
+bool wa_placeholder_ask(struct wa_session *s, const struct wa_incoming *in);
+/* What the phone answered, a serialised PeerDataOperationRequestResponseMessage: each message that
+ * is in it becomes an event. */
+void wa_placeholder_take(struct wa_session *s, struct bytes response);
+
+/* ---- send_peer.c -------------------------------------------------------------------------------
+ */
+/* Sends a serialised Message to our own phone as a peer message (protocol/06 section 10); no event
+ * tells what became of it. false when there is no room. */
+bool wa_send_peer(struct wa_session *s, struct bytes message);
 
 /* ---- send.c ------------------------------------------------------------------------------------
  */
@@ -197,5 +218,8 @@ void wa_send_acked(struct wa_session *s, const struct wa_node *ack);
 void wa_send_expire(struct wa_session *s, int64_t now_ms);
 int64_t wa_send_deadline(const struct wa_session *s);
 void wa_send_free_all(struct wa_session *s);
+/* A companion's identity key must be vouched for by its primary, when that one's key is known. */
+bool wa_send_vouched(struct wa_session *s, const struct wa_jid *device,
+                     const struct wa_bundle *bundle, struct bytes device_identity);
 
 #endif

@@ -344,6 +344,64 @@ int wa_signal_has_session(struct wa_signal *s, const struct wa_jid *peer)
     return rc;
 }
 
+/* 1 and the record at work of a peer, 0 when there is none that can be read, ERR_STORE. */
+static int load_record(struct wa_signal *s, const struct wa_signal_peer *p, session_record **out)
+{
+    struct bytes value;
+    char key[WA_KEY_MAX];
+    wa_signal_peer_key(&p->at, key);
+    int rc = wa_overlay_get(&s->overlay, WA_TABLE_SESSION, key, &value);
+    if (rc != 1)
+        return rc;
+    errno = 0;
+    rc = wa_signal_memory(session_record_deserialize(out, value.p, value.n, s->context));
+    return rc >= 0 && session_record_get_state(*out) &&
+           session_state_has_sender_chain(session_record_get_state(*out)) == 1;
+}
+
+static int put_record(struct wa_signal *s, const struct wa_signal_peer *p, session_record *record)
+{
+    char key[WA_KEY_MAX];
+    signal_buffer *made = NULL;
+    wa_signal_peer_key(&p->at, key);
+    errno = 0;
+    if (wa_signal_memory(session_record_serialize(&made, record)) < 0)
+        return ERR_INVALID;
+    int rc = wa_overlay_put(&s->overlay, WA_TABLE_SESSION, key,
+                            BYTES(signal_buffer_const_data(made), signal_buffer_len(made)));
+    if (rc < 0 && s->overlay.too_large) { /* too many of them: all are given up */
+        wa_overlay_reset(&s->overlay);
+        rc = wa_overlay_del(&s->overlay, WA_TABLE_SESSION, key);
+    }
+    signal_buffer_bzero_free(made);
+    return rc;
+}
+
+int wa_signal_archive_session(struct wa_signal *s, const struct wa_jid *peer)
+{
+    struct wa_signal_peer p;
+    session_record *record = NULL;
+    wa_signal_peer_init(&p, peer);
+    int rc = load_record(s, &p, &record);
+    if (rc == 1 && wa_signal_memory(session_record_archive_current_state(record)) == 0)
+        rc = put_record(s, &p, record);
+    SIGNAL_UNREF(record);
+    return wa_signal_finish(s, rc < 0 ? ERR_STORE : 0);
+}
+
+int wa_signal_registration(struct wa_signal *s, const struct wa_jid *peer, uint32_t *id)
+{
+    struct wa_signal_peer p;
+    session_record *record = NULL;
+    wa_signal_peer_init(&p, peer);
+    int rc = load_record(s, &p, &record);
+    if (rc == 1)
+        *id = session_state_get_remote_registration_id(session_record_get_state(record));
+    SIGNAL_UNREF(record);
+    wa_overlay_reset(&s->overlay);
+    return rc;
+}
+
 int wa_signal_drop_session(struct wa_signal *s, const struct wa_jid *peer)
 {
     const struct wa_host *h = s->overlay.host;

@@ -58,6 +58,11 @@ int wa_signal_encrypt(struct wa_signal *s, const struct wa_jid *peer, struct byt
 
 /* 1 when there is a usable session, 0 when not, ERR_STORE. */
 int wa_signal_has_session(struct wa_signal *s, const struct wa_jid *peer);
+/* Puts the session aside: what is still sent under it can be opened, and the next message to the
+ * peer needs a new one (wa_signal_has_session says 0). 0 or ERR_STORE. */
+int wa_signal_archive_session(struct wa_signal *s, const struct wa_jid *peer);
+/* The registration id that the peer had when the usable session was made: 1, 0, ERR_STORE. */
+int wa_signal_registration(struct wa_signal *s, const struct wa_jid *peer, uint32_t *id);
 /* Forgets the session (not the identity). */
 int wa_signal_drop_session(struct wa_signal *s, const struct wa_jid *peer);
 /* Moves session and identity rows of the devices 0..99 of a user from its PN to its LID name,

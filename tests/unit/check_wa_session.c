@@ -1252,6 +1252,8 @@ START_TEST(test_message_undecryptable_asks_five_times_then_gives_up)
             ck_assert(wa_node_attr_u64(wa_node_find(receipt, "retry"), "count", &count) &&
                       count == i);
             ck_assert_int_eq(wa_node_find(receipt, "keys") != NULL, i >= 2);
+        } else {
+            hear_tag("iq"); /* our own phone is asked instead; there is no session with it yet */
         }
         struct wa_node *ack = hear_tag("ack");
         ck_assert(wa_node_attr_is(ack, "class", "message") && !wa_node_attr(ack, "error").p);
@@ -1291,7 +1293,7 @@ START_TEST(test_message_malformed_or_empty_is_nacked)
     ck_assert(wa_node_attr_is(hear_tag("ack"), "error", "488"));
     wa_node_child(node, "unavailable");
     say(node);
-    expect_nothing();
+    ck_assert_int_eq((int)expect(WA_EVENT_MESSAGE).u.message.content->kind, WA_KIND_UNDECRYPTABLE);
     ck_assert(!wa_node_attr(hear_tag("ack"), "error").p);
 }
 END_TEST

@@ -1,0 +1,632 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What goes on in years of messages: what cannot be read and is had otherwise, lists, grouped
+ * receipts, requests to send again, devices and identities that change, keys that are renewed.
+ */
+#include "testing.h"
+
+#include "wa_line.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/err.h"
+#include "wa/crypto.h"
+#include "wa/devices.h"
+#include "wa/pb.h"
+#include "wa/prekeys.h"
+#include "wa/proto/message.pb-c.h"
+#include "wa/resends.h"
+
+#define GROUP_JID "120363000000000001@g.us"
+#define PEER_LID "222222222222222@lid"
+#define PEER_PN "4915112345678@s.whatsapp.net"
+
+static struct line line;
+static struct line_peer peer, phone;
+
+static void setup(void)
+{
+    line_open(&line, true);
+    line_login(&line);
+    line_meet(&line, &peer);
+    line_meet(&line, &phone);
+    phone.lid = wa_jid_make(WA_SERVER_LID, "123456789012345", 0);
+    phone.pn = wa_jid_make(WA_SERVER_PN, "5511987654321", 0);
+}
+
+static void teardown(void)
+{
+    line_part(&peer);
+    line_part(&phone);
+    line_close(&line);
+}
+
+/* ---- words -------------------------------------------------------------------------------------
+ */
+
+static struct wa_jid jid(const char *text)
+{
+    struct wa_jid out;
+    ck_assert_int_eq(wa_jid_parse(&out, bytes_text(text)), 0);
+    return out;
+}
+
+static void set_jid(struct wa_node *node, const char *key, const char *text)
+{
+    struct wa_jid value = jid(text);
+    wa_node_set_jid(node, key, &value);
+}
+
+static bool attr_is_jid(const struct wa_node *node, const char *key, const char *want)
+{
+    struct wa_jid got, wanted = jid(want);
+    return wa_node_attr_jid(node, key, &got) && wa_jid_equal(&got, &wanted);
+}
+
+static struct wa_event expect(enum wa_event_type type)
+{
+    struct wa_event ev;
+    ck_assert_msg(wa_session_next(line.session, &ev) == 1, "no event, wanted %d", (int)type);
+    ck_assert_int_eq((int)ev.type, (int)type);
+    return ev;
+}
+
+static void expect_quiet(void)
+{
+    struct wa_event ev;
+    ck_assert_msg(wa_session_next(line.session, &ev) == 0, "unexpected event %d", (int)ev.type);
+}
+
+static void say(const struct wa_node *node)
+{
+    ck_assert(line_say(&line, node));
+}
+
+static struct wa_node *hear_tag(const char *tag)
+{
+    struct wa_node *node = line_hear(&line);
+    ck_assert_msg(node && wa_node_is(node, tag), "wanted <%s>, heard <%.*s>", tag,
+                  node ? (int)node->tag.n : 4, node ? (const char *)node->tag.p : "none");
+    return node;
+}
+
+static void hear_nothing(void)
+{
+    struct wa_node *node = line_hear(&line);
+    ck_assert_msg(!node, "heard <%.*s>", node ? (int)node->tag.n : 0,
+                  node ? (const char *)node->tag.p : "");
+}
+
+static struct wa_node *result(const struct wa_node *request)
+{
+    struct wa_node *iq = line_stanza(&line, "iq");
+    wa_node_copy_attr(iq, request, "id");
+    wa_node_set_jid(iq, "from", &(struct wa_jid){.server = WA_SERVER_PN});
+    wa_node_set(iq, "type", "result");
+    return iq;
+}
+
+static struct bytes text_message(const char *text)
+{
+    static uint8_t bytes[200];
+    struct buf out = {.max = sizeof(bytes)};
+    struct wa_text t = {.text = bytes_text(text)};
+    ck_assert_int_eq(wa_message_build_text(&out, &t), 0);
+    memcpy(bytes, out.p, out.n);
+    struct bytes made = BYTES(bytes, out.n);
+    buf_deinit(&out);
+    return made;
+}
+
+/* A text of the contact arrives, and a session stands. */
+static void greet(void)
+{
+    struct wa_node *m = line_message(&line, &peer, "3A00", text_message("hello"));
+    set_jid(m, "from", PEER_LID);
+    set_jid(m, "sender_pn", PEER_PN);
+    say(m);
+    expect(WA_EVENT_MESSAGE);
+    expect_quiet();
+    line_forget_output(&line);
+}
+
+/* The same with our own phone; it writes to itself. */
+static void greet_phone(void)
+{
+    struct wa_node *m = line_message(&line, &phone, "3A000", text_message("note"));
+    set_jid(m, "from", "123456789012345@lid");
+    say(m);
+    expect(WA_EVENT_MESSAGE);
+    expect_quiet();
+    line_forget_output(&line);
+}
+
+/* ---- lists ------------------------------------------------------------------------------------
+ */
+
+START_TEST(test_message_broadcast_list_stands_in_the_chat_with_its_author)
+{
+    struct wa_node *m = line_message(&line, &peer, "3A01", text_message("to all of you"));
+    set_jid(m, "from", "1700000000@broadcast");
+    set_jid(m, "participant", PEER_LID);
+    set_jid(m, "participant_pn", PEER_PN);
+    say(m);
+    struct wa_event ev = expect(WA_EVENT_MESSAGE);
+    struct wa_jid lid = jid(PEER_LID), pn = jid(PEER_PN);
+    ck_assert(wa_jid_equal(&ev.u.message.chat, &lid));
+    ck_assert(wa_jid_equal(&ev.u.message.chat_pn, &pn));
+    ck_assert(!ev.u.message.group && !ev.u.message.from_me);
+    struct wa_node *receipt = hear_tag("receipt");
+    ck_assert(attr_is_jid(receipt, "to", "1700000000@broadcast"));
+    ck_assert(attr_is_jid(receipt, "participant", PEER_LID));
+}
+END_TEST
+
+START_TEST(test_message_status_is_receipted_as_status)
+{
+    struct wa_node *m = line_message(&line, &peer, "3A01", text_message("my day"));
+    set_jid(m, "from", "status@broadcast");
+    set_jid(m, "participant", PEER_LID);
+    say(m);
+    struct wa_event ev = expect(WA_EVENT_MESSAGE);
+    ck_assert_int_eq((int)ev.u.message.chat.server, WA_SERVER_BROADCAST);
+    struct wa_node *receipt = hear_tag("receipt");
+    ck_assert(wa_node_attr_is(receipt, "context", "status"));
+    ck_assert(!wa_node_attr(receipt, "type").p);
+}
+END_TEST
+
+/* ---- what cannot be read ------------------------------------------------------------------------
+ */
+
+static struct wa_node *unavailable(const char *id, const char *type)
+{
+    struct wa_node *m = line_stanza(&line, "message");
+    wa_node_set(m, "id", id);
+    wa_node_set(m, "t", "1779999990");
+    set_jid(m, "from", PEER_LID);
+    struct wa_node *child = wa_node_child(m, "unavailable");
+    if (type)
+        wa_node_set(child, "type", type);
+    return m;
+}
+
+/* What our session sent to the phone in clear, as the phone opens it. */
+static Wa__PeerDataOperationRequestMessage *opened_by_phone(const struct wa_node *message)
+{
+    struct buf plain = {.max = 4096};
+    enum wa_signal_fault fault;
+    enum wa_enc_type type;
+    const struct wa_node *enc = wa_node_find(message, "enc");
+    ck_assert_int_eq(wa_enc_parse(wa_node_attr(enc, "type"), &type), 0);
+    ck_assert_int_eq(
+        wa_signal_decrypt(phone.signal, &phone.us, type, wa_node_data(enc), &plain, &fault), 0);
+    struct bytes padded = buf_bytes(&plain);
+    ck_assert_int_eq(wa_padding_remove(&padded), 0);
+    AUTO_PB Wa__Message *m = wa_pb_unpack(&wa__message__descriptor, padded);
+    ck_assert(m && m->has_protocol_message);
+    AUTO_PB Wa__ProtocolMessage *p =
+        wa_pb_unpack(&wa__protocol_message__descriptor, wa_pb_bytes(m->protocol_message));
+    ck_assert(p && p->type == 16);
+    Wa__PeerDataOperationRequestMessage *request =
+        wa_pb_unpack(&wa__peer_data_operation_request_message__descriptor,
+                     wa_pb_bytes(p->peer_data_operation_request_message));
+    ck_assert(request != NULL);
+    buf_deinit(&plain);
+    return request;
+}
+
+START_TEST(test_message_unavailable_is_recorded_acked_and_asked_of_the_phone_once)
+{
+    greet_phone();
+    for (int time = 0; time < 2; time++) {
+        say(unavailable("3A02", NULL));
+        struct wa_event ev = expect(WA_EVENT_MESSAGE);
+        ck_assert_int_eq((int)ev.u.message.content->kind, WA_KIND_UNDECRYPTABLE);
+        ck_assert_str_eq(ev.u.message.fault, "not sent to linked devices");
+        if (time == 0) {
+            struct wa_node *peer_message = hear_tag("message");
+            ck_assert(wa_node_attr_is(peer_message, "category", "peer"));
+            ck_assert(attr_is_jid(peer_message, "to", "5511987654321@s.whatsapp.net"));
+            ck_assert(wa_node_attr_is(wa_node_find(peer_message, "meta"), "appdata", "default"));
+            ck_assert(!wa_node_find(peer_message, "participants"));
+            ck_assert(!wa_node_find(peer_message, "tctoken"));
+            AUTO_PB Wa__PeerDataOperationRequestMessage *r = opened_by_phone(peer_message);
+            ck_assert_int_eq(r->type, 4);
+            ck_assert_uint_eq(r->n_placeholder_message_resend_request, 1);
+            Wa__MessageKey *key = r->placeholder_message_resend_request[0]->message_key;
+            testing_assert_bytes(wa_pb_bytes(key->id), bytes_text("3A02"), "id");
+            testing_assert_bytes(wa_pb_bytes(key->remote_jid), bytes_text(PEER_LID), "chat");
+            ck_assert(!key->from_me && !key->has_participant);
+        }
+        struct wa_node *ack = hear_tag("ack");
+        ck_assert(!wa_node_attr(ack, "error").p);
+        hear_nothing();
+    }
+}
+END_TEST
+
+START_TEST(test_message_view_once_is_recorded_and_not_asked_for)
+{
+    greet_phone();
+    say(unavailable("3A02", "view_once"));
+    struct wa_event ev = expect(WA_EVENT_MESSAGE);
+    ck_assert_str_eq(ev.u.message.fault, "view once: on the phone only");
+    hear_tag("ack");
+    hear_nothing();
+}
+END_TEST
+
+START_TEST(test_message_unavailable_long_ago_is_not_asked_for)
+{
+    greet_phone();
+    struct wa_node *m = unavailable("3A02", NULL);
+    wa_node_set(m, "t", "1770000000");
+    say(m);
+    expect(WA_EVENT_MESSAGE);
+    hear_tag("ack");
+    hear_nothing();
+}
+END_TEST
+
+START_TEST(test_message_unavailable_without_end_asks_the_phone_within_bounds)
+{
+    size_t asked = 0;
+    greet_phone();
+    for (int i = 0; i < 100; i++) {
+        char id[16];
+        snprintf(id, sizeof(id), "3B%02d", i);
+        say(unavailable(id, NULL));
+        expect(WA_EVENT_MESSAGE);
+        for (struct wa_node *n; (n = line_hear(&line));)
+            asked += wa_node_is(n, "message");
+    }
+    ck_assert_uint_eq(asked, WA_RESENDS_BURST);
+}
+END_TEST
+
+/* A message of the contact whose ciphertext is damaged. */
+static struct wa_node *damaged(const char *id, const char *count)
+{
+    struct wa_node *m = line_message(&line, &peer, id, text_message("lost"));
+    struct wa_node *enc = m->first;
+    uint8_t *copy = arena_alloc(&line.arena, enc->data.n);
+    memcpy(copy, enc->data.p, enc->data.n);
+    copy[enc->data.n - 8] ^= 1; /* of the MAC, in msg and pkmsg alike */
+    enc->data = BYTES(copy, enc->data.n);
+    set_jid(m, "from", PEER_LID);
+    if (count)
+        wa_node_set(enc, "count", count);
+    return m;
+}
+
+START_TEST(test_message_given_up_says_so_and_asks_the_phone)
+{
+    greet();
+    greet_phone();
+    say(damaged("3A03", "5"));
+    struct wa_event ev = expect(WA_EVENT_MESSAGE);
+    ck_assert_uint_eq(ev.u.message.retry, 0);
+    ck_assert_msg(strstr(ev.u.message.fault, "given up after 5 retries"), "%s", ev.u.message.fault);
+    ck_assert(wa_node_attr_is(hear_tag("message"), "category", "peer"));
+    hear_tag("ack");
+    hear_nothing();
+}
+END_TEST
+
+/* The phone's answer: a text under the id that was asked for. */
+static struct wa_node *phone_answer(const char *remote, const char *id, int32_t type)
+{
+    struct buf info = {.max = 4096}, response = {.max = 4096}, protocol = {.max = 4096},
+               message = {.max = 4096};
+    Wa__MessageKey key = WA__MESSAGE_KEY__INIT;
+    Wa__WebMessageInfo w = WA__WEB_MESSAGE_INFO__INIT;
+    Wa__PeerDataOperationRequestResponseMessage__Placeholder p =
+        WA__PEER_DATA_OPERATION_REQUEST_RESPONSE_MESSAGE__PLACEHOLDER__INIT;
+    Wa__PeerDataOperationRequestResponseMessage__Result r =
+        WA__PEER_DATA_OPERATION_REQUEST_RESPONSE_MESSAGE__RESULT__INIT;
+    Wa__PeerDataOperationRequestResponseMessage__Result *list[] = {&r};
+    Wa__PeerDataOperationRequestResponseMessage m =
+        WA__PEER_DATA_OPERATION_REQUEST_RESPONSE_MESSAGE__INIT;
+    Wa__ProtocolMessage pm = WA__PROTOCOL_MESSAGE__INIT;
+    Wa__Message whole = WA__MESSAGE__INIT;
+    key.has_remote_jid = key.has_id = true;
+    key.remote_jid = wa_pb_data(bytes_text(remote));
+    key.id = wa_pb_data(bytes_text(id));
+    w.key = &key;
+    w.has_message = w.has_message_timestamp = w.has_push_name = true;
+    w.message = wa_pb_data(text_message("found again"));
+    w.message_timestamp = 1779999990;
+    w.push_name = wa_pb_data(bytes_text("Ann"));
+    ck_assert_int_eq(wa_pb_append(&info, &w.base), 0);
+    p.has_web_message_info = true;
+    p.web_message_info = wa_pb_data(buf_bytes(&info));
+    r.placeholder_message_resend_response = &p;
+    m.has_type = true;
+    m.type = 4;
+    m.n_peer_data_operation_result = 1;
+    m.peer_data_operation_result = list;
+    ck_assert_int_eq(wa_pb_append(&response, &m.base), 0);
+    pm.has_type = true;
+    pm.type = type;
+    pm.has_peer_data_operation_request_response_message = true;
+    pm.peer_data_operation_request_response_message = wa_pb_data(buf_bytes(&response));
+    ck_assert_int_eq(wa_pb_append(&protocol, &pm.base), 0);
+    whole.has_protocol_message = true;
+    whole.protocol_message = wa_pb_data(buf_bytes(&protocol));
+    ck_assert_int_eq(wa_pb_append(&message, &whole.base), 0);
+    struct wa_node *node = line_message(&line, &phone, "3AFF", buf_bytes(&message));
+    wa_node_set(node, "category", "peer");
+    buf_deinit(&info);
+    buf_deinit(&response);
+    buf_deinit(&protocol);
+    buf_deinit(&message);
+    return node;
+}
+
+START_TEST(test_placeholder_answer_of_our_phone_is_a_message_of_the_contact)
+{
+    greet();
+    struct wa_node *m = phone_answer(PEER_LID, "3A02", 17);
+    set_jid(m, "from", "123456789012345@lid");
+    say(m);
+    struct wa_event ev = expect(WA_EVENT_MESSAGE);
+    struct wa_jid pn = jid(PEER_PN);
+    testing_assert_bytes(ev.u.message.id, bytes_text("3A02"), "id");
+    testing_assert_bytes(ev.u.message.content->text, bytes_text("found again"), "text");
+    testing_assert_bytes(ev.u.message.push_name, bytes_text("Ann"), "name");
+    ck_assert(wa_jid_equal(&ev.u.message.sender_pn, &pn));
+    ck_assert(!ev.u.message.from_me && !ev.u.message.fault);
+    ck_assert(wa_node_attr_is(hear_tag("receipt"), "type", "peer_msg"));
+    expect_quiet();
+}
+END_TEST
+
+START_TEST(test_placeholder_answer_of_anybody_else_is_dropped)
+{
+    static const char *const from[] = {PEER_LID, "123456789012345:3@lid"};
+    for (size_t i = 0; i < ARRAY_LEN(from); i++) {
+        struct wa_node *m = phone_answer(PEER_LID, "3A02", 17);
+        set_jid(m, "from", from[i]);
+        say(m);
+        expect_quiet();
+    }
+}
+END_TEST
+
+START_TEST(test_placeholder_answer_malformed_is_dropped)
+{
+    static const char *const remote[] = {"", "49151@newsletter", "no jid at all"};
+    for (size_t i = 0; i < ARRAY_LEN(remote); i++) {
+        struct wa_node *m = phone_answer(remote[i], "3A02", 17);
+        set_jid(m, "from", "123456789012345@lid");
+        say(m);
+        expect_quiet();
+    }
+}
+END_TEST
+
+/* ---- receipts ----------------------------------------------------------------------------------
+ */
+
+static void add_user(struct wa_node *participants, const char *who, const char *t, const char *type)
+{
+    struct wa_node *user = wa_node_child(participants, "user");
+    set_jid(user, "jid", who);
+    wa_node_set(user, "t", t);
+    if (type)
+        wa_node_set(user, "type", type);
+}
+
+START_TEST(test_receipt_grouped_each_member_is_told)
+{
+    struct wa_node *receipt = line_stanza(&line, "receipt");
+    wa_node_set(receipt, "id", "srv-1");
+    set_jid(receipt, "from", GROUP_JID);
+    struct wa_node *participants = wa_node_child(receipt, "participants");
+    wa_node_set(participants, "key", "3EB0AA");
+    add_user(participants, PEER_LID, "1780000005", NULL);
+    add_user(participants, "333@lid", "1780000006", "read");
+    add_user(participants, LINE_OWN_LID, "1780000007", "read");
+    add_user(participants, "444@lid", "1780000008", "enc_rekey_retry");
+    say(receipt);
+    struct wa_event ev = expect(WA_EVENT_RECEIPT);
+    ck_assert_int_eq((int)ev.u.receipt.type, WA_RECEIPT_DELIVERED);
+    ck_assert_int_eq(ev.u.receipt.timestamp_s, 1780000005);
+    testing_assert_bytes(ev.u.receipt.ids[0], bytes_text("3EB0AA"), "id");
+    ev = expect(WA_EVENT_RECEIPT);
+    ck_assert_int_eq((int)ev.u.receipt.type, WA_RECEIPT_READ);
+    expect_quiet();
+    ck_assert(wa_node_attr_is(hear_tag("ack"), "class", "receipt"));
+}
+END_TEST
+
+/* ---- requests to send again ---------------------------------------------------------------------
+ */
+
+static struct wa_node *retry_receipt(const char *from, const char *id, const char *count)
+{
+    struct wa_node *receipt = line_stanza(&line, "receipt");
+    wa_node_set(receipt, "id", id);
+    wa_node_set(receipt, "type", "retry");
+    set_jid(receipt, "from", from);
+    struct wa_node *retry = wa_node_child(receipt, "retry");
+    wa_node_set(retry, "id", id);
+    wa_node_set(retry, "count", count);
+    wa_node_set(retry, "v", "1");
+    return receipt;
+}
+
+/* Time that passes while the server is there. */
+static void pass_time(int64_t ms)
+{
+    struct wa_event ev;
+    for (int64_t step = 9000; ms > 0; ms -= step) {
+        line.mem.now_ms += ms < step ? ms : step;
+        line_say_plain(&line, BYTES("\x00\xf8\x01\x1f", 4));
+        while (wa_session_next(line.session, &ev) == 1)
+            ck_assert_int_ne((int)ev.type, WA_EVENT_CLOSED);
+        line_forget_output(&line);
+    }
+}
+
+static bool asked_again(const struct wa_node *receipt)
+{
+    struct wa_event ev;
+    bool asked = false;
+    say(receipt);
+    while (wa_session_next(line.session, &ev) == 1)
+        asked = asked || ev.type == WA_EVENT_RESEND;
+    return asked;
+}
+
+START_TEST(test_retry_requests_for_one_message_are_bounded)
+{
+    int asked = 0;
+    greet();
+    for (int i = 0; i < 20; i++)
+        asked += asked_again(retry_receipt(PEER_LID, "3EB0AA", "1"));
+    ck_assert_int_eq(asked, WA_RESENDS_OF_ONE);
+}
+END_TEST
+
+START_TEST(test_retry_requests_of_a_chat_are_bounded_and_come_back_with_time)
+{
+    int asked = 0;
+    char id[16];
+    greet();
+    for (int i = 0; i < 60; i++) {
+        snprintf(id, sizeof(id), "3EB0%02d", i);
+        asked += asked_again(retry_receipt(PEER_LID, id, "1"));
+    }
+    ck_assert_int_eq(asked, WA_RESENDS_BURST);
+    pass_time(60000);
+    for (int i = 60; i < 120; i++) {
+        snprintf(id, sizeof(id), "3EB0%d", i);
+        asked += asked_again(retry_receipt(PEER_LID, id, "1"));
+    }
+    ck_assert_int_eq(asked, WA_RESENDS_BURST + WA_RESENDS_PER_MINUTE);
+}
+END_TEST
+
+static int session_usable(void)
+{
+    struct wa_jid at = jid(PEER_LID);
+    struct wa_signal *signal = wa_signal_open(&line.device, &line.mem.host);
+    int rc = wa_signal_has_session(signal, &at);
+    wa_signal_close(signal);
+    return rc;
+}
+
+START_TEST(test_retry_second_request_rebuilds_the_session_once_an_hour)
+{
+    greet();
+    ck_assert(asked_again(retry_receipt(PEER_LID, "3EB0AA", "1")));
+    ck_assert_int_eq(session_usable(), 1);
+    ck_assert(asked_again(retry_receipt(PEER_LID, "3EB0AA", "2")));
+    ck_assert_int_eq(session_usable(), 0);
+    /* The old session still opens what comes under it, and is at work again. */
+    struct wa_node *m = line_message(&line, &peer, "3A04", text_message("late"));
+    set_jid(m, "from", PEER_LID);
+    say(m);
+    struct wa_event ev = expect(WA_EVENT_MESSAGE);
+    testing_assert_bytes(ev.u.message.content->text, bytes_text("late"), "text");
+    ck_assert_int_eq(session_usable(), 1);
+    ck_assert(asked_again(retry_receipt(PEER_LID, "3EB0AA", "3")));
+    ck_assert_int_eq(session_usable(), 1);
+    pass_time(WA_REBUILD_MIN_MS);
+    ck_assert(asked_again(retry_receipt(PEER_LID, "3EB0AB", "2")));
+    ck_assert_int_eq(session_usable(), 0);
+}
+END_TEST
+
+START_TEST(test_retry_with_another_registration_rebuilds_at_once)
+{
+    greet();
+    struct wa_node *same = retry_receipt(PEER_LID, "3EB0AA", "1");
+    wa_node_child_be(same, "registration", 4, peer.device.registration_id);
+    ck_assert(asked_again(same));
+    ck_assert_int_eq(session_usable(), 1);
+    struct wa_node *other = retry_receipt(PEER_LID, "3EB0AB", "1");
+    wa_node_child_be(other, "registration", 4, peer.device.registration_id + 1);
+    ck_assert(asked_again(other));
+    ck_assert_int_eq(session_usable(), 0);
+}
+END_TEST
+
+/* Answers a usync query: the contact has the devices 0 and `companion` (0: none). */
+static void answer_usync(const struct wa_node *iq, unsigned companion)
+{
+    struct wa_node *answer = result(iq);
+    struct wa_node *list = wa_node_child(wa_node_child(answer, "usync"), "list");
+    const struct wa_node *asked =
+        wa_node_find(wa_node_find(wa_node_find(iq, "usync"), "list"), "user");
+    for (; asked; asked = wa_node_next(asked, "user")) {
+        struct wa_node *user = wa_node_child(list, "user");
+        wa_node_copy_attr(user, asked, "jid");
+        struct wa_node *devices = wa_node_child(wa_node_child(user, "devices"), "device-list");
+        wa_node_set(wa_node_child(devices, "device"), "id", "0");
+        if (companion)
+            wa_node_set_u64(wa_node_child(devices, "device"), "id", companion);
+    }
+    say(answer);
+}
+
+static void answer_resend(const struct wa_event *request)
+{
+    struct wa_outgoing m = {.id = "3EB0AABBCCDDEEFF00112233",
+                            .to = jid(PEER_LID),
+                            .text = {.text = bytes_text("again")}};
+    ck_assert_int_eq(wa_session_resend(line.session, request, &m), 0);
+}
+
+START_TEST(test_resend_to_an_unknown_device_asks_whether_it_exists)
+{
+    greet();
+    for (unsigned listed = 0; listed <= 7; listed += 7) {
+        say(retry_receipt("222222222222222:7@lid", "3EB0AABBCCDDEEFF00112233", "1"));
+        struct wa_event ev = expect(WA_EVENT_RESEND);
+        hear_tag("ack");
+        answer_resend(&ev);
+        struct wa_node *iq = hear_tag("iq");
+        ck_assert(wa_node_attr_is(iq, "xmlns", "usync"));
+        answer_usync(iq, listed);
+        expect_quiet();
+        if (!listed) {
+            hear_nothing();
+            continue;
+        }
+        ck_assert(wa_node_attr_is(hear_tag("iq"), "xmlns", "encrypt"));
+    }
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("wa traffic");
+    const TTest *const tests[] = {
+        test_message_broadcast_list_stands_in_the_chat_with_its_author,
+        test_message_status_is_receipted_as_status,
+        test_message_unavailable_is_recorded_acked_and_asked_of_the_phone_once,
+        test_message_view_once_is_recorded_and_not_asked_for,
+        test_message_unavailable_long_ago_is_not_asked_for,
+        test_message_unavailable_without_end_asks_the_phone_within_bounds,
+        test_message_given_up_says_so_and_asks_the_phone,
+        test_placeholder_answer_of_our_phone_is_a_message_of_the_contact,
+        test_placeholder_answer_of_anybody_else_is_dropped,
+        test_placeholder_answer_malformed_is_dropped,
+        test_receipt_grouped_each_member_is_told,
+        test_retry_requests_for_one_message_are_bounded,
+        test_retry_requests_of_a_chat_are_bounded_and_come_back_with_time,
+        test_retry_second_request_rebuilds_the_session_once_an_hour,
+        test_retry_with_another_registration_rebuilds_at_once,
+        test_resend_to_an_unknown_device_asks_whether_it_exists,
+    };
+    TCase *tc = tcase_create("traffic");
+    tcase_add_checked_fixture(tc, setup, teardown);
+    for (size_t i = 0; i < ARRAY_LEN(tests); i++)
+        tcase_add_test(tc, tests[i]);
+    suite_add_tcase(suite, tc);
+    return testing_run(suite);
+}
