@@ -81,8 +81,9 @@ int text_hex_decode(struct bytes hex, uint8_t *out, size_t n)
 }
 
 static const char base64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+static const char base64url[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-int text_base64_append(struct buf *out, struct bytes b)
+static int append_base64(struct buf *out, struct bytes b, const char *alphabet, bool padded)
 {
     for (size_t i = 0; i < b.n; i += 3) {
         size_t left = b.n - i;
@@ -91,12 +92,22 @@ int text_base64_append(struct buf *out, struct bytes b)
             v |= (uint32_t)b.p[i + 1] << 8;
         if (left > 2)
             v |= b.p[i + 2];
-        char quad[4] = {base64[v >> 18], base64[v >> 12 & 63], left > 1 ? base64[v >> 6 & 63] : '=',
-                        left > 2 ? base64[v & 63] : '='};
-        if (buf_append(out, BYTES(quad, 4)) < 0)
+        char quad[4] = {alphabet[v >> 18], alphabet[v >> 12 & 63],
+                        left > 1 ? alphabet[v >> 6 & 63] : '=', left > 2 ? alphabet[v & 63] : '='};
+        if (buf_append(out, BYTES(quad, padded || left > 2 ? 4 : left + 1)) < 0)
             return ERR_LIMIT;
     }
     return 0;
+}
+
+int text_base64_append(struct buf *out, struct bytes b)
+{
+    return append_base64(out, b, base64, true);
+}
+
+int text_base64url_append(struct buf *out, struct bytes b)
+{
+    return append_base64(out, b, base64url, false);
 }
 
 int text_base64_decode(struct bytes text, struct buf *out)
@@ -122,4 +133,17 @@ int text_base64_decode(struct bytes text, struct buf *out)
             return ERR_LIMIT;
     }
     return 0;
+}
+
+int text_base64_any_decode(struct bytes text, struct buf *out)
+{
+    AUTO_BUF struct buf standard;
+    buf_init_secret(&standard, text.n + 3);
+    for (size_t i = 0; i < text.n; i++) {
+        uint8_t c = text.p[i];
+        buf_append_u8(&standard, c == '-' ? '+' : c == '_' ? '/' : c);
+    }
+    while (standard.n % 4 != 0)
+        buf_append_u8(&standard, '=');
+    return text_base64_decode(buf_bytes(&standard), out);
 }

@@ -17,5 +17,9 @@ int text_hex_decode(struct bytes hex, uint8_t *out, size_t n);
 /* Standard alphabet with padding (RFC 4648 section 4). */
 int text_base64_append(struct buf *out, struct bytes b);
 int text_base64_decode(struct bytes text, struct buf *out);
+/* The alphabet for URLs, without padding (RFC 4648 section 5). */
+int text_base64url_append(struct buf *out, struct bytes b);
+/* Either alphabet, padded or not: 0, ERR_INVALID or ERR_LIMIT. */
+int text_base64_any_decode(struct bytes text, struct buf *out);
 
 #endif

@@ -223,6 +223,9 @@ static void take_event(struct bridge *b, const struct wa_event *ev)
     case WA_EVENT_CODE:
         bridge_status_code(b, ev);
         break;
+    case WA_EVENT_PASSKEY:
+        bridge_apply(b, BRIDGE_ON_PASSKEY);
+        break;
     case WA_EVENT_PAIRED:
         bridge_status_account(b, ev);
         b->restarts = 0;

@@ -88,6 +88,8 @@ enum bridge_event bridge_lifecycle_of_close(enum wa_close why)
         return BRIDGE_ON_RESTART;
     case WA_CLOSE_PAIRING_TIMEOUT:
         return BRIDGE_ON_EXPIRED;
+    case WA_CLOSE_PASSKEY:
+        return BRIDGE_ON_PASSKEY_FAILED;
     case WA_CLOSE_UNCONFIRMED:
         return BRIDGE_ON_UNCONFIRMED;
     case WA_CLOSE_LOGGED_OUT:

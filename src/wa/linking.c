@@ -11,9 +11,8 @@
 
 /* ---- pairing --------------------------------------------------------------------------------- */
 
-static void show_ref(struct wa_session *s)
+static void show_ref(struct wa_session *s, int64_t ttl)
 {
-    int64_t ttl = s->ref_index == 0 ? FIRST_REF_MS : NEXT_REF_MS;
     struct buf payload = {.max = 2048};
     size_t i = s->ref_index;
     if (wa_pairing_qr(&payload, BYTES(s->refs[i], s->ref_length[i]), &s->device) < 0) {
@@ -48,13 +47,14 @@ void wa_linking_refs(struct wa_session *s, const struct wa_node *iq, const struc
     }
     s->phase = WA_PHASE_PAIRING;
     s->phase_until = CLOCK_NEVER;
-    show_ref(s);
+    if (!wa_linking_passkey_open(s)) /* then the owner is past the QR, and its secret must stay */
+        show_ref(s, FIRST_REF_MS);
 }
 
 void wa_linking_rotate(struct wa_session *s)
 {
     if (++s->ref_index < s->ref_count) {
-        show_ref(s);
+        show_ref(s, NEXT_REF_MS);
         return;
     }
     if (s->code_until != CLOCK_NEVER) { /* the owner may be typing it */
@@ -66,17 +66,24 @@ void wa_linking_rotate(struct wa_session *s)
                    s->ref_count);
 }
 
+void wa_linking_show_again(struct wa_session *s)
+{
+    if (s->ref_index < s->ref_count && s->ref_until != CLOCK_NEVER)
+        show_ref(s, s->ref_until - wa_session_now(s));
+}
+
 /* A scan was broken off on the phone: the old code must not work any more (protocol/03
  * section 2.1). */
 void wa_linking_renew(struct wa_session *s)
 {
-    if (s->phase != WA_PHASE_PAIRING)
+    /* Not while the phone is at work with the present one: by code, or behind a passkey. */
+    if (s->phase != WA_PHASE_PAIRING || s->code.hellos > 0 || wa_linking_passkey_open(s))
         return;
     s->host->random(s->host->ctx, s->device.adv_secret, WA_ADV_SECRET_LEN);
     if (wa_device_save(&s->device, s->host) < 0)
         wa_session_end_store(s);
     else
-        show_ref(s);
+        wa_linking_show_again(s);
 }
 
 static void refuse_pairing(struct wa_session *s, const struct wa_node *iq,
@@ -90,7 +97,10 @@ static void refuse_pairing(struct wa_session *s, const struct wa_node *iq,
     wa_node_set(error, "code", result->error_code ? result->error_code : "500");
     wa_node_set(error, "text", result->error_text ? result->error_text : "internal-error");
     wa_session_put(s, answer);
-    wa_session_end(s, WA_CLOSE_PAIRING_REFUSED, "%s", err->text);
+    if (wa_linking_passkey_open(s))
+        wa_linking_passkey_fail(s, WA_PASSKEY_HMAC, 0);
+    else
+        wa_session_end(s, WA_CLOSE_PAIRING_REFUSED, "%s", err->text);
 }
 
 static void take_account(struct wa_device *d, const struct wa_node *success,
@@ -150,6 +160,7 @@ void wa_linking_success(struct wa_session *s, const struct wa_node *iq,
     }
     confirm_pairing(s, iq, &result);
     s->ref_until = s->code_until = CLOCK_NEVER;
+    wa_linking_passkey_clear(s);
     s->phase = WA_PHASE_PAIRED;
     s->phase_until = wa_session_now(s) + PAIRED_TIMEOUT_MS;
     wa_session_emit_account(s, WA_EVENT_PAIRED);

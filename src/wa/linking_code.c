@@ -28,14 +28,25 @@ static void tell(struct wa_session *s, const char *shown, unsigned error)
     ev->u.code.error = error;
 }
 
-void wa_linking_code_expire(struct wa_session *s)
+static void give_up(struct wa_session *s, unsigned error)
 {
     unsigned made = s->code.made;
     buf_wipe(&s->code, sizeof(s->code));
     s->code.made = made;
     s->code_until = CLOCK_NEVER;
     if (s->phase == WA_PHASE_PAIRING)
-        tell(s, NULL, 0);
+        tell(s, NULL, error);
+}
+
+void wa_linking_code_expire(struct wa_session *s)
+{
+    give_up(s, 0);
+}
+
+/* An answer to a code that was replaced in the meantime is of no use: arg says which it was. */
+static void *which(const struct wa_session *s)
+{
+    return (void *)(uintptr_t)s->code.made;
 }
 
 /* ---- stage 1 -------------------------------------------------------------------------------- */
@@ -45,12 +56,10 @@ static void on_hello(void *ctx, void *arg, const struct wa_node *answer, unsigne
     struct wa_session *s = ctx;
     struct bytes ref = wa_node_child_bytes(wa_node_find(answer, "link_code_companion_reg"),
                                            "link_code_pairing_ref");
-    (void)arg;
-    if (s->phase != WA_PHASE_PAIRING)
+    if (s->phase != WA_PHASE_PAIRING || arg != which(s))
         return;
     if (ref.n == 0 || ref.n > sizeof(s->code.ref)) {
-        s->code_until = CLOCK_NEVER;
-        tell(s, NULL, code ? code : 500);
+        give_up(s, code ? code : 500);
         return;
     }
     memcpy(s->code.ref, ref.p, ref.n);
@@ -73,13 +82,13 @@ static void say_hello(struct wa_session *s)
     wa_node_child_data(reg, "companion_platform_id", bytes_text(PLATFORM_ID));
     wa_node_child_data(reg, "companion_platform_display", bytes_text(PLATFORM_SHOWN));
     wa_node_child_data(reg, "link_code_pairing_nonce", BYTES("\0", 1));
-    wa_session_ask(s, iq, on_hello, NULL);
+    wa_session_ask(s, iq, on_hello, which(s));
 }
 
 int wa_session_pair_code(struct wa_session *s, const char *phone)
 {
     uint8_t random[5];
-    if (s->phase != WA_PHASE_PAIRING)
+    if (s->phase != WA_PHASE_PAIRING || wa_linking_passkey_open(s))
         return ERR_STATE;
     if (wa_link_check_phone(phone) < 0)
         return ERR_INVALID;
@@ -100,9 +109,8 @@ int wa_session_pair_code(struct wa_session *s, const char *phone)
 static void on_finished(void *ctx, void *arg, const struct wa_node *answer, unsigned code)
 {
     struct wa_session *s = ctx;
-    (void)arg;
-    if (!answer && s->phase == WA_PHASE_PAIRING)
-        tell(s, NULL, code ? code : 500);
+    if (!answer && s->phase == WA_PHASE_PAIRING && arg == which(s) && !wa_linking_passkey_open(s))
+        give_up(s, code ? code : 500);
 }
 
 static void finish(struct wa_session *s, const uint8_t *wrapped, const uint8_t *phone_identity)
@@ -126,7 +134,17 @@ static void finish(struct wa_session *s, const uint8_t *wrapped, const uint8_t *
     wa_node_child_data(reg, "link_code_pairing_wrapped_key_bundle", BYTES_ARRAY(bundle));
     wa_node_child_data(reg, "companion_identity_public", BYTES_ARRAY(s->device.identity.pub));
     wa_node_child_data(reg, "link_code_pairing_ref", BYTES(s->code.ref, s->code.ref_length));
-    wa_session_ask(s, iq, on_finished, NULL);
+    wa_session_ask(s, iq, on_finished, which(s));
+    wa_linking_show_again(s);
+}
+
+/* The server wants another code to be shown; when it says so, only if the owner asks for it. */
+static void refresh(struct wa_session *s, const struct wa_node *reg)
+{
+    char phone[sizeof(s->code.phone)];
+    memcpy(phone, s->code.phone, sizeof(phone));
+    if (wa_node_attr_is(reg, "force_manual_refresh", "true") || wa_session_pair_code(s, phone) < 0)
+        give_up(s, 0);
 }
 
 void wa_linking_code_notification(struct wa_session *s, const struct wa_node *node)
@@ -136,8 +154,11 @@ void wa_linking_code_notification(struct wa_session *s, const struct wa_node *no
     struct bytes wrapped =
         wa_node_child_bytes(reg, "link_code_pairing_wrapped_primary_ephemeral_pub");
     struct bytes identity = wa_node_child_bytes(reg, "primary_identity_pub");
-    if (s->phase != WA_PHASE_PAIRING || s->code.ref_length == 0 ||
-        !wa_node_attr_is(reg, "stage", "primary_hello") ||
+    if (s->phase != WA_PHASE_PAIRING || s->code.ref_length == 0 || wa_linking_passkey_open(s))
+        return;
+    if (wa_node_attr_is(reg, "stage", "refresh_code") && s->code.hellos == 0)
+        refresh(s, reg);
+    if (!wa_node_attr_is(reg, "stage", "primary_hello") ||
         !bytes_equal(ref, BYTES(s->code.ref, s->code.ref_length)) ||
         wrapped.n != WA_LINK_WRAP_LEN || identity.n != WA_KEY_LEN || s->code.hellos++ == HELLOS_MAX)
         return;

@@ -119,6 +119,8 @@ void wa_notification(struct wa_session *s, const struct wa_node *node)
         {"w:gp2", on_group_notification},
         {"privacy_token", on_privacy_token},
         {"link_code_companion_reg", wa_linking_code_notification},
+        {"passkey_prologue_request", wa_linking_passkey_push},
+        {"crsc_continuation", wa_linking_passkey_continuation},
     };
     for (size_t i = 0; i < ARRAY_LEN(table); i++)
         if (wa_node_attr_is(node, "type", table[i].type))

@@ -262,6 +262,7 @@ static const struct {
     {offsetof(struct wa_session, phase_until), end_phase},
     {offsetof(struct wa_session, ref_until), wa_linking_rotate},
     {offsetof(struct wa_session, code_until), wa_linking_code_expire},
+    {offsetof(struct wa_session, passkey_until), wa_linking_passkey_expire},
     {offsetof(struct wa_session, ping_at), wa_online_ping},
     {offsetof(struct wa_session, offline_request_at), wa_online_request_backlog},
     {offsetof(struct wa_session, offline_until), wa_online_finish_backlog},
@@ -309,8 +310,8 @@ int wa_session_open(struct wa_session **out, const struct wa_session_config *con
     buf_init(&s->out, OUTPUT_MAX);
     buf_init_secret(&s->plain, WA_FRAME_MAX);
     buf_init_secret(&s->scratch, WA_FRAME_MAX);
-    s->ping_at = s->ref_until = s->code_until = s->offline_request_at = s->offline_until =
-        CLOCK_NEVER;
+    s->ping_at = s->ref_until = s->code_until = s->passkey_until = s->offline_request_at =
+        s->offline_until = CLOCK_NEVER;
     s->last_received = wa_session_now(s);
     s->phase_until = s->last_received + HANDSHAKE_TIMEOUT_MS;
     wa_iq_init(&s->iq, host);
@@ -343,6 +344,7 @@ void wa_session_close(struct wa_session *s)
     wa_signal_close(s->signal);
     wa_handshake_deinit(&s->handshake);
     wa_device_wipe(&s->device);
+    wa_linking_passkey_clear(s);
     buf_deinit(&s->in);
     buf_deinit(&s->out);
     buf_deinit(&s->plain);

@@ -14,6 +14,7 @@
 
 #include "base/err.h"
 #include "wa/message.h"
+#include "wa/passkey.h"
 #include "wa/payload.h"
 
 #define WA_SENDS_MAX 64 /* messages under way at once; wa_session_send says ERR_LIMIT beyond */
@@ -36,6 +37,7 @@ struct wa_session_config {
       "Nobody scanned the QR in time; a new one follows.")                                         \
     X(WA_CLOSE_PAIRING_REFUSED, "pairing_refused",                                                 \
       "The pairing answer carried a wrong signature; scan the new QR.")                            \
+    X(WA_CLOSE_PASSKEY, "passkey_failed", "Linking with the passkey came to nothing.")             \
     X(WA_CLOSE_UNCONFIRMED, "pairing_unconfirmed",                                                 \
       "The last pairing was cut off before WhatsApp had its answer; scan the new QR.")             \
     X(WA_CLOSE_LOGGED_OUT, "logged_out",                                                           \
@@ -82,10 +84,26 @@ struct wa_incoming {
     unsigned retry;    /* UNDECRYPTABLE: which retry was asked for, 0 = none left */
 };
 
+/* How far the passkey step is (protocol/08 section 13.1). X(symbol, name) */
+#define WA_PASSKEY_PHASES(X)                                                                       \
+    X(WA_PASSKEY_AWAIT_ASSERTION, "await_assertion") /* the owner uses the passkey */              \
+    X(WA_PASSKEY_SUBMITTING, "submitting")           /* the server judges it */                    \
+    X(WA_PASSKEY_AWAIT_PHONE, "await_phone")                                                       \
+    X(WA_PASSKEY_AWAIT_OWNER, "await_owner") /* the owner compares the codes */                    \
+    X(WA_PASSKEY_COMPLETING, "completing")
+
+enum wa_passkey_phase {
+#define X(symbol, name) symbol,
+    WA_PASSKEY_PHASES(X)
+#undef X
+};
+const char *wa_passkey_phase_name(enum wa_passkey_phase phase);
+
 enum wa_event_type {
-    WA_EVENT_QR,     /* u.qr: show this payload */
-    WA_EVENT_CODE,   /* u.code: show this pairing code, or none any more */
-    WA_EVENT_PAIRED, /* credentials are in the records; the answer is in the output; closes soon */
+    WA_EVENT_QR,      /* u.qr: show this payload */
+    WA_EVENT_CODE,    /* u.code: show this pairing code, or none any more */
+    WA_EVENT_PASSKEY, /* u.passkey: show this step; the QR and the pairing code are of no use now */
+    WA_EVENT_PAIRED,  /* credentials are in the records; the answer is in the output; closes soon */
     WA_EVENT_CONNECTED,    /* logged in */
     WA_EVENT_OFFLINE_DONE, /* the backlog is through; safe to answer */
     WA_EVENT_MESSAGE,      /* u.message: record it (duplicates included: the record decides) */
@@ -111,6 +129,16 @@ struct wa_event {
             int64_t ttl_ms;
             unsigned error; /* of the server's, 0 none: protocol/03 section 4.3 */
         } code;
+        struct {
+            enum wa_passkey_phase phase;
+            bool fresh; /* a new challenge */
+            struct bytes
+                options;      /* AWAIT_ASSERTION: JSON for navigator.credentials.get; borrowed */
+            const char *code; /* "XXXX-XXXX" from AWAIT_OWNER on, else NULL; borrowed */
+            bool confirm;     /* the owner must say that the phone shows the same code */
+            int64_t ttl_ms;   /* how long this phase may take */
+            int64_t handoff_ttl_ms; /* AWAIT_ASSERTION: later the codes have to be compared */
+        } passkey;
         struct {
             struct wa_jid pn, lid;
             const char *push_name, *platform, *business_name;
@@ -138,8 +166,9 @@ struct wa_event {
         } resend;
         struct {
             enum wa_close why;
-            struct err err;        /* sentence with the particulars */
-            int64_t retry_after_s; /* BANNED: how long, 0 not said; else 0 */
+            struct err err;                /* sentence with the particulars */
+            int64_t retry_after_s;         /* BANNED, PASSKEY: how long, 0 not said; else 0 */
+            enum wa_passkey_error passkey; /* PASSKEY: what went wrong */
         } closed;
     } u;
 };
@@ -181,6 +210,19 @@ uint64_t wa_session_set_aside(const struct wa_session *s);
  * that is none (digits, international); ERR_LIMIT after three codes on one connection.
  */
 int wa_session_pair_code(struct wa_session *s, const char *phone);
+
+/*
+ * The owner's part of the passkey step. Each answers WA_PASSKEY_OK, or why the answer is not taken,
+ * and then nothing has changed: WA_PASSKEY_STALE when the step does not wait for it.
+ *   assert:  credential is what PublicKeyCredential.toJSON() gave
+ *   confirm: code as the phone shows it; case and dash do not matter
+ *   reject:  the codes differ;  cancel: at any time. Both end the session.
+ */
+enum wa_passkey_error wa_session_passkey_assert(struct wa_session *s,
+                                                const struct json_value *credential);
+enum wa_passkey_error wa_session_passkey_confirm(struct wa_session *s, const char *code);
+enum wa_passkey_error wa_session_passkey_reject(struct wa_session *s);
+enum wa_passkey_error wa_session_passkey_cancel(struct wa_session *s);
 
 /*
  * Sends text to a user (bare JID) or a group. Members, device lists and bundles are fetched as

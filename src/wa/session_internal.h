@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The inside of a session, shared by its parts: session.c (connection), hello.c, linking.c,
+ * The inside of a session, shared by its parts: session.c (connection), hello.c, linking*.c,
  * online.c, notifications.c, protocol.c, ends.c, users.c, receive.c (message stanzas),
  * placeholder.c, receipts.c, send.c, send_group.c and send_peer.c (outgoing messages). Nobody else
  * includes this.
@@ -45,6 +45,33 @@ struct wa_linking_code {
     unsigned made;   /* codes on this connection */
 };
 
+/* The passkey step that is open; see linking_passkey.c. Wiped when it ends. */
+struct wa_linking_passkey {
+    enum {
+        WA_STEP_NONE,
+        WA_STEP_FETCHING,  /* the server is asked for the options */
+        WA_STEP_ASKING,    /* the owner's assertion is waited for */
+        WA_STEP_REF,       /* the server is asked for a ref */
+        WA_STEP_PROLOGUE,  /* sent */
+        WA_STEP_PHONE,     /* accepted; the phone's continuation is waited for */
+        WA_STEP_COMPARING, /* the owner's yes is waited for */
+        WA_STEP_FINISHING, /* nothing more is needed of the owner */
+    } step;
+    char push_id[64]; /* of the server's last push */
+    struct wa_passkey_options options;
+    uint8_t handoff_key[32];
+    uint8_t next_adv_secret[WA_ADV_SECRET_LEN]; /* becomes the current one with the last request */
+    int64_t proof_until;
+    struct wa_passkey_assertion assertion;
+    bool ref_asked_again, proof_sent, nonce_accepted;
+    struct wa_keypair ephemeral;
+    uint8_t nonce[WA_PASSKEY_NONCE_LEN];
+    uint8_t ref[WA_REF_MAX];
+    size_t ref_length;
+    uint8_t key[32];
+    char code[WA_LINK_CODE_LEN + 1], shown[WA_LINK_CODE_SHOWN_SIZE];
+};
+
 struct wa_session {
     struct wa_session_config config;
     const struct wa_host *host;
@@ -87,6 +114,8 @@ struct wa_session {
     int64_t ref_until;
     struct wa_linking_code code;
     int64_t code_until; /* CLOCK_NEVER: none */
+    struct wa_linking_passkey passkey;
+    int64_t passkey_until; /* the current step must be over by then */
 
     uint64_t offline_expected, offline_seen;
     bool offline_done, offline_awaiting_first;
@@ -149,6 +178,8 @@ void wa_linking_success(struct wa_session *s, const struct wa_node *iq,
                         const struct wa_node *success);
 /* Shows the next ref, or ends the session when there is none. */
 void wa_linking_rotate(struct wa_session *s);
+/* The ADV secret has changed: the ref on show goes into a new QR. */
+void wa_linking_show_again(struct wa_session *s);
 /* A scan was broken off on the phone: a new ADV secret, the same ref (protocol/03 section 2.1). */
 void wa_linking_renew(struct wa_session *s);
 
@@ -156,6 +187,18 @@ void wa_linking_renew(struct wa_session *s);
  */
 void wa_linking_code_notification(struct wa_session *s, const struct wa_node *node);
 void wa_linking_code_expire(struct wa_session *s);
+
+/* ---- linking_passkey.c -------------------------------------------------------------------------
+ */
+/* The server wants a passkey, or the phone has answered. */
+void wa_linking_passkey_push(struct wa_session *s, const struct wa_node *node);
+void wa_linking_passkey_continuation(struct wa_session *s, const struct wa_node *node);
+void wa_linking_passkey_expire(struct wa_session *s);
+bool wa_linking_passkey_open(const struct wa_session *s);
+/* Wipes everything of the step. */
+void wa_linking_passkey_clear(struct wa_session *s);
+/* Ends the session for what went wrong; the text names it. */
+void wa_linking_passkey_fail(struct wa_session *s, enum wa_passkey_error e, unsigned code);
 
 /* ---- online.c ----------------------------------------------------------------------------------
  */

@@ -522,6 +522,7 @@ START_TEST(test_pair_code_three_stages_as_the_vectors)
     fake_host_script(&mem, testing_hex(finished, "bundle_nonce"));
     fake_host_script(&mem, testing_hex(json_object_get(v, "adv_secret"), "adv_random"));
     say_plain(testing_hex(json_object_get(v, "primary_hello"), "stanza"));
+    expect(WA_EVENT_QR); /* the same ref with the new secret */
     expect_nothing();
     struct wa_node *heard = hear(), *other = hear();
     struct wa_node *finish = wa_node_is(heard, "iq") ? heard : other;
