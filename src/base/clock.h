@@ -11,6 +11,7 @@
 
 int64_t clock_wall_ms(void); /* since the Unix epoch; may jump */
 int64_t clock_mono_ms(void); /* since boot, suspend included; never goes back */
+int64_t clock_mono_us(void); /* the same in microseconds */
 
 /* RFC 3339, UTC, milliseconds. Years outside 0000..9999 are clamped. */
 void clock_format(int64_t wall_ms, char out[CLOCK_TEXT_SIZE]);

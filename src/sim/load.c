@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "sim/histogram.h"
 
 #define TICK_MS 2
 #define SLICE_MS 10      /* of one tick, so that sockets get their turn */
@@ -29,7 +30,9 @@ struct sim_load {
     char prefix[64];
     bool paired;
     uint32_t nonce;
-    uint8_t *state; /* of message n at n */
+    uint8_t *state;   /* of message n at n */
+    int64_t *sent_us; /* the same */
+    struct sim_histogram until_receipt, until_answer;
     struct sim_table reply_ids;
     uint64_t sent, acked, replies, reply_duplicates, replied_to;
     int64_t started_ms, ended_ms;
@@ -76,6 +79,7 @@ static void send_next(struct sim_load *l)
     snprintf(id, sizeof id, ID_FORMAT, l->nonce, (unsigned long long)n);
     m.text = bytes_text(text);
     l->state[n] |= SENT;
+    l->sent_us[n] = clock_mono_us();
     if (sim_phone_send(contact_of(l, n)->account->phone, &m, id, &err) != 0)
         log_event(LOG_WARN, "sim_load_send", LOG_STR("why", err.text));
 }
@@ -151,6 +155,7 @@ int sim_load_start(struct sim *s, const struct sim_load_spec *spec, struct err *
     bytes_copy_text(bytes_text(spec->prefix), l->prefix, sizeof l->prefix);
     l->contacts = err_calloc(l->contact_count, sizeof *l->contacts);
     l->state = err_calloc(l->messages + 1, 1);
+    l->sent_us = err_calloc(l->messages + 1, sizeof *l->sent_us);
     sim_random_bytes(&s->random, (uint8_t *)&l->nonce, sizeof l->nonce);
     rc = make_contacts(l, err);
     if (rc != 0) {
@@ -173,6 +178,7 @@ void sim_load_free(struct sim_load *l)
     sim_table_deinit(&l->reply_ids, NULL);
     free(l->contacts);
     free(l->state);
+    free(l->sent_us);
     free(l);
 }
 
@@ -199,6 +205,7 @@ void sim_load_receipt(struct sim_load *l, const struct sim_phone_receipt *r)
     if (n < 1 || n > l->messages || l->state[n] & ACKED)
         return;
     l->state[n] |= ACKED;
+    sim_histogram_add(&l->until_receipt, clock_mono_us() - l->sent_us[n]);
     l->acked++;
     if (done(l))
         l->ended_ms = clock_mono_ms();
@@ -227,6 +234,7 @@ static void mark_replied(struct sim_load *l, uint64_t n)
     if (n < 1 || n > l->sent || l->state[n] & REPLIED)
         return;
     l->state[n] |= REPLIED;
+    sim_histogram_add(&l->until_answer, clock_mono_us() - l->sent_us[n]);
     l->replied_to++;
 }
 
@@ -277,4 +285,6 @@ void sim_load_write(const struct sim_load *l, struct json_writer *w)
     json_put_int(w, "replied_to", (int64_t)l->replied_to);
     json_put_bool(w, "done", done(l));
     json_put_int(w, "elapsed_ms", until - l->started_ms);
+    sim_histogram_write(&l->until_receipt, "until_receipt_us", w);
+    sim_histogram_write(&l->until_answer, "until_answer_us", w);
 }

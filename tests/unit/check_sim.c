@@ -8,6 +8,7 @@
 #include "base/err.h"
 #include "sim/control.h"
 #include "sim/deflate.h"
+#include "sim/histogram.h"
 #include "sim/load.h"
 #include "sim/pb.h"
 #include "sim/responder.h"
@@ -383,6 +384,24 @@ static void take_key(struct wa_keypair *out, const json_t *keys, const char *nam
 }
 
 /* The keys of a resume by an independent client; only the ciphertexts of our answer differ. */
+START_TEST(test_histogram_at_is_right_within_a_class)
+{
+    static struct sim_histogram h;
+    ck_assert_uint_eq(sim_histogram_at(&h, 0.5), 0);
+    for (int64_t us = 1; us <= 100000; us++)
+        sim_histogram_add(&h, us);
+    for (double share = 0.001; share < 1; share += 0.001) {
+        double right = share * 100000, got = (double)sim_histogram_at(&h, share);
+        ck_assert_msg(got >= right - 1 && got <= right * 1.04 + 1, "%f: %f", share, got);
+    }
+    ck_assert_uint_eq(sim_histogram_at(&h, 1), 100000);
+    sim_histogram_add(&h, INT64_MAX);
+    sim_histogram_add(&h, -5);
+    ck_assert_uint_eq(sim_histogram_at(&h, 1), INT64_MAX);
+    ck_assert_uint_eq(sim_histogram_at(&h, 0), 0);
+}
+END_TEST
+
 START_TEST(test_responder_hello_resume_vector_gives_its_transport_keys)
 {
     const json_t *v = testing_vectors("noise-xx.json"), *keys = json_object_get(v, "keys");
@@ -786,6 +805,7 @@ static Suite *suite(void)
     tcase_add_test(parts, test_fault_take_counts_down);
     tcase_add_test(parts, test_deflate_stanza_is_read_by_the_decoder);
     tcase_add_test(parts, test_deflate_bomb_is_refused_by_the_decoder);
+    tcase_add_test(parts, test_histogram_at_is_right_within_a_class);
     tcase_add_test(parts, test_reuse_look_other_ciphertext_under_one_key_is_told);
     tcase_add_test(parts, test_responder_hello_resume_vector_gives_its_transport_keys);
     tcase_add_test(parts, test_responder_hello_resume_for_another_key_falls_back);
