@@ -11,6 +11,7 @@
 
 #define QR_PAYLOAD_MAX 2048
 #define DNS_PORT 53
+#define HTTPS_PORT 443 /* fetches; those of a loopback endpoint go to its own port */
 #define DRAIN_MS 200 /* how long a stop waits for the peer's close */
 
 void bridge_touch(struct bridge *b)
@@ -252,6 +253,7 @@ static void may_connect(struct bridge_confinement *c, const struct bridge *b)
         return;
     c->ports[c->port_count++] = (uint16_t)port;
     c->ports[c->port_count++] = DNS_PORT;
+    c->ports[c->port_count++] = HTTPS_PORT;
 }
 
 static void confine(const struct bridge *b)

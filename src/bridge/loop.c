@@ -7,7 +7,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-#define FDS_MAX 16           /* event pipe, watches, a link and the one before it, room for TLS */
+#define FDS_MAX 24           /* event pipe, watches, a link and the one before it, fetches */
+#define HEADERS_MAX 32768    /* bytes of an HTTP answer's headers; held while it is read */
 #define NETWORK_TIMEOUT_S 20 /* protocol/01 section 1 */
 
 static void log_line(int level, const char *line)
@@ -34,6 +35,7 @@ static int watch_callback(struct lws *wsi, enum lws_callback_reasons reason, voi
 
 static const struct lws_protocols protocols[] = {
     {.name = BRIDGE_LWS_LINK, .callback = bridge_link_callback, .rx_buffer_size = BRIDGE_LWS_RX},
+    {.name = BRIDGE_LWS_FETCH, .callback = bridge_fetch_callback, .rx_buffer_size = BRIDGE_LWS_RX},
     {.name = BRIDGE_LWS_WATCH, .callback = watch_callback},
     {0},
 };
@@ -47,6 +49,7 @@ int bridge_loop_open(struct bridge_loop **out, const struct bridge_loop_config *
         .options = LWS_SERVER_OPTION_JUST_USE_RAW_ORIGIN,
         .fd_limit_per_thread = FDS_MAX,
         .pt_serv_buf_size = BRIDGE_LWS_RX,
+        .max_http_header_data = HEADERS_MAX,
         .timeout_secs = NETWORK_TIMEOUT_S,
         .connect_timeout_secs = NETWORK_TIMEOUT_S,
         .vhost_name = "wabridge",
@@ -63,6 +66,7 @@ int bridge_loop_open(struct bridge_loop **out, const struct bridge_loop_config *
     struct bridge_loop *loop = err_calloc(1, sizeof(*loop));
     loop->wake = config->wake;
     loop->ctx = config->ctx;
+    loop->tls = config->tls;
     loop->lws = lws_create_context(&info);
     if (!loop->lws) {
         free(loop);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The event loop: one wake-up time, a few watched descriptors, and the links of bridge/link.h. The
- * two are the door to libwebsockets; its types stay behind it.
+ * The event loop: one wake-up time, a few watched descriptors, the links of bridge/link.h and the
+ * fetches of bridge/fetch.h. The three are the door to libwebsockets; its types stay behind it.
  */
 #ifndef BRIDGE_LOOP_H
 #define BRIDGE_LOOP_H
@@ -16,7 +16,7 @@
 struct bridge_loop;
 
 struct bridge_loop_config {
-    bool tls;            /* links will be wss://: load the trust store */
+    bool tls;            /* wss:// and https:// are wanted: load the trust store */
     const char *ca_file; /* PEM; "" for the system's; borrowed until open returns */
     bool proxied;        /* libwebsockets dials through http_proxy, which resolves the names */
     void (*wake)(void *ctx);
@@ -26,7 +26,7 @@ struct bridge_loop_config {
 /* 0 and an owned loop, or ERR_SYSTEM. */
 int bridge_loop_open(struct bridge_loop **out, const struct bridge_loop_config *config,
                      struct err *err);
-/* Closes what is still open without a word to the peer. */
+/* Closes what is still open without a word to the peer. Owners give links and fetches back before. */
 void bridge_loop_close(struct bridge_loop *loop);
 
 /* Calls ready(ctx) whenever fd is readable. fd stays the caller's and must live as long as the

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What loop.c and link.c share; the only places that see libwebsockets. */
+/* What loop.c, link.c and fetch.c share; the only places that see libwebsockets. */
 #ifndef BRIDGE_LWS_H
 #define BRIDGE_LWS_H
 
@@ -13,6 +13,7 @@
 #include "bridge/resolve.h"
 
 #define BRIDGE_LWS_LINK "wabridge-link"
+#define BRIDGE_LWS_FETCH "wabridge-fetch"
 #define BRIDGE_LWS_WATCH "wabridge-watch"
 #define BRIDGE_LWS_RX 16384 /* bytes read from the socket at once */
 
@@ -31,10 +32,13 @@ struct bridge_loop {
     size_t watch_count;
     struct bridge_resolver *resolver;
     size_t links; /* not yet destroyed by libwebsockets */
-    bool proxied, stopped;
+    size_t fetches;
+    bool proxied, tls, stopped;
 };
 
 int bridge_link_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
                          size_t len);
+int bridge_fetch_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
+                          size_t len);
 
 #endif

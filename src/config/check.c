@@ -145,12 +145,9 @@ static bool split_port(char *authority)
     return port_is_valid(colon + 1);
 }
 
-const char *config_check_endpoint(const char *text)
+/* What comes behind the scheme; clear: it is not encrypted. */
+static const char *check_address(const char *at, bool clear, const char *only_local)
 {
-    bool tls = strncmp(text, "wss://", 6) == 0;
-    if (!tls && strncmp(text, "ws://", 5) != 0)
-        return "must begin with wss:// (or ws:// on this machine)";
-    const char *at = text + (tls ? 6 : 5);
     for (const char *p = at; *p; p++)
         if (*p <= ' ' || *p > '~')
             return "must not contain blanks or characters outside ASCII";
@@ -166,10 +163,28 @@ const char *config_check_endpoint(const char *text)
     if (!split_port(authority))
         return "has a port that is not 1 to 65535";
     if (!host_is_valid(authority))
-        return "must be ws(s)://host[:port][/path]";
-    if (!tls && !host_is_loopback(authority))
-        return "may use ws:// (not encrypted) only for localhost, 127.0.0.0/8 or [::1]; use wss://";
-    return NULL;
+        return "must be scheme://host[:port][/path]";
+    return clear && !host_is_loopback(authority) ? only_local : NULL;
+}
+
+const char *config_check_endpoint(const char *text)
+{
+    bool tls = strncmp(text, "wss://", 6) == 0;
+    if (!tls && strncmp(text, "ws://", 5) != 0)
+        return "must begin with wss:// (or ws:// on this machine)";
+    return check_address(
+        text + (tls ? 6 : 5), !tls,
+        "may use ws:// (not encrypted) only for localhost, 127.0.0.0/8 or [::1]; use wss://");
+}
+
+const char *config_check_url(const char *text)
+{
+    bool tls = strncmp(text, "https://", 8) == 0;
+    if (!tls && strncmp(text, "http://", 7) != 0)
+        return "must begin with https:// (or http:// on this machine)";
+    return check_address(
+        text + (tls ? 8 : 7), !tls,
+        "may use http:// (not encrypted) only for localhost, 127.0.0.0/8 or [::1]; use https://");
 }
 
 /* ---- paths -------------------------------------------------------------------------------------

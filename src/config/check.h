@@ -16,6 +16,8 @@ bool config_check_printable(struct bytes text);
 const char *config_check_tenant_id(const char *text);
 /* ws:// or wss://, then host[:port][/path]; ws:// only for localhost, 127.0.0.0/8 and [::1]. */
 const char *config_check_endpoint(const char *text);
+/* The same for https:// and http://. */
+const char *config_check_url(const char *text);
 /* 64 hexadecimal digits. */
 const char *config_check_noise_root(const char *text);
 /* Three numbers below 2^32 with dots between. */

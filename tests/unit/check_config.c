@@ -423,6 +423,17 @@ START_TEST(test_check_endpoint_good_and_bad)
 }
 END_TEST
 
+START_TEST(test_check_url_clear_text_only_on_this_machine)
+{
+    ck_assert(!config_check_url("https://mmg.whatsapp.net/a?b=c&d"));
+    ck_assert(!config_check_url("http://127.0.0.1:8080/a"));
+    ck_assert_ptr_nonnull(config_check_url("http://mmg.whatsapp.net/a"));
+    ck_assert_ptr_nonnull(config_check_url("wss://mmg.whatsapp.net/a"));
+    ck_assert_ptr_nonnull(config_check_url("https://a@b/"));
+    ck_assert_ptr_nonnull(config_check_url("https://"));
+}
+END_TEST
+
 START_TEST(test_check_other_texts_good_and_bad)
 {
     ck_assert_ptr_null(config_check_tenant_id("Az0._-"));
@@ -1129,6 +1140,7 @@ static void add_yaml(Suite *suite)
     tcase_add_test(t, test_quote_long_and_strange_is_cut_and_escaped);
     tcase_add_test(t, test_check_printable_control_characters_are_refused);
     tcase_add_test(t, test_check_endpoint_good_and_bad);
+    tcase_add_test(t, test_check_url_clear_text_only_on_this_machine);
     tcase_add_test(t, test_check_other_texts_good_and_bad);
     suite_add_tcase(suite, t);
 }
