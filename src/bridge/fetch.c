@@ -9,10 +9,11 @@
 #define HEADERS_MAX 4096 /* bytes of the headers that we add */
 #define PIECE_MAX 8192
 #define RETRY_AFTER_MAX_S 86400
+#define ADDRESS_TIMEOUT_MS 6000 /* for one address while there are others */
 
 struct bridge_fetch {
     struct bridge_loop *loop;
-    struct lws *wsi;
+    struct lws *wsi; /* NULL also while there is none: the name, or between two addresses */
     struct bridge_fetch_events events;
     lws_sorted_usec_list_t deadline;
     struct buf headers; /* name ":" NUL value NUL, again and again, as lws_add_http_header wants */
@@ -20,10 +21,19 @@ struct bridge_fetch {
     size_t taken, announced; /* bytes of the body: so far, and by its header */
     int64_t retry_after_s;
     int rc, status;
-    bool starting; /* inside bridge_fetch_start */
-    bool chunked;
-    bool given_back, ended, whole;
-    char why[128];
+    bool connecting; /* inside lws_client_connect_via_info */
+    bool asked;      /* the connection stands: no other address is tried */
+    bool given_back, chunked, whole;
+    char why[192];
+
+    /* what is dialled */
+    bool tls;
+    int port;
+    char name[BRIDGE_HOST_SIZE], host[BRIDGE_HOST_SIZE + 8], path[BRIDGE_FETCH_URL_MAX + 2];
+    struct bridge_question *question; /* NULL once answered */
+    struct bridge_addresses addresses;
+    size_t next; /* address to be tried */
+    lws_sorted_usec_list_t turn;
 };
 
 static void fail(struct bridge_fetch *f, int rc, const char *fmt, ...) PRINTF_LIKE(3, 4);
@@ -41,20 +51,16 @@ static void fail(struct bridge_fetch *f, int rc, const char *fmt, ...)
 static void fetch_free(struct bridge_fetch *f)
 {
     f->loop->fetches--;
+    bridge_resolve_cancel(f->question);
     lws_sul_cancel(&f->deadline);
+    lws_sul_cancel(&f->turn);
     buf_deinit(&f->headers);
     buf_deinit(&f->body);
     free(f);
 }
 
-/* libwebsockets says the end in one of three ways; the first of them is heard. */
-static void on_end(struct bridge_fetch *f, struct lws *wsi)
+static void fetch_over(struct bridge_fetch *f)
 {
-    f->ended = true;
-    f->wsi = NULL;
-    lws_set_wsi_user(wsi, NULL);
-    if (f->starting)
-        return;
     if (!f->whole)
         fail(f, ERR_SYSTEM, "the connection broke");
     const struct bridge_fetch_result result = {
@@ -69,17 +75,102 @@ static void on_end(struct bridge_fetch *f, struct lws *wsi)
     fetch_free(f);
 }
 
-static void kill_soon(struct bridge_fetch *f)
+/* Ends now or soon, whatever it waits for. */
+static void end_soon(struct bridge_fetch *f)
 {
     if (f->wsi)
         lws_set_timeout(f->wsi, PENDING_TIMEOUT_KILLED_BY_PARENT, LWS_TO_KILL_ASYNC);
+    else
+        fetch_over(f);
 }
 
 static void on_deadline(lws_sorted_usec_list_t *timer)
 {
     struct bridge_fetch *f = lws_container_of(timer, struct bridge_fetch, deadline);
     fail(f, ERR_TIMEOUT, "no whole answer in time");
-    kill_soon(f);
+    f->next = f->addresses.count;
+    end_soon(f);
+}
+
+/* ---- dialling ------------------------------------------------------------------------------- */
+
+static bool connect_to(struct bridge_fetch *f, const char *address)
+{
+    struct lws_client_connect_info info = {
+        .context = f->loop->lws,
+        .address = address,
+        .port = f->port,
+        .ssl_connection = (f->tls ? LCCSCF_USE_SSL : 0) | LCCSCF_HTTP_NO_FOLLOW_REDIRECT,
+        .path = f->path,
+        .host = f->host, /* also the name that the certificate must have, and SNI */
+        .method = "GET",
+        .userdata = f,
+        .local_protocol_name = BRIDGE_LWS_FETCH,
+        .alpn = "http/1.1",
+    };
+    f->connecting = true;
+    struct lws *wsi = lws_client_connect_via_info(&info);
+    f->connecting = false;
+    f->wsi = wsi;
+    return wsi != NULL;
+}
+
+static void give_up_address(lws_sorted_usec_list_t *timer)
+{
+    struct bridge_fetch *f = lws_container_of(timer, struct bridge_fetch, turn);
+    fail(f, ERR_SYSTEM, "no answer in time");
+    end_soon(f);
+}
+
+/* Whether one of the addresses is being tried now. */
+static bool try_next(struct bridge_fetch *f)
+{
+    while (f->next < f->addresses.count) {
+        f->rc = 0;
+        f->why[0] = '\0';
+        if (!connect_to(f, f->addresses.text[f->next++])) {
+            fail(f, ERR_SYSTEM, "the server could not be dialled");
+            continue;
+        }
+        if (f->next < f->addresses.count)
+            lws_sul_schedule(f->loop->lws, 0, &f->turn, give_up_address,
+                             ADDRESS_TIMEOUT_MS * LWS_US_PER_MS);
+        return true;
+    }
+    return false;
+}
+
+static void on_turn(lws_sorted_usec_list_t *timer)
+{
+    struct bridge_fetch *f = lws_container_of(timer, struct bridge_fetch, turn);
+    if (!try_next(f))
+        fetch_over(f);
+}
+
+static void on_addresses(void *ctx, const struct bridge_addresses *found, const char *why)
+{
+    struct bridge_fetch *f = ctx;
+    f->question = NULL;
+    if (found)
+        f->addresses = *found;
+    else
+        fail(f, ERR_SYSTEM, "%s: %s", f->name, why);
+    if (!try_next(f))
+        fetch_over(f);
+}
+
+/* libwebsockets says the end in one of three ways; the first of them is heard. */
+static void on_end(struct bridge_fetch *f, struct lws *wsi)
+{
+    lws_set_wsi_user(wsi, NULL);
+    f->wsi = NULL;
+    lws_sul_cancel(&f->turn);
+    if (f->connecting)
+        return;
+    if (!f->given_back && !f->asked && f->next < f->addresses.count)
+        lws_sul_schedule(f->loop->lws, 0, &f->turn, on_turn, 1);
+    else
+        fetch_over(f);
 }
 
 /* ---- the answer ----------------------------------------------------------------------------- */
@@ -171,7 +262,9 @@ int bridge_fetch_callback(struct lws *wsi, enum lws_callback_reasons reason, voi
     if (!f)
         return 0;
     switch (reason) {
-    case LWS_CALLBACK_CLIENT_APPEND_HANDSHAKE_HEADER:
+    case LWS_CALLBACK_CLIENT_APPEND_HANDSHAKE_HEADER: /* TCP stands, and TLS */
+        f->asked = true;
+        lws_sul_cancel(&f->turn);
         return add_headers(f, wsi, in, len);
     case LWS_CALLBACK_ESTABLISHED_CLIENT_HTTP:
         return on_headers(f, wsi);
@@ -195,31 +288,6 @@ int bridge_fetch_callback(struct lws *wsi, enum lws_callback_reasons reason, voi
 }
 
 /* ---- life ----------------------------------------------------------------------------------- */
-
-static struct lws *connect_to(struct bridge_fetch *f, char *url)
-{
-    const char *scheme, *address, *rest;
-    char path[BRIDGE_FETCH_URL_MAX + 2], host[300];
-    int port;
-    if (lws_parse_uri(url, &scheme, &address, &port, &rest))
-        return NULL;
-    bool tls = strcmp(scheme, "https") == 0;
-    snprintf(path, sizeof(path), "/%s", rest);
-    snprintf(host, sizeof(host), port == (tls ? 443 : 80) ? "%s" : "%s:%d", address, port);
-    struct lws_client_connect_info info = {
-        .context = f->loop->lws,
-        .address = address,
-        .port = port,
-        .ssl_connection = (tls ? LCCSCF_USE_SSL : 0) | LCCSCF_HTTP_NO_FOLLOW_REDIRECT,
-        .path = path,
-        .host = host,
-        .method = "GET",
-        .userdata = f,
-        .local_protocol_name = BRIDGE_LWS_FETCH,
-        .alpn = "http/1.1",
-    };
-    return lws_client_connect_via_info(&info);
-}
 
 /* Printable ASCII: nothing that could begin another header or request. */
 static bool header_is_plain(const char *text)
@@ -258,6 +326,33 @@ static int check(const struct bridge_loop *loop, const struct bridge_fetch_reque
     return 0;
 }
 
+static int read_url(struct bridge_fetch *f, const char *url)
+{
+    const char *scheme, *name, *rest;
+    AUTO_FREE char *copy = err_strdup(url);
+    if (lws_parse_uri(copy, &scheme, &name, &f->port, &rest))
+        return ERR_INVALID;
+    f->tls = strcmp(scheme, "https") == 0;
+    bool usual = f->port == (f->tls ? 443 : 80);
+    snprintf(f->name, sizeof(f->name), "%s", name);
+    snprintf(f->host, sizeof(f->host), usual ? "%s" : "%s:%d", f->name, f->port);
+    snprintf(f->path, sizeof(f->path), "/%s", rest);
+    return 0;
+}
+
+static int start(struct bridge_fetch *f, const struct bridge_fetch_request *request,
+                 struct err *err)
+{
+    if (take_headers(f, request) < 0)
+        return err_set(err, ERR_INVALID, "a header of the request cannot be sent");
+    if (read_url(f, request->url) < 0)
+        return err_set(err, ERR_INVALID, "the URL cannot be read");
+    if (!f->loop->proxied)
+        return bridge_resolve(f->loop->resolver, f->name, on_addresses, f, &f->question, err);
+    /* The proxy wants the name. */
+    return connect_to(f, f->name) ? 0 : err_set(err, ERR_SYSTEM, "the proxy was not reached");
+}
+
 struct bridge_fetch *bridge_fetch_start(struct bridge_loop *loop,
                                         const struct bridge_fetch_request *request,
                                         const struct bridge_fetch_events *events, struct err *err)
@@ -265,27 +360,16 @@ struct bridge_fetch *bridge_fetch_start(struct bridge_loop *loop,
     if (check(loop, request, err) < 0)
         return NULL;
     struct bridge_fetch *f = err_calloc(1, sizeof(*f));
-    AUTO_FREE char *url = err_strdup(request->url);
     f->loop = loop;
     f->events = *events;
     buf_init(&f->headers, HEADERS_MAX);
     buf_init(&f->body, request->body_max);
     loop->fetches++;
-    if (take_headers(f, request) < 0) {
-        fetch_free(f);
-        err_set(err, ERR_INVALID, "a header of the request cannot be sent");
-        return NULL;
-    }
-    f->starting = true;
-    struct lws *wsi = connect_to(f, url);
-    f->starting = false;
-    if (wsi && !f->ended) {
-        f->wsi = wsi;
+    if (start(f, request, err) == 0) {
         lws_sul_schedule(loop->lws, 0, &f->deadline, on_deadline,
                          request->timeout_ms * LWS_US_PER_MS);
         return f;
     }
-    err_set(err, ERR_SYSTEM, "%s", f->why[0] ? f->why : "the server could not be dialled");
     fetch_free(f);
     return NULL;
 }
@@ -296,5 +380,5 @@ void bridge_fetch_cancel(struct bridge_fetch *fetch)
         return;
     fetch->given_back = true;
     lws_sul_cancel(&fetch->deadline);
-    kill_soon(fetch);
+    end_soon(fetch);
 }

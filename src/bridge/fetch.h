@@ -13,7 +13,7 @@
 #include "base/buf.h"
 #include "bridge/loop.h"
 
-#define BRIDGE_FETCH_PARALLEL 6   /* of one loop; bridge_fetch_start says ERR_LIMIT beyond */
+#define BRIDGE_FETCH_PARALLEL 4   /* of one loop; bridge_fetch_start says ERR_LIMIT beyond */
 #define BRIDGE_FETCH_URL_MAX 2048 /* bytes */
 
 struct bridge_fetch;
@@ -53,8 +53,8 @@ struct bridge_fetch_events {
 
 /*
  * An owned fetch, to be given back with cancel unless `done` came; or NULL with err: ERR_INVALID
- * (URL, header), ERR_UNSUPPORTED (https without tls), ERR_LIMIT, ERR_SYSTEM. The name is resolved
- * before this returns, as a link's. Everything in the request is borrowed for the call.
+ * (URL, header), ERR_UNSUPPORTED (https without tls), ERR_LIMIT, ERR_SYSTEM. Name and addresses are
+ * tried as a link's. Everything in the request is borrowed for the call.
  */
 struct bridge_fetch *bridge_fetch_start(struct bridge_loop *loop,
                                         const struct bridge_fetch_request *request,

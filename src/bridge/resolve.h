@@ -14,7 +14,7 @@
 #define BRIDGE_ADDRESSES_MAX 8
 #define BRIDGE_ADDRESS_SIZE 46 /* of an IPv6 address as text, with its NUL */
 #define BRIDGE_HOST_SIZE 256   /* of a name, with its NUL (RFC 1035 section 2.3.4) */
-#define BRIDGE_QUESTIONS_MAX 4
+#define BRIDGE_QUESTIONS_MAX 6
 
 struct bridge_loop;
 struct bridge_resolver;
