@@ -12,7 +12,7 @@
 #define QR_PAYLOAD_MAX 2048
 #define DNS_PORT 53
 #define HTTPS_PORT 443 /* fetches; those of a loopback endpoint go to its own port */
-#define DRAIN_MS 200 /* how long a stop waits for the peer's close */
+#define DRAIN_MS 200   /* how long a stop waits for the peer's close */
 
 void bridge_touch(struct bridge *b)
 {

@@ -26,7 +26,8 @@ struct bridge_loop_config {
 /* 0 and an owned loop, or ERR_SYSTEM. */
 int bridge_loop_open(struct bridge_loop **out, const struct bridge_loop_config *config,
                      struct err *err);
-/* Closes what is still open without a word to the peer. Owners give links and fetches back before. */
+/* Closes what is still open without a word to the peer. Owners give links and fetches back before.
+ */
 void bridge_loop_close(struct bridge_loop *loop);
 
 /* Calls ready(ctx) whenever fd is readable. fd stays the caller's and must live as long as the
