@@ -3,8 +3,8 @@
  * X25519 (RFC 7748) by libcrypto, which has it in assembly: a third of the time of the portable C
  * in the Signal library. That library calls its own through the dynamic symbol table, where the one
  * of the program is found first; linked statically, ours is there before its own is looked for.
- * Should a build of the library ever bind the call internally, it keeps what it has: the results
- * are the same.
+ * Should a build of the library ever bind the call internally, it keeps what it has. For clamped
+ * scalars the results are the same, and private keys are clamped where they are made.
  */
 #ifndef WA_X25519_H
 #define WA_X25519_H
