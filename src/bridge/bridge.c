@@ -119,6 +119,7 @@ static void on_wake(void *ctx)
     if (b->heartbeat_at <= now)
         heartbeat(b, now);
     bridge_history_flush(b);
+    bridge_history_index(b, false);
     bridge_status_flush(b);
     bridge_recent_flush(b, now);
     if (b->stop_due)
@@ -367,6 +368,7 @@ static int run(struct bridge *b, bool sandboxed)
     bridge_status_state(b, BRIDGE_STOPPED);
     bridge_history_state(b, bridge_event_name(BRIDGE_ON_STOP), reason);
     bridge_history_flush(b);
+    bridge_history_index(b, true);
     close_rest(b);
     bridge_status_stopped(b, code, reason);
     log_event(LOG_INFO, "stopped", LOG_INT("code", code), LOG_STR("reason", reason));
@@ -386,6 +388,7 @@ int bridge_run(const struct config *config, const char *(*env)(const char *name)
     b->dial_until = b->retry_at = b->stable_at = b->online_at = b->send_at = b->look_at =
         CLOCK_NEVER;
     b->recent_at = CLOCK_NEVER;
+    b->history.unindexed = 1; /* what the last process did not get to */
     buf_init_secret(&b->qr_payload, QR_PAYLOAD_MAX);
     bridge_commands_block_signals();
     bridge_set_log(b);

@@ -53,6 +53,7 @@ struct bridge_history {
     size_t count;
     bool failed; /* and was logged; tried again when retry is set, at the heartbeat */
     bool retry;
+    int unindexed; /* messages that may have come since the search index was brought up to date */
 };
 
 enum bridge_publish { BRIDGE_PUBLISH_NONE, BRIDGE_PUBLISH_LIGHT, BRIDGE_PUBLISH_DURABLE };
@@ -77,6 +78,7 @@ struct bridge {
     struct wa_session_config session_config;
     struct wa_event ended; /* WA_EVENT_CLOSED once it was taken; else another type */
     bool settle_due, store_failed;
+    int messages_taken; /* since the last commit */
     uint64_t set_aside; /* wa_session_set_aside as of the last commit */
     bool may_send;      /* the backlog is through */
     bool was_online;
@@ -227,8 +229,10 @@ void bridge_history_state(struct bridge *b, const char *why, const char *message
 void bridge_history_error(struct bridge *b, const char *code, const char *message);
 /* Commits what was noted, where no group is open. */
 void bridge_history_flush(struct bridge *b);
-/* Once a heartbeat: one step of retention. */
+/* Once a heartbeat: one step of retention, and new words for the search index. */
 void bridge_history_tend(struct bridge *b);
+/* Words for the search index, when many messages wait for it or all shall be in it. */
+void bridge_history_index(struct bridge *b, bool all);
 
 /* ---- status.c ------------------------------------------------------------------------------- */
 void bridge_status_open(struct bridge *b);

@@ -240,6 +240,7 @@ static void take_event(struct bridge *b, const struct wa_event *ev)
         log_event(LOG_INFO, "backlog_done");
         break;
     case WA_EVENT_MESSAGE:
+        b->messages_taken++;
         bridge_inbound_message(b, &ev->u.message);
         break;
     case WA_EVENT_RECEIPT:
@@ -292,6 +293,7 @@ void bridge_settle(struct bridge *b)
 {
     struct err err;
     b->settle_due = false;
+    b->messages_taken = 0;
     if (!b->session)
         return;
     work(b);
@@ -302,8 +304,10 @@ void bridge_settle(struct bridge *b)
     }
     count_set_aside(b);
     b->settled = b->state.counters;
-    if (news)
+    if (news) {
+        b->history.unindexed += 1 + b->messages_taken;
         bridge_recent_want(b);
+    }
     bool stuck = b->link && bridge_link_send(b->link, wa_session_output(b->session)) < 0;
     bridge_outbox_settled(b);
     if (stuck) {

@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The history in messages.db, and its retention. Neither may disturb the groups of the pipelines:
- * what happens is kept in memory and written in a group of its own, between two others.
+ * The history in messages.db, its retention, its search index. None may disturb the groups of the
+ * pipelines: what happens is kept in memory and written in a group of its own, between two others.
  */
 #include "bridge/bridge_internal.h"
 
 #include "base/clock.h"
 #include "base/log.h"
+
+#define INDEX_AT 500    /* messages: with their answers as many rows as one step takes */
+#define INDEX_ROWS 1000 /* some 10 ms */
+#define INDEX_STEPS 4
 
 /* When the disk is full for long, the newest are the ones that count. */
 static struct bridge_event_note *new_note(struct bridge_history *h)
@@ -92,10 +96,32 @@ static void trim(struct bridge *b)
         log_event(LOG_DEBUG, "messages_deleted", LOG_INT("rows", deleted));
 }
 
+void bridge_history_index(struct bridge *b, bool all)
+{
+    struct err err;
+    int rc = 1;
+    if (!b->messages || store_messages_dirty(b->messages) ||
+        b->history.unindexed < (all ? 1 : INDEX_AT))
+        return;
+    b->history.unindexed = 0; /* after a failure, whenever something comes again */
+    for (int steps = 0; rc == 1 && steps < INDEX_STEPS; steps++) {
+        rc = store_messages_index(b->messages, INDEX_ROWS);
+        if (rc < 0)
+            err_set(&err, rc, "%s", store_messages_error(b->messages));
+        int committed = store_messages_commit(b->messages, rc < 0 ? NULL : &err);
+        rc = committed < 0 ? committed : rc;
+    }
+    if (rc < 0)
+        said(b, rc, err.text);
+    else
+        b->history.unindexed = rc; /* more than the steps allow: the rest at the next heartbeat */
+}
+
 void bridge_history_tend(struct bridge *b)
 {
     if (!b->messages || store_messages_dirty(b->messages))
         return;
     trim(b);
+    bridge_history_index(b, true);
     b->history.retry = true;
 }

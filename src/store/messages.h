@@ -27,7 +27,8 @@
  *   chats(chat TEXT PRIMARY KEY, chat_pn TEXT, chat_lid TEXT,
  *         language TEXT, menu TEXT,                  -- of the last reply; of the last menu shown
  *         handover_at INTEGER, handover_intent TEXT) -- not NULL: waits for a person
- *   totals(one row)                          -- struct store_totals and the length of the queue
+ *   totals(one row)                          -- struct store_totals, the length of the queue,
+ *                                               and the last id that is in messages_search
  *   events(id, at, kind, status, session, code, message) -- the newest STORE_EVENTS_MAX
  *
  * sent_at: IN by the sender's clock; OUT when it was handed to the link last, NULL while queued.
@@ -303,6 +304,9 @@ struct store_keep {
     int64_t days;  /* rows received so long ago go, in whole hours; 0: none */
     int64_t bytes; /* while the pages in use are more, the oldest go; 0: without bound */
 };
+/* Puts the words of the oldest rows (at most so many) that the search index lacks into it, inside
+ * the group: 1, 0 when it lacks none, or ERR_STORE. */
+int store_messages_index(struct store_messages *m, int rows);
 /*
  * One small step of retention, inside the group: a few milliseconds. Never goes what is queued or
  * sending, what such a row answers, nor (by size) what is younger than a day: limits and

@@ -128,7 +128,7 @@ int store_messages_set_dropped(struct store_messages *m, int64_t id, const char 
     return store_messages_change(m, SQL_SET_DROPPED, STORE_VALUES(STORE_INT(id), STORE_TEXT(why)));
 }
 
-/* An id of ours is random, but should two rows share one, both of them changed. */
+/* An id of ours is random: it is in one row. */
 static int set_by_wa_id(struct store_messages *m, size_t statement, struct store_values values)
 {
     int changed = store_db_write(m->db, statement, values);

@@ -41,16 +41,24 @@
     "  INDEXED BY messages_reply WHERE a.reply_to = o.id AND a.status IN " WAITING ")"             \
     " ORDER BY received_at LIMIT ?2)"
 #define ADDRESSED_TO "(?3 IS NULL OR ?3 IN (chat, chat_pn, chat_lid))"
-#define OUT_BY_WA_ID " WHERE wa_id = ?1 AND direction = 'OUT'"
+/* Changed by its id, so that SQLite need not collect the rows before it changes them. */
+#define OUT_BY_WA_ID                                                                               \
+    " WHERE id = (SELECT id FROM messages INDEXED BY messages_identity WHERE wa_id = ?1"           \
+    " AND direction = 'OUT' AND "
 #define CHAT_IS "(chat IN (?1, ?2, ?3) OR chat_pn IN (?1, ?2, ?3) OR chat_lid IN (?1, ?2, ?3))"
+/* One of three values in one of three columns: the columns are the list, since a list of values
+ * would be made a table at every use. */
+#define IN_CHAT(value) value " IN (chat, chat_pn, chat_lid)"
+#define BY_SENDER(value) value " IN (sender, sender_pn, sender_lid)"
+#define CHAT_OF_234 "(" IN_CHAT("?2") " OR " IN_CHAT("?3") " OR " IN_CHAT("?4") ")"
+#define SENDER_OF_567 "(" BY_SENDER("?5") " OR " BY_SENDER("?6") " OR " BY_SENDER("?7") ")"
+#define CHATS "SELECT chat, language, menu, handover_at FROM chats WHERE "
 #define LEFT_ONCE "(status = 'sending' OR (status = 'queued' AND attempts > 0))"
 
 /* X(name, SQL). INDEXED BY makes a plan that does not use the index an error instead of a scan. */
 #define STATEMENTS(X)                                                                              \
     X(FIND, "SELECT id, status FROM messages INDEXED BY messages_identity WHERE wa_id = ?1"        \
-            " AND (chat IN (?2, ?3, ?4) OR chat_pn IN (?2, ?3, ?4) OR chat_lid IN (?2, ?3, ?4))"   \
-            " AND (sender IN (?5, ?6, ?7) OR sender_pn IN (?5, ?6, ?7)"                            \
-            "  OR sender_lid IN (?5, ?6, ?7))"                                                     \
+            " AND " CHAT_OF_234 " AND " SENDER_OF_567                                              \
             " ORDER BY chat = ?2 AND sender = ?5 DESC LIMIT 1")                                    \
     X(INSERT_IN, "INSERT INTO messages(direction, wa_id, chat, chat_pn, chat_lid, sender,"         \
                  " sender_pn, sender_lid, sender_name, from_me, offline, kind, text, quoted_id,"   \
@@ -66,8 +74,7 @@
                 " WHERE id = ?1 AND status = 'undecryptable'")                                     \
     X(SET_FAULT, "UPDATE messages SET fault = ?2 WHERE id = ?1 AND status = 'undecryptable'")      \
     X(FIND_IN_CHAT, "SELECT id FROM messages INDEXED BY messages_identity WHERE wa_id = ?1"        \
-                    " AND (chat IN (?2, ?3, ?4) OR chat_pn IN (?2, ?3, ?4)"                        \
-                    "  OR chat_lid IN (?2, ?3, ?4)) ORDER BY id LIMIT 1")                          \
+                    " AND " CHAT_OF_234 " ORDER BY id LIMIT 1")                                    \
     X(EDIT, "UPDATE messages SET text = ?2, edited_at = ?3 WHERE id = ?1 AND revoked_at IS NULL"   \
             " AND coalesce(edited_at, 0) <= ?3 AND status NOT IN " WAITING)                        \
     X(REVOKE, "UPDATE messages SET revoked_at = ?2 WHERE id = ?1 AND revoked_at IS NULL"           \
@@ -136,7 +143,7 @@
                    " INDEXED BY messages_chat WHERE chat = ?1 ORDER BY id DESC LIMIT ?2")          \
     X(OWNER_WROTE, "SELECT EXISTS(SELECT 1 FROM messages INDEXED BY messages_owner"                \
                    " WHERE chat = ?1 AND id > ?2 AND " BY_OWNER                                    \
-                   " AND kind NOT IN ('reaction', 'revoke', 'undecryptable'))")                    \
+                   " AND kind <> 'reaction' AND kind <> 'revoke' AND kind <> 'undecryptable')")    \
     X(REPLACE_TEXT, "UPDATE messages SET text = ?2, intent = ?3"                                   \
                     " WHERE id = ?1 AND status = 'queued' AND attempts = 0")                       \
     X(SET_SENDING, "UPDATE messages SET status = 'sending', attempts = attempts + 1, sent_at = ?2" \
@@ -145,17 +152,18 @@
                   " WHERE id = ?1 AND status = 'sending'")                                         \
     X(SET_DROPPED, "UPDATE messages SET status = 'dropped', error = ?2"                            \
                    " WHERE id = ?1 AND status = 'queued'")                                         \
-    X(SET_SENT, "UPDATE messages INDEXED BY messages_identity SET status = 'sent',"                \
-                " acked_at = ?2" OUT_BY_WA_ID " AND " LEFT_ONCE)                                   \
-    X(SET_FAILED, "UPDATE messages INDEXED BY messages_identity SET status = 'failed',"            \
-                  " error = ?2" OUT_BY_WA_ID " AND status IN " WAITING)                            \
-    X(SET_DELIVERED, "UPDATE messages INDEXED BY messages_identity SET status = 'delivered',"      \
-                     " delivered_at = ?2" OUT_BY_WA_ID " AND (status = 'sent' OR " LEFT_ONCE ")")  \
-    X(SET_READ,                                                                                    \
-      "UPDATE messages INDEXED BY messages_identity SET status = 'read',"                          \
-      " read_at = ?2" OUT_BY_WA_ID " AND (status IN ('sent', 'delivered') OR " LEFT_ONCE ")")      \
-    X(FIND_CHAT, "SELECT chat, language, menu, handover_at FROM chats WHERE " CHAT_IS              \
-                 " ORDER BY chat = ?1 DESC LIMIT 1")                                               \
+    X(SET_SENT,                                                                                    \
+      "UPDATE messages SET status = 'sent', acked_at = ?2" OUT_BY_WA_ID LEFT_ONCE " LIMIT 1)")     \
+    X(SET_FAILED, "UPDATE messages SET status = 'failed', error = ?2" OUT_BY_WA_ID                 \
+                  "status IN " WAITING " LIMIT 1)")                                                \
+    X(SET_DELIVERED, "UPDATE messages SET status = 'delivered', delivered_at = ?2" OUT_BY_WA_ID    \
+                     "(status = 'sent' OR " LEFT_ONCE ") LIMIT 1)")                                \
+    X(SET_READ, "UPDATE messages SET status = 'read', read_at = ?2" OUT_BY_WA_ID                   \
+                "(status = 'sent' OR status = 'delivered' OR " LEFT_ONCE ") LIMIT 1)")             \
+    X(FIND_CHAT, CHATS "chat = ?1")                                                                \
+    X(FIND_CHAT_BY_ANY, CHATS "chat = ?2 UNION ALL " CHATS "chat = ?3 UNION ALL " CHATS            \
+                              "chat_pn = ?1 UNION ALL " CHATS "chat_pn = ?2 UNION ALL " CHATS      \
+                              "chat_lid = ?1 UNION ALL " CHATS "chat_lid = ?3 LIMIT 1")            \
     X(PUT_CHAT, "INSERT INTO chats(chat, chat_pn, chat_lid, language, menu)"                       \
                 " VALUES(?1, ?2, ?3, ?4, ?5) ON CONFLICT(chat) DO UPDATE SET"                      \
                 " chat_pn = coalesce(?2, chat_pn), chat_lid = coalesce(?3, chat_lid),"             \
@@ -164,6 +172,12 @@
     X(RELEASE, "UPDATE chats SET handover_at = NULL, handover_intent = NULL"                       \
                " WHERE handover_at IS NOT NULL"                                                    \
                " AND (?1 IS NULL OR ?1 IN (chat, chat_pn, chat_lid))")                             \
+    X(SEARCHABLE, "SELECT searchable FROM totals WHERE id = 1")                                    \
+    X(NEXT_SEARCHABLE, "SELECT coalesce(max(id), 0) FROM"                                          \
+                       " (SELECT id FROM messages WHERE id > ?1 ORDER BY id LIMIT ?2)")            \
+    X(ADD_SEARCHABLE, "INSERT INTO messages_search(rowid, text) SELECT id, text FROM messages"     \
+                      " WHERE id > ?1 AND id <= ?2 AND text IS NOT NULL ORDER BY id")              \
+    X(SET_SEARCHABLE, "UPDATE totals SET searchable = ?1 WHERE id = 1")                            \
     X(TOTALS, "SELECT received, replied, sent, delivered, read, failed, undecryptable,"            \
               " last_message_at FROM totals")                                                      \
     X(LIST_AFTER, LISTED " WHERE id > ?1 AND " ADDRESSED_TO " ORDER BY id LIMIT ?2")               \

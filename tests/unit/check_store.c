@@ -1977,6 +1977,48 @@ static void write_text(struct store_messages *m, const char *wa_id, const char *
     ck_assert_int_eq(store_messages_record(m, &in, &id), 1);
 }
 
+static void index_all(struct store_messages *m, int rows)
+{
+    int rc;
+    while ((rc = store_messages_index(m, rows)) == 1)
+        commit(m);
+    ck_assert_int_eq(rc, 0);
+    ck_assert(!store_messages_dirty(m));
+}
+
+START_TEST(test_index_rows_that_changed_or_went_before_leave_no_words)
+{
+    const char *path = path_of(testing_dir(), "messages.db");
+    struct store_messages *m = messages_at(path);
+    for (int i = 1; i <= 6; i++) {
+        char id[8];
+        snprintf(id, sizeof(id), "I%d", i);
+        write_text(m, id, i == 4 ? "four" : "word", i);
+    }
+    int64_t out = queue(m, "1@lid", "O", 0);
+    ck_assert_int_eq(store_messages_replace_text(m, out, bytes_text("early"), "x"), 0);
+    commit(m);
+    assert_found(m, "word", "");
+    ck_assert_int_eq(store_messages_index(m, 4), 1);
+    store_messages_rollback(m);
+    ck_assert_int_eq(store_messages_index(m, 4), 1);
+    commit(m);
+    assert_found(m, "word", "1 2 3 ");
+    store_messages_close(m);
+    sql_run(path, "DELETE FROM messages WHERE id IN (2, 5)"); /* one of them is in the index */
+    sql_run(path, "UPDATE messages SET text = 'late' WHERE id IN (3, 6)");
+    m = messages_at(path);
+    index_all(m, 4);
+    assert_found(m, "word", "1 ");
+    assert_found(m, "late", "3 6 ");
+    assert_found(m, "early", "7 ");
+    assert_found(m, "four", "4 ");
+    store_messages_close(m);
+    sql_run(path,
+            "INSERT INTO messages_search(messages_search, rank) VALUES('integrity-check', 1)");
+}
+END_TEST
+
 START_TEST(test_search_words_case_and_diacritics_do_not_matter)
 {
     const char *path = path_of(testing_dir(), "messages.db");
@@ -1987,6 +2029,7 @@ START_TEST(test_search_words_case_and_diacritics_do_not_matter)
     int64_t out = queue(m, "1@lid", "O", 0);
     ck_assert_int_eq(store_messages_replace_text(m, out, bytes_text("Sonntags nie"), "x"), 0);
     commit(m);
+    index_all(m, 3);
     assert_found(m, "geoffnet", "1 ");
     assert_found(m, "GE\u00d6FFNET sonntag", "1 ");
     assert_found(m, "sonntag", "1 4 ");
@@ -2037,6 +2080,7 @@ START_TEST(test_trim_days_takes_the_old_and_nothing_that_waits)
     write_text(m, "recent", "recent", now - 29 * DAY);
     int64_t answer = queue(m, "2@lid", "sent", 1); /* answers one that goes, itself recent */
     commit(m);
+    index_all(m, 500);
     store_messages_close(m);
     sql_run(path, "UPDATE messages SET received_at = 8553600000 WHERE direction = 'OUT'");
     sql_run(path, "UPDATE messages SET status = 'sent' WHERE wa_id = 'sent'");
@@ -2154,7 +2198,7 @@ START_TEST(test_events_are_kept_in_order_and_bounded)
     ck_assert_int_eq(store_messages_each_event(m, 0, -1, count_event, &seen), 0);
     ck_assert_int_eq(seen.at, STORE_EVENTS_MAX);
     ck_assert_int_eq(seen.id, 13);
-    e.kind = "gossip";
+    e.kind = NULL;
     ck_assert_int_eq(store_messages_add_event(m, &e), ERR_STORE);
     store_messages_close(m);
 }
@@ -2510,6 +2554,7 @@ int main(void)
         test_status_wa_id_of_a_received_message_changes_nothing,
         test_totals_and_turns_hold_after_any_walk, test_hot_path_long_log_no_statement_scans_it);
     ADD("upkeep", test_open_every_earlier_version_has_its_vector,
+        test_index_rows_that_changed_or_went_before_leave_no_words,
         test_search_words_case_and_diacritics_do_not_matter,
         test_trim_days_takes_the_old_and_nothing_that_waits,
         test_trim_bytes_shrinks_the_file_but_keeps_a_day, test_trim_long_log_costs_little,
