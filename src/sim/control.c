@@ -598,6 +598,8 @@ static int read_fault(const struct json_value *v, struct sim_faults *out, struct
     out->left[f] = until_cleared(f) ? UINT32_MAX : (uint32_t)count;
     out->delay_ms = (uint32_t)ms;
     bytes_copy_text(bytes_text(json_text(v, "code", "503")), out->code, sizeof out->code);
+    memcpy(out->ack_code, out->code, sizeof out->code);
+    memcpy(out->keys_code, out->code, sizeof out->code);
     bytes_copy_text(bytes_text(json_text(v, "reason", "405")), out->reason, sizeof out->reason);
     return 0;
 }

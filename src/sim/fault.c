@@ -45,6 +45,10 @@ void sim_faults_merge(struct sim_faults *set, const struct sim_faults *more)
         set->delay_ms = more->delay_ms;
     if (more->left[SIM_FAULT_STREAM_ERROR])
         memcpy(set->code, more->code, sizeof set->code);
+    if (more->left[SIM_FAULT_ACK_ERROR])
+        memcpy(set->ack_code, more->ack_code, sizeof set->ack_code);
+    if (more->left[SIM_FAULT_REFUSE_KEYS])
+        memcpy(set->keys_code, more->keys_code, sizeof set->keys_code);
     if (more->left[SIM_FAULT_FAILURE])
         memcpy(set->reason, more->reason, sizeof set->reason);
 }

@@ -20,6 +20,8 @@
     X(SIM_FAULT_DELAY, "delay")                                                                    \
     X(SIM_FAULT_DUPLICATE, "duplicate")                                                            \
     X(SIM_FAULT_DROP_ACKS, "drop_acks")                                                            \
+    X(SIM_FAULT_ACK_ERROR, "ack_error")                                                            \
+    X(SIM_FAULT_REFUSE_KEYS, "refuse_keys")                                                        \
     X(SIM_FAULT_BAD_CERTIFICATE, "bad_certificate")                                                \
     X(SIM_FAULT_BAD_CERTIFICATE_SIGNATURE, "bad_certificate_signature")                            \
     X(SIM_FAULT_BAD_SERVER_MAC, "bad_server_mac")                                                  \
@@ -52,8 +54,9 @@ struct sim_faults {
     /* How often each still strikes; UINT32_MAX means until it is cleared. */
     uint32_t left[SIM_FAULT_COUNT];
     uint32_t delay_ms;
-    char code[8];   /* stream_error */
-    char reason[8]; /* failure */
+    char code[8];                   /* stream_error */
+    char ack_code[8], keys_code[8]; /* ack_error, refuse_keys */
+    char reason[8];                 /* failure */
 };
 
 const char *sim_fault_text(enum sim_fault f);

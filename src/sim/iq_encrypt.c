@@ -203,6 +203,11 @@ static void answer_bundles(const struct sim_sender *from, const struct wa_node *
 
 void sim_iq_encrypt(const struct sim_sender *from, struct wa_node *iq)
 {
+    if (from->client && wa_node_attr_is(iq, "type", "set") &&
+        sim_fault_take(&from->client->faults, SIM_FAULT_REFUSE_KEYS)) {
+        sim_iq_error(from, iq, from->client->faults.keys_code, "fault");
+        return;
+    }
     if (wa_node_attr_is(iq, "type", "get")) {
         if (wa_node_find(iq, "count"))
             answer_count(from, iq);

@@ -215,15 +215,23 @@ static const char *pass_on(struct transit *t, struct wa_node *ack)
     return error;
 }
 
+/* The code that a fault wants the next message to be refused with, or NULL. */
+static const char *refused(const struct sim_sender *from)
+{
+    return from->client && sim_fault_take(&from->client->faults, SIM_FAULT_ACK_ERROR)
+               ? from->client->faults.ack_code
+               : NULL;
+}
+
 void sim_route_message(const struct sim_sender *from, struct wa_node *message)
 {
     struct transit t = {.from = from, .message = message};
     struct bytes id = wa_node_attr(message, "id");
     struct wa_node *ack = wa_node_new(from->arena, "ack");
-    const char *error = pass_on(&t, ack);
     struct wa_jid pn = sim_device_pn(from->device);
+    const char *fault = refused(from), *error = fault ? fault : pass_on(&t, ack);
 
-    if (error)
+    if (error && !fault)
         sim_violation(from, id, error);
     if (from->client)
         sim_note(from->sim, "message_from_client", &pn, id, error ? error : "");

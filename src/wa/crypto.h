@@ -11,7 +11,8 @@
 
 /* Concatenation of parts is hashed; each part may be BYTES_NONE. Failures of libcrypto abort. */
 void wa_sha256(uint8_t out[32], const struct bytes *parts, size_t count);
-void wa_sha1(uint8_t out[20], const struct bytes *parts, size_t count);
+#define WA_SHA1_LEN 20
+void wa_sha1(uint8_t out[WA_SHA1_LEN], const struct bytes *parts, size_t count);
 void wa_md5(uint8_t out[16], struct bytes data);
 void wa_hmac_sha256(uint8_t out[32], struct bytes key, const struct bytes *parts, size_t count);
 /* RFC 5869. An absent salt is 32 zero bytes. n <= 8160. */

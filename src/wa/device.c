@@ -82,6 +82,8 @@ static const struct field fields[] = {
     {"login_count", FIELD_U32, false, MEMBER(login_count)},
     {"prekeys_uploaded", FIELD_BOOL, false, MEMBER(prekeys_uploaded)},
     {"lid_migrated", FIELD_BOOL, false, MEMBER(lid_migrated)},
+    {"signed_prekey_at", FIELD_U32, false, MEMBER(signed_prekey_at)},
+    {"signed_prekey_last", FIELD_U32, false, MEMBER(signed_prekey_last)},
 };
 
 static void *member_of(struct wa_device *d, const struct field *f)

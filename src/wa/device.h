@@ -5,8 +5,9 @@
  * "identity_private", "identity_public", "registration_id", "signed_prekey_id",
  * "signed_prekey_private", "signed_prekey_public", "signed_prekey_signature", "adv_secret",
  * "next_prekey_id", "pn", "lid", "account", "platform", "business_name", "push_name",
- * "login_count", "prekeys_uploaded", "lid_migrated". Numbers are 4 bytes big-endian, booleans 1
- * byte, JIDs text. Next to them lie the records of wa/resume.h.
+ * "login_count", "prekeys_uploaded", "lid_migrated", "signed_prekey_at", "signed_prekey_last".
+ * Numbers are 4 bytes big-endian, booleans 1 byte, JIDs text. Next to them lie the records of
+ * wa/resume.h.
  */
 #ifndef WA_DEVICE_H
 #define WA_DEVICE_H
@@ -38,8 +39,10 @@ struct wa_device {
     char platform[32];
     char business_name[128];
     char push_name[128];
-    uint32_t login_count;  /* ClientPayload.lc */
-    bool prekeys_uploaded; /* the server confirmed an upload since pairing */
+    uint32_t login_count;        /* ClientPayload.lc */
+    bool prekeys_uploaded;       /* the server confirmed an upload since pairing */
+    uint32_t signed_prekey_at;   /* Unix s: of the first login with it; 0 unknown */
+    uint32_t signed_prekey_last; /* highest id that was ever made; 0: that of signed_prekey */
     bool lid_migrated;
 };
 

@@ -18,6 +18,8 @@ static void on_encrypt_notification(struct wa_session *s, const struct wa_node *
     uint64_t value = 0;
     if (count && wa_node_attr_u64(count, "value", &value) && value < WA_PREKEYS_MINIMUM)
         wa_online_upload_prekeys(s, WA_PREKEYS_REFILL);
+    if (wa_node_find(node, "digest"))
+        wa_online_check_digest(s);
     if (!wa_node_find(node, "identity") || !wa_node_attr_jid(node, "from", &from) ||
         from.device != 0 || !wa_jid_is_user(&from))
         return;

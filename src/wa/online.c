@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Logged in: prekeys, backlog, keepalive (protocol/01 sections 9 and 11 to 13, protocol/03 section
- * 7). */
+/* Logged in: backlog, keepalive (protocol/01 sections 9 and 11 to 13). */
 #include "base/clock.h"
 #include "wa/session_internal.h"
 
@@ -13,57 +12,6 @@
 #define OFFLINE_REPEAT_MS 100
 #define OFFLINE_NONE_MS 1500    /* no preview that long after login: there is no backlog */
 #define OFFLINE_SILENT_MS 60000 /* no end marker that long after the last queued stanza */
-
-/* ---- prekeys --------------------------------------------------------------------------------- */
-
-static void on_prekeys_uploaded(void *ctx, void *arg, const struct wa_node *answer, unsigned code)
-{
-    struct wa_session *s = ctx;
-    (void)arg;
-    (void)code;
-    s->uploading_prekeys = false;
-    if (!answer || s->device.prekeys_uploaded)
-        return;
-    s->device.prekeys_uploaded = true;
-    if (wa_device_save(&s->device, s->host) < 0)
-        wa_session_end_store(s);
-}
-
-void wa_online_upload_prekeys(struct wa_session *s, size_t count)
-{
-    if (s->uploading_prekeys)
-        return;
-    struct wa_node *iq = wa_session_query(s, "set", "encrypt");
-    if (wa_prekeys_build_upload(iq, &s->device, s->host, count) < 0) {
-        wa_session_end_store(s);
-        return;
-    }
-    s->uploading_prekeys = true;
-    wa_session_ask(s, iq, on_prekeys_uploaded, NULL);
-}
-
-static void on_prekey_count(void *ctx, void *arg, const struct wa_node *answer, unsigned code)
-{
-    (void)arg;
-    (void)code;
-    uint64_t value = 0;
-    if (!answer)
-        return;
-    wa_node_attr_u64(wa_node_find(answer, "count"), "value", &value);
-    if (value < WA_PREKEYS_MINIMUM)
-        wa_online_upload_prekeys(ctx, value == 0 ? WA_PREKEYS_FIRST : WA_PREKEYS_REFILL);
-}
-
-static void check_prekeys(struct wa_session *s)
-{
-    if (!s->device.prekeys_uploaded) {
-        wa_online_upload_prekeys(s, WA_PREKEYS_FIRST);
-        return;
-    }
-    struct wa_node *iq = wa_session_query(s, "get", "encrypt");
-    wa_node_child(iq, "count");
-    wa_session_ask(s, iq, on_prekey_count, NULL);
-}
 
 /* ---- login, backlog -------------------------------------------------------------------------- */
 
@@ -109,7 +57,7 @@ void wa_online_success(struct wa_session *s, const struct wa_node *node)
     s->phase_until = CLOCK_NEVER;
     s->offline_until = wa_session_now(s) + OFFLINE_NONE_MS;
     wa_session_emit_account(s, WA_EVENT_CONNECTED);
-    check_prekeys(s);
+    wa_online_check_prekeys(s);
     go_active(s);
     announce_name(s);
 }

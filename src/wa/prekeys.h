@@ -25,6 +25,34 @@ int wa_prekey_generate(struct wa_device *d, const struct wa_host *host, uint32_t
  * ERR_STORE: then do not send it. */
 int wa_prekeys_build_upload(struct wa_node *iq, struct wa_device *d, const struct wa_host *host,
                             size_t count);
+/* The same with keys that were made for an upload whose answer never came: count ids from first.
+ * Those that are gone meanwhile are left out. */
+int wa_prekeys_build_upload_again(struct wa_node *iq, const struct wa_device *d,
+                                  const struct wa_host *host, uint32_t first, size_t count);
+
+/*
+ * Compares what the server says it has of our keys, a <digest>, with our own (protocol/03 section
+ * 7.6). 1 the same; 0 not: another identity, signed prekey or list, or a key that is not here;
+ * ERR_INVALID when it cannot be read; ERR_STORE.
+ */
+int wa_prekeys_compare(const struct wa_node *digest, const struct wa_device *d,
+                       const struct wa_host *host);
+
+/* ---- rotation of the signed prekey (protocol/03 section 7.5) ----------------------------------
+ * An offered key is a record already, so that it opens messages whatever becomes of the answer. */
+#define WA_SIGNED_PREKEY_DAYS 27
+#define WA_SIGNED_PREKEYS_KEPT 3 /* older ones, for messages that took their time */
+
+/* Appends <rotate><skey/></rotate>: the key that was offered before and had no answer, else a fresh
+ * one. signature: what to keep until the answer. 0 or ERR_STORE. */
+int wa_prekeys_build_rotation(struct wa_node *iq, struct wa_device *d, const struct wa_host *host,
+                              uint8_t signature[WA_SIGNATURE_LEN]);
+/* The server took it: it is the current one now. 0 or ERR_STORE. */
+int wa_prekeys_rotated(struct wa_device *d, const struct wa_host *host,
+                       const uint8_t signature[WA_SIGNATURE_LEN], uint32_t now_s);
+/* The server does not want it: another one is made next time. 0 or ERR_STORE. */
+int wa_prekeys_rotation_refused(const struct wa_device *d, const struct wa_host *host);
+
 /* Appends the <keys> of a retry receipt: identity, one fresh prekey, signed prekey, account blob.
  * 0, or ERR_STORE. */
 int wa_prekeys_build_retry_keys(struct wa_node *receipt, struct wa_device *d,

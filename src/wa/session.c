@@ -264,9 +264,16 @@ static const struct {
     {offsetof(struct wa_session, code_until), wa_linking_code_expire},
     {offsetof(struct wa_session, passkey_until), wa_linking_passkey_expire},
     {offsetof(struct wa_session, ping_at), wa_online_ping},
+    {offsetof(struct wa_session, upload_at), wa_online_retry_upload},
+    {offsetof(struct wa_session, rotate_at), wa_online_rotate},
     {offsetof(struct wa_session, offline_request_at), wa_online_request_backlog},
     {offsetof(struct wa_session, offline_until), wa_online_finish_backlog},
 };
+
+static int64_t *timer_of(struct wa_session *s, size_t i)
+{
+    return (int64_t *)((char *)s + timers[i].offset);
+}
 
 static int64_t timer_at(const struct wa_session *s, size_t i)
 {
@@ -310,8 +317,8 @@ int wa_session_open(struct wa_session **out, const struct wa_session_config *con
     buf_init(&s->out, OUTPUT_MAX);
     buf_init_secret(&s->plain, WA_FRAME_MAX);
     buf_init_secret(&s->scratch, WA_FRAME_MAX);
-    s->ping_at = s->ref_until = s->code_until = s->passkey_until = s->offline_request_at =
-        s->offline_until = CLOCK_NEVER;
+    for (size_t i = 0; i < ARRAY_LEN(timers); i++)
+        *timer_of(s, i) = CLOCK_NEVER;
     s->last_received = wa_session_now(s);
     s->phase_until = s->last_received + HANDSHAKE_TIMEOUT_MS;
     wa_iq_init(&s->iq, host);

@@ -72,6 +72,15 @@ struct wa_linking_passkey {
     char code[WA_LINK_CODE_LEN + 1], shown[WA_LINK_CODE_SHOWN_SIZE];
 };
 
+/* What is under way about our own prekeys; see online_prekeys.c. */
+struct wa_online_prekeys {
+    bool uploading, rotating, digest_asked, mended;
+    uint32_t first;            /* id of the first key of an upload that has no answer yet … */
+    size_t count;              /* … and how many they are, 0: none */
+    unsigned wait_s, wait_ago; /* the last two steps of the back-off */
+    uint8_t signature[WA_SIGNATURE_LEN]; /* of the signed prekey that is offered */
+};
+
 struct wa_session {
     struct wa_session_config config;
     const struct wa_host *host;
@@ -104,6 +113,7 @@ struct wa_session {
     /* deadlines on the monotonic clock; CLOCK_NEVER = off */
     int64_t phase_until; /* the current phase must be over by then */
     int64_t ping_at;
+    int64_t upload_at, rotate_at;
     int64_t last_received;
     unsigned pings_failed;
     int64_t server_ms; /* what the server's clock (Unix ms) is ahead of the monotonic one */
@@ -121,7 +131,7 @@ struct wa_session {
     bool offline_done, offline_awaiting_first;
     int64_t offline_request_at, offline_until;
 
-    bool uploading_prekeys;
+    struct wa_online_prekeys prekeys;
     bool logging_out;
     bool available; /* presence, decides the type of delivery receipts */
 };
@@ -206,12 +216,22 @@ void wa_online_success(struct wa_session *s, const struct wa_node *node);
 void wa_online_ib(struct wa_session *s, const struct wa_node *node);
 void wa_online_schedule_ping(struct wa_session *s);
 void wa_online_ping(struct wa_session *s);
-/* No-op while an upload is under way. */
-void wa_online_upload_prekeys(struct wa_session *s, size_t count);
 /* Every stanza passes here; those of the backlog order the next batch. */
 void wa_online_count_backlog(struct wa_session *s, const struct wa_node *node);
 void wa_online_request_backlog(struct wa_session *s);
 void wa_online_finish_backlog(struct wa_session *s);
+
+/* ---- online_prekeys.c --------------------------------------------------------------------------
+ */
+/* After login: uploads prekeys, or asks how many there are and compares them with what is here. */
+void wa_online_check_prekeys(struct wa_session *s);
+/* No-op while an upload is under way. */
+void wa_online_upload_prekeys(struct wa_session *s, size_t count);
+/* Compares what the server has of our keys; no-op while that is under way. */
+void wa_online_check_digest(struct wa_session *s);
+/* Timers: an upload that failed is sent again; the signed prekey is old. */
+void wa_online_retry_upload(struct wa_session *s);
+void wa_online_rotate(struct wa_session *s);
 
 /* ---- notifications.c ---------------------------------------------------------------------------
  */

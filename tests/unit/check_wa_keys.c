@@ -212,6 +212,110 @@ START_TEST(test_prekeys_build_upload_digest_matches_vector)
 }
 END_TEST
 
+/* The digest that an independent server answered with, against the keys it is about. */
+START_TEST(test_prekeys_compare_vector_equal_and_each_difference_found)
+{
+    json_t *vectors = testing_vectors("prekeys.json");
+    struct arena arena = {0};
+    struct fake_host h;
+    struct wa_device d, other;
+    struct wa_node *iq = wa_node_new(&arena, "iq"), *reply;
+    prekeys_device(&d, &h, vectors);
+    ck_assert_int_eq(wa_prekeys_build_upload(iq, &d, &h.host, 3), 0);
+    ck_assert_int_eq(wa_node_decode(&arena, testing_hex(vectors, "digest_reply_stanza"), &reply),
+                     0);
+    const struct wa_node *digest = wa_node_find(reply, "digest");
+    ck_assert_int_eq(wa_prekeys_compare(digest, &d, &h.host), 1);
+    other = d;
+    other.identity.pub[5] ^= 1;
+    ck_assert_int_eq(wa_prekeys_compare(digest, &other, &h.host), 0);
+    other = d;
+    other.signed_prekey.signature[63] ^= 1;
+    ck_assert_int_eq(wa_prekeys_compare(digest, &other, &h.host), 0);
+    h.fail_get = 1;
+    ck_assert_int_eq(wa_prekeys_compare(digest, &d, &h.host), ERR_STORE);
+    h.host.del(h.host.ctx, WA_TABLE_PREKEY, "2");
+    ck_assert_int_eq(wa_prekeys_compare(digest, &d, &h.host), 0);
+    ck_assert_int_eq(wa_prekeys_compare(wa_node_new(&arena, "digest"), &d, &h.host), ERR_INVALID);
+    fake_host_deinit(&h);
+    arena_deinit(&arena);
+}
+END_TEST
+
+START_TEST(test_prekeys_build_upload_again_says_the_same_without_what_was_used)
+{
+    json_t *vectors = testing_vectors("prekeys.json");
+    struct arena arena = {0};
+    struct fake_host h;
+    struct wa_device d;
+    struct buf first_text, again_text;
+    prekeys_device(&d, &h, vectors);
+    struct wa_node *first = wa_node_new(&arena, "iq"), *again = wa_node_new(&arena, "iq"),
+                   *less = wa_node_new(&arena, "iq");
+    ck_assert_int_eq(wa_prekeys_build_upload(first, &d, &h.host, 3), 0);
+    ck_assert_int_eq(wa_prekeys_build_upload_again(again, &d, &h.host, 1, 3), 0);
+    print_children(first, &first_text);
+    print_children(again, &again_text);
+    ck_assert_str_eq(buf_text(&first_text), buf_text(&again_text));
+    ck_assert_uint_eq(d.next_prekey_id, 4);
+    h.host.del(h.host.ctx, WA_TABLE_PREKEY, "2");
+    ck_assert_int_eq(wa_prekeys_build_upload_again(less, &d, &h.host, 1, 3), 0);
+    size_t count = 0;
+    const struct wa_node *key = wa_node_find(wa_node_find(less, "list"), "key");
+    for (; key; key = wa_node_next(key, "key"))
+        count++;
+    ck_assert_uint_eq(count, 2);
+    buf_deinit(&first_text);
+    buf_deinit(&again_text);
+    fake_host_deinit(&h);
+    arena_deinit(&arena);
+}
+END_TEST
+
+static uint32_t offered_id(const struct wa_node *iq)
+{
+    uint32_t id = 0;
+    const struct wa_node *skey = wa_node_find(wa_node_find(iq, "rotate"), "skey");
+    ck_assert(wa_node_child_be_value(skey, "id", 3, &id));
+    return id;
+}
+
+/* A rotation that has no answer is offered again, one that is refused never; old keys are few. */
+START_TEST(test_prekeys_rotation_each_outcome)
+{
+    struct arena arena = {0};
+    struct fake_host h;
+    struct wa_device d, stored;
+    uint8_t signature[WA_SIGNATURE_LEN];
+    fake_host_init(&h);
+    wa_device_generate(&d, &h.host);
+    ck_assert_int_eq(wa_device_save(&d, &h.host), 0);
+    struct wa_node *iq = wa_node_new(&arena, "iq"), *again = wa_node_new(&arena, "iq");
+    ck_assert_int_eq(wa_prekeys_build_rotation(iq, &d, &h.host, signature), 0);
+    ck_assert_uint_eq(offered_id(iq), 2);
+    ck_assert(fake_host_has(&h, WA_TABLE_SIGNED_PREKEY, "2")); /* before it is sent */
+    ck_assert_int_eq(wa_prekeys_build_rotation(again, &d, &h.host, signature), 0);
+    ck_assert_uint_eq(offered_id(again), 2);
+    ck_assert_int_eq(wa_prekeys_rotation_refused(&d, &h.host), 0);
+    for (uint32_t id = 3; id < 10; id++) {
+        iq = wa_node_new(&arena, "iq");
+        ck_assert_int_eq(wa_prekeys_build_rotation(iq, &d, &h.host, signature), 0);
+        ck_assert_uint_eq(offered_id(iq), id);
+        ck_assert_int_eq(wa_prekeys_rotated(&d, &h.host, signature, 1780000000), 0);
+        ck_assert_uint_eq(d.signed_prekey.id, id);
+        ck_assert_int_eq(wa_device_load(&stored, &h.host), 1); /* it is sound: the signature fits */
+        ck_assert_uint_eq(stored.signed_prekey.id, id);
+        ck_assert_uint_eq(stored.signed_prekey_at, 1780000000);
+        ck_assert_uint_le(fake_host_count(&h, WA_TABLE_SIGNED_PREKEY), WA_SIGNED_PREKEYS_KEPT);
+    }
+    ck_assert(fake_host_has(&h, WA_TABLE_SIGNED_PREKEY, "8"));
+    ck_assert(fake_host_has(&h, WA_TABLE_SIGNED_PREKEY, "6"));
+    ck_assert(!fake_host_has(&h, WA_TABLE_SIGNED_PREKEY, "5"));
+    fake_host_deinit(&h);
+    arena_deinit(&arena);
+}
+END_TEST
+
 START_TEST(test_prekey_generate_wraps_before_last_resort)
 {
     json_t *vectors = testing_vectors("prekeys.json");
@@ -473,6 +577,9 @@ TCase *key_cases(void)
     ADD(test_bundle_build_query_lists_devices);
     ADD(test_prekeys_build_upload_matches_vector);
     ADD(test_prekeys_build_upload_digest_matches_vector);
+    ADD(test_prekeys_compare_vector_equal_and_each_difference_found);
+    ADD(test_prekeys_build_upload_again_says_the_same_without_what_was_used);
+    ADD(test_prekeys_rotation_each_outcome);
     ADD(test_prekey_generate_wraps_before_last_resort);
     ADD(test_prekeys_build_retry_keys_is_a_bundle_with_fresh_key);
     ADD(test_phash_vectors_match);

@@ -791,8 +791,9 @@ START_TEST(test_login_low_count_refills_enough_does_not)
         wa_node_set(wa_node_child(answer, "count"), "value", cases[i].value);
         say(answer);
         expect_nothing();
-        struct wa_node *upload = hear();
-        ck_assert_int_eq(upload != NULL, cases[i].refill);
+        struct wa_node *next = hear_tag("iq");
+        ck_assert_int_eq(wa_node_find(next, "list") != NULL, cases[i].refill);
+        ck_assert_int_eq(wa_node_find(next, "digest") != NULL, !cases[i].refill);
         wa_session_close(session);
         session = NULL;
     }

@@ -602,6 +602,191 @@ START_TEST(test_resend_to_an_unknown_device_asks_whether_it_exists)
 }
 END_TEST
 
+/* ---- our prekeys -------------------------------------------------------------------------------
+ */
+
+static struct wa_node *encrypt_notification(const char *child, const char *value)
+{
+    struct wa_node *n = line_stanza(&line, "notification");
+    wa_node_set(n, "id", "n1");
+    wa_node_set(n, "type", "encrypt");
+    wa_node_set_jid(n, "from", &(struct wa_jid){.server = WA_SERVER_PN});
+    struct wa_node *node = wa_node_child(n, child);
+    if (value)
+        wa_node_set(node, "value", value);
+    return n;
+}
+
+static void refuse(const struct wa_node *request, const char *code)
+{
+    struct wa_node *iq = result(request);
+    wa_node_set(iq, "type", "error");
+    wa_node_set(wa_node_child(iq, "error"), "code", code);
+    say(iq);
+    expect_quiet();
+}
+
+static uint32_t first_prekey(const struct wa_node *upload, size_t *count)
+{
+    const struct wa_node *key = wa_node_find(wa_node_find(upload, "list"), "key");
+    uint32_t id = 0;
+    wa_node_child_be_value(key, "id", 3, &id);
+    for (*count = 0; key; key = wa_node_next(key, "key"))
+        ++*count;
+    return id;
+}
+
+START_TEST(test_upload_failed_is_sent_again_with_the_same_keys_ever_later)
+{
+    static const int waits_s[] = {1, 1, 2, 3, 5, 8};
+    size_t count, again;
+    pass_time(2000); /* the backlog is through */
+    say(encrypt_notification("count", "2"));
+    expect_quiet();
+    struct wa_node *upload = hear_tag("iq");
+    uint32_t first = first_prekey(upload, &count);
+    ck_assert_uint_eq(count, WA_PREKEYS_REFILL);
+    for (size_t i = 0; i < ARRAY_LEN(waits_s); i++) {
+        line_forget_output(&line);
+        refuse(upload, "503");
+        say(encrypt_notification("count", "2")); /* one at a time, also while it waits */
+        expect_quiet();
+        hear_tag("ack");
+        hear_nothing();
+        line.mem.now_ms += waits_s[i] * 1000 - 1;
+        expect_quiet();
+        hear_nothing();
+        line.mem.now_ms += 1;
+        expect_quiet();
+        upload = hear_tag("iq");
+        ck_assert_uint_eq(first_prekey(upload, &again), first);
+        ck_assert_uint_eq(again, count);
+    }
+    say(result(upload));
+    expect_quiet();
+    say(encrypt_notification("count", "2"));
+    expect_quiet();
+    upload = hear_tag("iq");
+    ck_assert_uint_eq(first_prekey(upload, &count), first + WA_PREKEYS_REFILL);
+}
+END_TEST
+
+START_TEST(test_upload_refused_is_not_repeated_but_compared)
+{
+    size_t count;
+    say(encrypt_notification("count", "0"));
+    expect_quiet();
+    struct wa_node *upload = hear_tag("iq");
+    ck_assert(first_prekey(upload, &count) > 0);
+    hear_tag("ack");
+    refuse(upload, "406");
+    struct wa_node *query = hear_tag("iq");
+    ck_assert(wa_node_find(query, "digest") != NULL);
+    refuse(query, "404");
+    upload = hear_tag("iq");
+    first_prekey(upload, &count);
+    ck_assert_uint_eq(count, WA_PREKEYS_FIRST);
+    hear_nothing();
+    /* A server that never has enough is given up on until the next connection. */
+    refuse(upload, "406");
+    refuse(hear_tag("iq"), "404");
+    hear_nothing();
+}
+END_TEST
+
+START_TEST(test_digest_notification_is_compared_and_acked)
+{
+    static const struct {
+        const char *code;
+        bool uploads;
+    } cases[] = {{"406", false}, {"503", false}, {"404", true}};
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        say(encrypt_notification("digest", NULL));
+        expect_quiet();
+        struct wa_node *query = hear_tag("iq");
+        ck_assert(wa_node_find(query, "digest") != NULL);
+        hear_tag("ack");
+        refuse(query, cases[i].code);
+        ck_assert_int_eq(line_hear(&line) != NULL, cases[i].uploads);
+    }
+}
+END_TEST
+
+static void log_in_again(void)
+{
+    struct wa_event ev;
+    struct wa_node *success = line_stanza(&line, "success");
+    wa_node_set(success, "t", "1780000000");
+    say(success);
+    ck_assert_int_eq(wa_session_next(line.session, &ev), 1);
+}
+
+/* The line of setup is closed; another one with a signed prekey of that age. The rotation, if any.
+ */
+static struct wa_node *login_with_key_of(int64_t age_s)
+{
+    const uint32_t made = (uint32_t)(LINE_NOW_MS / 1000 - age_s);
+    const uint8_t record[] = {(uint8_t)(made >> 24), (uint8_t)(made >> 16), (uint8_t)(made >> 8),
+                              (uint8_t)made};
+    line_close(&line);
+    line_open_with(&line, "signed_prekey_at", BYTES_ARRAY(record));
+    log_in_again();
+    struct wa_node *query = hear_tag("iq"), *answer = result(query);
+    ck_assert(wa_node_find(query, "count") != NULL);
+    line_forget_output(&line);
+    wa_node_set(wa_node_child(answer, "count"), "value", "100");
+    say(answer);
+    expect_quiet();
+    ck_assert(wa_node_find(hear_tag("iq"), "digest") != NULL);
+    expect_quiet();
+    return line_hear(&line);
+}
+
+#define DAY_S INT64_C(86400)
+
+START_TEST(test_signed_prekey_is_rotated_after_27_days_and_the_old_one_still_opens)
+{
+    ck_assert_ptr_null(login_with_key_of(26 * DAY_S));
+    struct wa_node *rotation = login_with_key_of(27 * DAY_S);
+    ck_assert(wa_node_find(rotation, "rotate") != NULL);
+    say(result(rotation));
+    expect_quiet();
+    struct wa_device d;
+    ck_assert_int_eq(wa_device_load(&d, &line.mem.host), 1);
+    ck_assert_uint_eq(d.signed_prekey.id, line.device.signed_prekey.id + 1);
+    /* The contact met us before: the first message it sends is for the old key. */
+    greet();
+}
+END_TEST
+
+START_TEST(test_signed_prekey_rotation_failed_is_tried_again_a_day_later)
+{
+    static const struct {
+        const char *code;
+        int next_id; /* what is offered next, from the first on */
+        bool compares;
+    } cases[] = {{"500", 0, false}, {"406", 1, false}, {"409", 0, true}};
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        uint32_t first = 0, next = 0;
+        struct wa_node *rotation = login_with_key_of(40 * DAY_S), *heard;
+        wa_node_child_be_value(wa_node_find(wa_node_find(rotation, "rotate"), "skey"), "id", 3,
+                               &first);
+        refuse(rotation, cases[i].code);
+        hear_nothing();
+        line.mem.now_ms += DAY_S * 1000;
+        line_say_plain(&line, BYTES("\x00\xf8\x01\x1f", 4));
+        struct wa_event ev;
+        while (wa_session_next(line.session, &ev) == 1)
+            continue;
+        for (heard = line_hear(&line); heard && !wa_node_find(heard, "rotate");)
+            heard = line_hear(&line);
+        ck_assert_ptr_nonnull(heard);
+        wa_node_child_be_value(wa_node_find(wa_node_find(heard, "rotate"), "skey"), "id", 3, &next);
+        ck_assert_int_eq((int)(next - first), cases[i].next_id);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("wa traffic");
@@ -622,6 +807,11 @@ int main(void)
         test_retry_second_request_rebuilds_the_session_once_an_hour,
         test_retry_with_another_registration_rebuilds_at_once,
         test_resend_to_an_unknown_device_asks_whether_it_exists,
+        test_upload_failed_is_sent_again_with_the_same_keys_ever_later,
+        test_upload_refused_is_not_repeated_but_compared,
+        test_digest_notification_is_compared_and_acked,
+        test_signed_prekey_is_rotated_after_27_days_and_the_old_one_still_opens,
+        test_signed_prekey_rotation_failed_is_tried_again_a_day_later,
     };
     TCase *tc = tcase_create("traffic");
     tcase_add_checked_fixture(tc, setup, teardown);

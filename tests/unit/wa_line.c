@@ -66,7 +66,7 @@ static void drop_sent(struct line *l)
         buf_drop_front(out, used);
 }
 
-void line_open(struct line *l, bool linked)
+static void open_line(struct line *l, bool linked, const char *field, struct bytes value)
 {
     struct err err = {0};
     struct wa_event ev;
@@ -80,6 +80,8 @@ void line_open(struct line *l, bool linked)
     if (linked)
         link_device(&l->device);
     ck_assert_int_eq(wa_device_save(&l->device, &l->mem.host), 0);
+    if (field)
+        fake_host_put(&l->mem, WA_TABLE_DEVICE, field, value);
     fake_host_script(&l->mem, facts.ephemeral);
     ck_assert_int_eq(wa_session_open(&l->session, &l->config, &l->mem.host, &err), 0);
     wa_session_feed(l->session, facts.server_hello);
@@ -88,6 +90,16 @@ void line_open(struct line *l, bool linked)
     memcpy(l->from_client.key, facts.from_client_key.p, sizeof(l->from_client.key));
     buf_drop_front(wa_session_output(l->session), WA_NOISE_PROLOGUE_LEN);
     drop_sent(l);
+}
+
+void line_open(struct line *l, bool linked)
+{
+    open_line(l, linked, NULL, BYTES_NONE);
+}
+
+void line_open_with(struct line *l, const char *field, struct bytes value)
+{
+    open_line(l, true, field, value);
 }
 
 void line_close(struct line *l)

@@ -27,6 +27,8 @@ struct line {
 
 /* Dials and shakes hands; with `linked` the device has an account and its prekeys are uploaded. */
 void line_open(struct line *l, bool linked);
+/* The same, linked, with a record of the device set. */
+void line_open_with(struct line *l, const char *field, struct bytes value);
 void line_close(struct line *l);
 /* <success>: the session is online, and what it says at first is forgotten. */
 void line_login(struct line *l);
