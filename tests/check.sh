@@ -78,6 +78,8 @@ stage "man pages"
 tap 60 tests/man.sh
 stage "the way in: resume and routing"
 BUILDDIR=$PLAIN tap 120 tests/e2e/transport.sh
+stage "the client version"
+BUILDDIR=$PLAIN tap 120 tests/e2e/version.sh
 stage "the guards, over kill -9"
 BUILDDIR=$PLAIN tap 120 tests/e2e/guards.sh
 stage "the outbox, and kill -9 in the middle of it"

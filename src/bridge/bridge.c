@@ -48,6 +48,10 @@ int bridge_apply(struct bridge *b, enum bridge_event event)
         b->retry_at = clock_mono_ms() + b->wait_ms;
         b->state.reconnect.next_at = clock_wall_ms() + b->wait_ms;
         break;
+    case BRIDGE_DO_UPDATE:
+        b->retry_at = CLOCK_NEVER;
+        bridge_version_refused(b);
+        break;
     case BRIDGE_DO_HALT:
         b->retry_at = CLOCK_NEVER;
         b->state.reconnect.next_at = 0;
@@ -110,6 +114,8 @@ static void on_wake(void *ctx)
         b->stable_at = CLOCK_NEVER;
         b->state.reconnect.attempt = b->restarts = 0;
     }
+    if (b->version.decide_due)
+        bridge_version_decide(b);
     if (b->retry_at <= now) {
         b->retry_at = CLOCK_NEVER;
         bridge_apply(b, BRIDGE_ON_TIMER);
@@ -152,7 +158,7 @@ int bridge_read_session_config(struct bridge *b, struct err *err)
 {
     struct wa_session_config *s = &b->session_config;
     s->device_label = b->config.device_name;
-    if (wa_version_parse(&s->version, bytes_text(b->config.wa_version)) < 0 ||
+    if (bridge_version_use(b) < 0 ||
         text_hex_decode(bytes_text(b->config.noise_root), s->noise_root, sizeof(s->noise_root)) < 0)
         return err_set(err, ERR_CONFIG, "whatsapp.version or whatsapp.noise_root cannot be read");
     return 0;
@@ -183,10 +189,16 @@ static int open_stores(struct bridge *b, struct err *err)
     return store_messages_open(&b->messages, path, err);
 }
 
+static bool fetches_by_tls(const struct config *c)
+{
+    const char *url = bridge_version_url(c);
+    return url && strncmp(url, "https:", 6) == 0;
+}
+
 static int open_loop(struct bridge *b, struct err *err)
 {
     const struct bridge_loop_config config = {
-        .tls = strncmp(b->config.endpoint, "wss:", 4) == 0,
+        .tls = strncmp(b->config.endpoint, "wss:", 4) == 0 || fetches_by_tls(&b->config),
         .ca_file = b->config.ca_file,
         .proxied = b->env("http_proxy") != NULL,
         .wake = on_wake,
@@ -201,6 +213,8 @@ static int open_rest(struct bridge *b, struct err *err)
     int rc = open_replies(b, err);
     if (rc == 0)
         rc = open_stores(b, err);
+    if (rc == 0)
+        bridge_version_open(b);
     if (rc == 0)
         rc = open_loop(b, err);
     if (rc == 0)
@@ -249,12 +263,16 @@ static void may_read(struct bridge_confinement *c, const char *path)
 /* A proxy of libwebsockets' choosing (http_proxy) may be at any port. */
 static void may_connect(struct bridge_confinement *c, const struct bridge *b)
 {
+    const char *url = bridge_version_url(&b->config);
     int port = bridge_link_port(b->config.endpoint);
     if (b->env("http_proxy") || port <= 0)
         return;
     c->ports[c->port_count++] = (uint16_t)port;
     c->ports[c->port_count++] = DNS_PORT;
     c->ports[c->port_count++] = HTTPS_PORT;
+    port = url ? bridge_link_port(url) : 0;
+    if (port > 0 && port != HTTPS_PORT)
+        c->ports[c->port_count++] = (uint16_t)port;
 }
 
 static void confine(const struct bridge *b)
@@ -323,6 +341,7 @@ static void serve(struct bridge *b)
 
 static void close_rest(struct bridge *b)
 {
+    bridge_version_close(b);
     bridge_commands_close(b);
     bridge_outbox_close(b);
     bridge_loop_close(b->loop);

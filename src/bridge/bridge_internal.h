@@ -11,6 +11,7 @@
  *   outbox.c      what the portal wants sent
  *   commands.c    control directory and signals
  *   status.c      state.json, metrics.prom and the QR
+ *   version.c     which client version we say we are
  *   history.c     the history and the retention of messages.db
  *   recent.c      recent.json
  *
@@ -56,6 +57,18 @@ struct bridge_history {
     int unindexed; /* messages that may have come since the search index was brought up to date */
 };
 
+/* The client version; see version.c. */
+struct bridge_version {
+    struct bridge_fetch *fetch; /* under way; NULL */
+    uint32_t known;             /* newest revision that was fetched; 0 none */
+    int64_t fetched_at;         /* Unix ms; 0 never */
+    int64_t asked_at;           /* monotonic; 0 never */
+    struct wa_version said;     /* on the last connection */
+    bool renewed;               /* dialled for a newer one, since a login or a wait */
+    bool decide_due;            /* UPDATING: nothing more is to come */
+    char trouble[160];          /* with the last answer; "" none */
+};
+
 enum bridge_publish { BRIDGE_PUBLISH_NONE, BRIDGE_PUBLISH_LIGHT, BRIDGE_PUBLISH_DURABLE };
 
 struct bridge {
@@ -76,6 +89,7 @@ struct bridge {
     struct bridge_link *link;
     struct wa_session *session;
     struct wa_session_config session_config;
+    struct bridge_version version;
     struct wa_event ended; /* WA_EVENT_CLOSED once it was taken; else another type */
     bool settle_due, store_failed;
     int messages_taken; /* since the last commit */
@@ -251,6 +265,25 @@ void bridge_status_want(struct bridge *b, enum bridge_publish how);
 void bridge_status_flush(struct bridge *b);
 /* The last state of the process. */
 void bridge_status_stopped(struct bridge *b, int code, const char *reason);
+
+/* ---- version.c ------------------------------------------------------------------------------ */
+/* Where newer versions are named, or NULL; borrowed from c. */
+const char *bridge_version_url(const struct config *c);
+/* Takes up what an earlier process kept. */
+void bridge_version_open(struct bridge *b);
+void bridge_version_close(struct bridge *b);
+/* Puts the version that counts into session_config and state.json; ERR_INVALID for a bad
+ * whatsapp.version. */
+int bridge_version_use(struct bridge *b);
+/* Writes what is known into the open transaction of keys.db: 0 or negative. */
+int bridge_version_keep(struct bridge *b);
+/* Asks for a newer one when the last answer is old, or the server says that ours expires. */
+void bridge_version_refresh(struct bridge *b, bool expires);
+/* The action of BRIDGE_UPDATING: looks for a newer one; decide_due is set in the end. */
+void bridge_version_refused(struct bridge *b);
+/* Leaves BRIDGE_UPDATING: with a newer version, or saying that there is none. */
+void bridge_version_decide(struct bridge *b);
+void bridge_version_accepted(struct bridge *b);
 
 /* ---- recent.c ------------------------------------------------------------------------------- */
 /* messages.db or the configuration changed: recent.json is due, at most once a second. */

@@ -158,7 +158,7 @@ static void session_ended(struct bridge *b)
     forget_connection(b);
     if (event == BRIDGE_ON_BANNED)
         banned(b, banned_s, &err);
-    if (event != BRIDGE_ON_RESTART && event != BRIDGE_ON_EXPIRED)
+    if (event != BRIDGE_ON_RESTART && event != BRIDGE_ON_EXPIRED && event != BRIDGE_ON_OUTDATED)
         bridge_status_error(b, wa_close_code(why), "%s. %s", err.text, wa_close_advice(why));
     if (bridge_apply(b, end_round(b, event)) == ERR_STORE)
         lost_keys(b);
@@ -199,6 +199,7 @@ static void on_connected(struct bridge *b, const struct wa_event *ev)
 {
     bridge_status_account(b, ev);
     bridge_restriction_over(b);
+    bridge_version_accepted(b);
     settles(b);
     b->rounds = 0;
     b->state.reconnect.next_at = 0;
@@ -252,6 +253,11 @@ static void take_event(struct bridge *b, const struct wa_event *ev)
         break;
     case WA_EVENT_RESEND:
         bridge_outbound_resend(b, ev);
+        break;
+    case WA_EVENT_VERSION_EXPIRES:
+        log_event(LOG_INFO, "client_version_expires", LOG_INT("at_s", ev->u.expires.at_s));
+        if (ev->u.expires.at_s > 0)
+            bridge_version_refresh(b, true);
         break;
     case WA_EVENT_CLOSED:
         b->ended = *ev;
@@ -326,6 +332,7 @@ static void on_opened(void *ctx)
     struct bridge *b = ctx;
     struct err err;
     b->dial_until = CLOCK_NEVER;
+    b->version.said = b->session_config.version;
     if (wa_session_open(&b->session, &b->session_config, &b->host, &err) == 0) {
         bridge_touch(b);
         return;
@@ -368,6 +375,7 @@ void bridge_dial(struct bridge *b)
     if (b->link)
         return;
     log_event(LOG_INFO, "dialling", LOG_INT("attempt", b->state.reconnect.attempt));
+    bridge_version_refresh(b, false);
     b->dial_until = clock_mono_ms() + DIAL_TIMEOUT_MS;
     b->link = bridge_link_dial(b->loop, b->config.endpoint, &events, &err);
     if (!b->link)
@@ -402,7 +410,8 @@ bool bridge_is_linked(struct bridge *b)
 int bridge_forget(struct bridge *b)
 {
     struct err err;
-    if (wa_device_forget(&b->host) < 0 || store_keys_commit(b->keys, &err) < 0) {
+    if (wa_device_forget(&b->host) < 0 || bridge_version_keep(b) < 0 ||
+        store_keys_commit(b->keys, &err) < 0) {
         store_keys_rollback(b->keys);
         bridge_status_error(b, wa_close_code(WA_CLOSE_STORE), "the keys could not be deleted: %s",
                             store_keys_error(b->keys));

@@ -9,7 +9,7 @@
     X(state, REPLACED, REPLACED, HALT)                                                             \
     X(state, BANNED, BANNED, WAIT)                                                                 \
     X(state, REFUSED, REFUSED, HALT)                                                               \
-    X(state, OUTDATED, OUTDATED, HALT)                                                             \
+    X(state, OUTDATED, UPDATING, UPDATE)                                                           \
     X(state, STOP, STOPPED, NOTHING)
 
 /* X(state, event, next state, action). What is not listed changes nothing. */
@@ -62,6 +62,11 @@
     X(REFUSED, RELOAD, CONNECTING, DIAL)                                                           \
     X(REFUSED, PAIR, CONNECTING, FORGET)                                                           \
     X(REFUSED, STOP, STOPPED, NOTHING)                                                             \
+    X(UPDATING, NEWER, CONNECTING, DIAL)                                                           \
+    X(UPDATING, NONE_NEWER, OUTDATED, WAIT)                                                        \
+    X(UPDATING, RELOAD, CONNECTING, DIAL)                                                          \
+    X(UPDATING, STOP, STOPPED, NOTHING)                                                            \
+    X(OUTDATED, TIMER, CONNECTING, DIAL)                                                           \
     X(OUTDATED, RELOAD, CONNECTING, DIAL)                                                          \
     X(OUTDATED, STOP, STOPPED, NOTHING)
 

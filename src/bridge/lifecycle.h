@@ -25,7 +25,10 @@
     X(BRIDGE_BANNED, "banned", "ERROR", "RESTRICTED",                                              \
       "restricted for a time; dialled when it ends")                                               \
     X(BRIDGE_REFUSED, "refused", "ERROR", "RESTRICTED", "refused for good; waits for a person")    \
-    X(BRIDGE_OUTDATED, "outdated", "ERROR", "VERSION_REJECTED", "client version too old")          \
+    X(BRIDGE_UPDATING, "updating", "ERROR", "DISCONNECTED",                                        \
+      "client version refused; a newer one is looked for")                                         \
+    X(BRIDGE_OUTDATED, "outdated", "ERROR", "VERSION_REJECTED",                                    \
+      "client version refused, no newer one known; dialled again hours later")                     \
     X(BRIDGE_STOPPED, "stopped", "STOPPED", "DISCONNECTED", "the last state of a process")
 
 enum bridge_state {
@@ -55,6 +58,8 @@ enum bridge_state {
     X(BRIDGE_ON_BANNED, "banned", "closed, or before a restart: restricted for a time")            \
     X(BRIDGE_ON_REFUSED, "refused", "closed: the server wants nothing of this client")             \
     X(BRIDGE_ON_OUTDATED, "outdated", "closed: client version not accepted")                       \
+    X(BRIDGE_ON_NEWER, "newer", "a newer client version is known")                                 \
+    X(BRIDGE_ON_NONE_NEWER, "none_newer", "no newer client version is known")                      \
     X(BRIDGE_ON_TIMER, "timer", "the time of the next attempt has come")                           \
     X(BRIDGE_ON_RELOAD, "reload", "a valid configuration was loaded")                              \
     X(BRIDGE_ON_PAIR, "pair", "the portal asks for a new QR")                                      \
@@ -73,6 +78,7 @@ enum bridge_event {
     X(BRIDGE_DO_DIAL, "dial", "dial at once")                                                      \
     X(BRIDGE_DO_RETRY, "retry", "dial after the backoff")                                          \
     X(BRIDGE_DO_WAIT, "wait", "dial at a known time")                                              \
+    X(BRIDGE_DO_UPDATE, "update", "look for a newer client version")                               \
     X(BRIDGE_DO_FORGET, "forget", "forget the keys, then dial")                                    \
     X(BRIDGE_DO_HALT, "halt", "no attempt until a person acts")
 

@@ -56,6 +56,8 @@ const char *config_check_noise_root(const char *text)
 const char *config_check_version(const char *text)
 {
     const char *at = text;
+    if (!*text)
+        return NULL;
     for (int i = 0; i < 3; i++) {
         uint64_t number;
         size_t n = strcspn(at, ".");
@@ -185,6 +187,11 @@ const char *config_check_url(const char *text)
     return check_address(
         text + (tls ? 8 : 7), !tls,
         "may use http:// (not encrypted) only for localhost, 127.0.0.0/8 or [::1]; use https://");
+}
+
+const char *config_check_version_url(const char *text)
+{
+    return !*text || strcmp(text, "none") == 0 ? NULL : config_check_url(text);
 }
 
 /* ---- paths -------------------------------------------------------------------------------------

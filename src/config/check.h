@@ -20,7 +20,9 @@ const char *config_check_endpoint(const char *text);
 const char *config_check_url(const char *text);
 /* 64 hexadecimal digits. */
 const char *config_check_noise_root(const char *text);
-/* Three numbers below 2^32 with dots between. */
+/* A URL, "none" or empty. */
+const char *config_check_version_url(const char *text);
+/* Three numbers below 2^32 with dots between; or empty. */
 const char *config_check_version(const char *text);
 /* Lower-case letters, digits and hyphens; may be empty. */
 const char *config_check_template(const char *text);

@@ -51,6 +51,7 @@ static const char *(*const checks[CONFIG_KEY_COUNT])(const char *) = {
     [CONFIG_KEY_endpoint] = config_check_endpoint,
     [CONFIG_KEY_noise_root] = config_check_noise_root,
     [CONFIG_KEY_wa_version] = config_check_version,
+    [CONFIG_KEY_version_url] = config_check_version_url,
     [CONFIG_KEY_device_name] = config_check_line,
     [CONFIG_KEY_ca_file] = config_check_line,
     [CONFIG_KEY_replies_type] = config_check_template,

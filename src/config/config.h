@@ -32,7 +32,8 @@
     X("whatsapp", "noise_root", noise_root, TEXT,                                                  \
       "142375574d0a587166aae71ebe516437c4a28b73e3695c6ce1f7f9545da8ee6b", 64, 64,                  \
       "WABRIDGE_NOISE_ROOT", false)                                                                \
-    X("whatsapp", "version", wa_version, TEXT, "2.3000.1045649367", 5, 32, NULL, true)             \
+    X("whatsapp", "version", wa_version, TEXT, "", 0, 32, NULL, true)                              \
+    X("whatsapp", "version_url", version_url, TEXT, "", 0, 500, NULL, false)                       \
     X("whatsapp", "device_name", device_name, TEXT, "wabridge", 1, 64, NULL, true)                 \
     X("whatsapp", "ca_file", ca_file, TEXT, "", 0, 500, NULL, false)                               \
     X("whatsapp", "read_receipts", read_receipts, BOOL, true, 0, 1, NULL, true)                    \

@@ -174,6 +174,7 @@ static bool get_stats(struct sim_request *r)
     json_put_int(&w, "handshakes_ik", (int64_t)st->handshakes[WA_HANDSHAKE_IK]);
     json_put_int(&w, "handshakes_xxfallback", (int64_t)st->handshakes[WA_HANDSHAKE_XXFALLBACK]);
     json_put_int(&w, "routed", (int64_t)st->routed);
+    json_put_int(&w, "sw_js", (int64_t)st->sw_js);
     json_put_int(&w, "accounts", (int64_t)r->sim->by_pn.count);
     json_put_int(&w, "uptime_ms", clock_mono_ms() - r->sim->started_ms);
     json_close(&w, '}');
@@ -192,6 +193,20 @@ static bool get_events(struct sim_request *r)
 /* ---- client versions ---------------------------------------------------------------------------
  */
 
+/* Tells every companion when its version will be refused. */
+static void tell_expiration(struct sim *s, int64_t at_s)
+{
+    for (struct sim_client *c = s->clients; c; c = c->next) {
+        struct wa_node *ib, *expiration;
+
+        if (c->phase != SIM_PHASE_LINKED)
+            continue;
+        expiration = sim_client_ib(c, "client_expiration", &ib);
+        wa_node_set_u64(expiration, "t", (uint64_t)at_s);
+        sim_client_send(c, ib);
+    }
+}
+
 static bool post_version(struct sim_request *r)
 {
     struct json_doc AUTO_DOC *doc = NULL;
@@ -205,12 +220,15 @@ static bool post_version(struct sim_request *r)
         return refuse(r, 422, "oldest and newest are revisions: 0 to 4294967295");
     r->sim->oldest_version = (uint32_t)oldest;
     r->sim->newest_version = (uint32_t)newest;
+    if (json_int(v, "expires", 0) > 0)
+        tell_expiration(r->sim, json_int(v, "expires", 0));
     return answer_ok(r);
 }
 
 /* As the real one has it: in a string of JSON inside of JavaScript (protocol/01 section 8). */
 static bool get_service_worker(struct sim_request *r)
 {
+    r->sim->stats.sw_js++;
     if (r->sim->newest_version == 0)
         return refuse(r, 404, "no newest version was set");
     r->status = 200;

@@ -27,6 +27,7 @@ struct sim_stats {
     uint64_t retries;       /* messages that a client could not read */
     uint64_t handshakes[3]; /* completed, by enum wa_handshake_way */
     uint64_t routed;        /* connections with a preface */
+    uint64_t sw_js;         /* requests for the service worker */
 };
 
 struct sim {

@@ -114,6 +114,14 @@ static void keep_routing(struct wa_session *s, const struct wa_node *edge)
         wa_session_end_store(s);
 }
 
+static void say_expiration(struct wa_session *s, const struct wa_node *expiration)
+{
+    uint64_t at_s = 0;
+    wa_node_attr_u64(expiration, "t", &at_s);
+    struct wa_event *ev = wa_session_emit(s, WA_EVENT_VERSION_EXPIRES);
+    ev->u.expires.at_s = at_s <= UINT32_MAX ? (int64_t)at_s : 0;
+}
+
 void wa_online_ib(struct wa_session *s, const struct wa_node *node)
 {
     const struct wa_node *edge = wa_node_find(node, "edge_routing");
@@ -123,6 +131,7 @@ void wa_online_ib(struct wa_session *s, const struct wa_node *node)
         return;
     const struct wa_node *preview = wa_node_find(node, "offline_preview");
     const struct wa_node *dirty = wa_node_find(node, "dirty");
+    const struct wa_node *expiration = wa_node_find(node, "client_expiration");
     if (preview) {
         uint64_t count = 0;
         wa_node_attr_u64(preview, "count", &count);
@@ -131,6 +140,8 @@ void wa_online_ib(struct wa_session *s, const struct wa_node *node)
         if (count > 0)
             wa_online_request_backlog(s);
     }
+    if (expiration)
+        say_expiration(s, expiration);
     if (wa_node_find(node, "offline"))
         wa_online_finish_backlog(s);
     if (dirty)

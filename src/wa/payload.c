@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "wa/payload.h"
 
-#include <stdio.h>
-
 #include "base/text.h"
 #include "wa/crypto.h"
 #include "wa/pb.h"
@@ -14,46 +12,6 @@
 
 /* An optional scalar or bytes field that is to be written, also when it is 0. */
 #define SET(message, field, value) ((message)->has_##field = 1, (message)->field = (value))
-
-/* ---- version -------------------------------------------------------------------------------- */
-
-/* Takes decimal digits up to a dot or the end. */
-static bool take_number(struct bytes *text, uint32_t *out)
-{
-    uint64_t v;
-    size_t n = 0;
-    while (n < text->n && text->p[n] != '.')
-        n++;
-    if (!bytes_to_u64(BYTES(text->p, n), &v) || v > UINT32_MAX)
-        return false;
-    *out = (uint32_t)v;
-    *text = BYTES(text->p + n, text->n - n);
-    return true;
-}
-
-static bool take_dot(struct bytes *text)
-{
-    if (text->n == 0)
-        return false;
-    *text = BYTES(text->p + 1, text->n - 1);
-    return true;
-}
-
-int wa_version_parse(struct wa_version *out, struct bytes text)
-{
-    struct wa_version v;
-    if (!take_number(&text, &v.primary) || !take_dot(&text) || !take_number(&text, &v.secondary) ||
-        !take_dot(&text) || !take_number(&text, &v.tertiary) || text.n > 0)
-        return ERR_INVALID;
-    *out = v;
-    return 0;
-}
-
-const char *wa_version_text(const struct wa_version *v, char out[40])
-{
-    snprintf(out, 40, "%u.%u.%u", v->primary, v->secondary, v->tertiary);
-    return out;
-}
 
 /* ---- what both payloads say (sections 7.1 and 7.4) ------------------------------------------ */
 

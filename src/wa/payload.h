@@ -4,17 +4,7 @@
 #define WA_PAYLOAD_H
 
 #include "wa/device.h"
-
-struct wa_version {
-    uint32_t primary, secondary, tertiary; /* 2.3000.<revision> */
-};
-
-/* Compiled-in fallback (protocol/01 section 8). */
-#define WA_VERSION_DEFAULT ((struct wa_version){2, 3000, 1045649367})
-
-/* "2.3000.1045649367"; 0 or ERR_INVALID. */
-int wa_version_parse(struct wa_version *out, struct bytes text);
-const char *wa_version_text(const struct wa_version *v, char out[40]);
+#include "wa/version.h"
 
 /* Appends the serialised payload of an unpaired device; label is the text that the phone shows in
  * "Linked devices" (UTF-8, at most 64 bytes). 0 or ERR_LIMIT. */

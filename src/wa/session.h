@@ -49,7 +49,7 @@ struct wa_session_config {
     X(WA_CLOSE_LOCKED, "account_locked",                                                           \
       "Open WhatsApp on the phone and follow it; then ask for a new QR (control/pair).")           \
     X(WA_CLOSE_VERSION, "version_rejected",                                                        \
-      "The client version is too old; set whatsapp.version and reload.")                           \
+      "The client version is too old; a newer one is looked for.")                                 \
     X(WA_CLOSE_REFUSED, "refused", "The server refused this client; see the log and report it.")   \
     X(WA_CLOSE_SERVER, "server_unavailable", "The server has trouble; it is dialled again.")       \
     X(WA_CLOSE_RATE, "too_many_connects",                                                          \
@@ -104,12 +104,13 @@ enum wa_event_type {
     WA_EVENT_CODE,    /* u.code: show this pairing code, or none any more */
     WA_EVENT_PASSKEY, /* u.passkey: show this step; the QR and the pairing code are of no use now */
     WA_EVENT_PAIRED,  /* credentials are in the records; the answer is in the output; closes soon */
-    WA_EVENT_CONNECTED,    /* logged in */
-    WA_EVENT_OFFLINE_DONE, /* the backlog is through; safe to answer */
-    WA_EVENT_MESSAGE,      /* u.message: record it (duplicates included: the record decides) */
-    WA_EVENT_ACKED,        /* u.ack: the server has message u.ack.id, or refuses it */
-    WA_EVENT_SEND_FAILED,  /* u.ack: never reached the wire (no device, no session) */
-    WA_EVENT_RECEIPT,      /* u.receipt */
+    WA_EVENT_CONNECTED,       /* logged in */
+    WA_EVENT_OFFLINE_DONE,    /* the backlog is through; safe to answer */
+    WA_EVENT_MESSAGE,         /* u.message: record it (duplicates included: the record decides) */
+    WA_EVENT_ACKED,           /* u.ack: the server has message u.ack.id, or refuses it */
+    WA_EVENT_SEND_FAILED,     /* u.ack: never reached the wire (no device, no session) */
+    WA_EVENT_RECEIPT,         /* u.receipt */
+    WA_EVENT_VERSION_EXPIRES, /* u.expires: then this client version is refused */
     WA_EVENT_RESEND, /* u.resend: a device asks again; answer with wa_session_resend or ignore */
     WA_EVENT_CLOSED, /* u.closed: drain the output, then close the socket; no event follows */
 };
@@ -151,6 +152,9 @@ struct wa_event {
                                     nobody there, else 0 */
             const char *text;    /* SEND_FAILED: why */
         } ack;
+        struct {
+            int64_t at_s; /* 0: withdrawn */
+        } expires;
         struct {
             enum wa_receipt_type type;
             const struct bytes *ids;

@@ -23,36 +23,39 @@
 /*
  * The table once more, by hand: one line per event, one letter per state in the order starting,
  * connecting, pairing, passkey, confirm, paused, held, online, retrying, logged_out, replaced,
- * banned, refused, outdated, stopped. A letter is the next state (S C P K M U H O R L D B F V X),
- * '.' nothing; below it the action (d dial, r retry, w wait, f forget, h halt).
+ * banned, refused, updating, outdated, stopped. A letter is the next state (S C P K M U H O R L D B
+ * F N V X),
+ * '.' nothing; below it the action (d dial, r retry, w wait, u update, f forget, h halt).
  */
 static const struct {
     const char *event, *next, *action;
 } cells[] = {
-    {"start", "C..............", "d.............."},
-    {"qr", ".PP.....P......", "..............."},
-    {"passkey", "..KK...........", "..............."},
-    {"confirm", "...M...........", "..............."},
-    {"paired", "..CCC..........", "..............."},
-    {"connected", ".O......O......", "..............."},
-    {"restart", ".CCCC..CC......", ".dddd..dd......"},
-    {"expired", "..C............", "..d............"},
-    {"pause", "..UUU..........", "..www.........."},
-    {"passkey_failed", "...CC..........", "...dd.........."},
-    {"give_up", "...HH..........", "...hh.........."},
-    {"unconfirmed", ".C......C......", ".f......f......"},
-    {"lost", ".RRRR..RR......", ".rrrr..rr......"},
-    {"logged_out", ".LLLL..LL......", ".hhhh..hh......"},
-    {"replaced", ".DDDD..DD......", ".hhhh..hh......"},
-    {"banned", "BBBBB..BB......", "wwwww..ww......"},
-    {"refused", ".FFFF..FF......", ".hhhh..hh......"},
-    {"outdated", ".VVVV..VV......", ".hhhh..hh......"},
-    {"timer", ".....C..R..C...", ".....d..d..d..."},
-    {"reload", "........R.C.CC.", "........d.d.dd."},
-    {"pair", ".....CC..CCCC..", ".....dd..ffff.."},
-    {"stop", "XXXXXXXXXXXXXX.", "..............."},
+    {"start", "C...............", "d..............."},
+    {"qr", ".PP.....P.......", "................"},
+    {"passkey", "..KK............", "................"},
+    {"confirm", "...M............", "................"},
+    {"paired", "..CCC...........", "................"},
+    {"connected", ".O......O.......", "................"},
+    {"restart", ".CCCC..CC.......", ".dddd..dd......."},
+    {"expired", "..C.............", "..d............."},
+    {"pause", "..UUU...........", "..www..........."},
+    {"passkey_failed", "...CC...........", "...dd..........."},
+    {"give_up", "...HH...........", "...hh..........."},
+    {"unconfirmed", ".C......C.......", ".f......f......."},
+    {"lost", ".RRRR..RR.......", ".rrrr..rr......."},
+    {"logged_out", ".LLLL..LL.......", ".hhhh..hh......."},
+    {"replaced", ".DDDD..DD.......", ".hhhh..hh......."},
+    {"banned", "BBBBB..BB.......", "wwwww..ww......."},
+    {"refused", ".FFFF..FF.......", ".hhhh..hh......."},
+    {"outdated", ".NNNN..NN.......", ".uuuu..uu......."},
+    {"newer", ".............C..", ".............d.."},
+    {"none_newer", ".............V..", ".............w.."},
+    {"timer", ".....C..R..C..C.", ".....d..d..d..d."},
+    {"reload", "........R.C.CCC.", "........d.d.ddd."},
+    {"pair", ".....CC..CCCC...", ".....dd..ffff..."},
+    {"stop", "XXXXXXXXXXXXXXX.", "................"},
 };
-static const char letters[] = "SCPKMUHORLDBFVX";
+static const char letters[] = "SCPKMUHORLDBFNVX";
 
 static char action_letter(enum bridge_action action)
 {

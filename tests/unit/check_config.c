@@ -442,6 +442,13 @@ START_TEST(test_check_other_texts_good_and_bad)
     ck_assert_ptr_nonnull(config_check_tenant_id(".."));
     ck_assert_ptr_nonnull(config_check_tenant_id("caf\u00e9"));
     ck_assert_ptr_null(config_check_version("2.3000.4294967295"));
+    ck_assert_ptr_null(config_check_version(""));
+    ck_assert_ptr_null(config_check_version_url(""));
+    ck_assert_ptr_null(config_check_version_url("none"));
+    ck_assert_ptr_null(config_check_version_url("https://other.example/sw.js"));
+    ck_assert_ptr_null(config_check_version_url("http://127.0.0.1:8000/sw.js"));
+    ck_assert_ptr_nonnull(config_check_version_url("http://other.example/sw.js"));
+    ck_assert_ptr_nonnull(config_check_version_url("nowhere"));
     ck_assert_ptr_nonnull(config_check_version("2.3000.4294967296"));
     ck_assert_ptr_nonnull(config_check_version("2.3000"));
     ck_assert_ptr_nonnull(config_check_version("2.3000.1.1"));
@@ -558,6 +565,7 @@ static const char *other_value(const struct row *r)
         {"endpoint", "wss://other.example/x"},
         {"noise_root", "00112233445566778899aabbccddeeff00112233445566778899AABBCCDDEEFF"},
         {"version", "2.1.0"},
+        {"version_url", "https://other.example/sw.js"},
         {"level", "debug"},
         {"format", "text"},
         {"keep", "7"},

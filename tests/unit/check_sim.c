@@ -15,6 +15,7 @@
 #include "sim/reuse.h"
 #include "wa/frame.h"
 #include "wa/handshake.h"
+#include "wa/version.h"
 
 /* ---- table ---------------------------------------------------------------------------------- */
 
@@ -634,6 +635,26 @@ static void make_two(void)
                     "{\"phone\":\"4915100000002\",\"name\":\"Bob\",\"addressing\":\"pn\"}", 201));
 }
 
+/* protocol/01 section 8, read by the reader of the bridge. */
+START_TEST(test_control_service_worker_names_the_newest_version)
+{
+    struct sim_request r;
+    uint32_t revision = 0;
+
+    json_decref(ask("GET", "/sw.js", "", "", 404));
+    json_decref(ask("POST", "/version", "", "{\"newest\":4294967296}", 422));
+    json_decref(ask("POST", "/version", "", "{\"newest\":2000000001}", 200));
+    sim_request_init(&r, &sim);
+    snprintf(r.method, sizeof r.method, "GET");
+    snprintf(r.path, sizeof r.path, "/sw.js");
+    ck_assert(sim_control(&r));
+    ck_assert_int_eq(r.status, 200);
+    ck_assert_int_eq(wa_version_find_revision(buf_bytes(&r.answer), &revision), 0);
+    ck_assert_uint_eq(revision, 2000000001);
+    sim_request_deinit(&r);
+}
+END_TEST
+
 START_TEST(test_control_accounts_are_made_and_listed)
 {
     json_t *list;
@@ -815,6 +836,7 @@ static Suite *suite(void)
     tcase_add_test(parts, test_responder_flawed_chains_are_refused);
     tcase_add_checked_fixture(control, open_sim, close_sim);
     tcase_add_test(control, test_control_accounts_are_made_and_listed);
+    tcase_add_test(control, test_control_service_worker_names_the_newest_version);
     tcase_add_test(control, test_control_bad_requests_are_explained);
     tcase_add_test(control, test_control_send_arrives_at_the_other_phone_with_receipt);
     tcase_add_test(control, test_control_corrupted_at_the_phone_is_asked_for_again);

@@ -1043,6 +1043,48 @@ START_TEST(test_version_parse_of_good_and_bad_texts)
 }
 END_TEST
 
+START_TEST(test_version_find_revision_in_scripts)
+{
+    static const struct {
+        const char *script;
+        int rc;
+        uint32_t revision;
+    } cases[] = {
+        {"x={\"client_revision\":1045649368,\"y\":1}", 0, 1045649368},
+        {"parse(\"{\\\"server_revision\\\":1,\\\"client_revision\\\":1045649368,\\\"z\\\":1}\")", 0,
+         1045649368},
+        {"\"client_revision\" :   1045649368}", 0, 1045649368},
+        {"\"client_revision\":null,\"client_revision\":1045649368,", 0, 1045649368},
+        {"\"client_revision\":100000000,", 0, 100000000},
+        {"\"client_revision\":4294967295,", 0, 4294967295u},
+        {"\"client_revision\":4294967296,", ERR_INVALID, 0},
+        {"\"client_revision\":99999999,", ERR_INVALID, 0},
+        {"\"client_revision\":99999999,\"client_revision\":1045649368,", ERR_INVALID, 0},
+        {"\"client_revision\":104564936800,", ERR_INVALID, 0},
+        {"\"client_revision\":99999999999999999999999,", ERR_INVALID, 0},
+        {"\"client_revision\":1045649368", ERR_INVALID, 0}, /* more digits may be missing */
+        {"\"my_client_revision\":1045649368,", ERR_NOT_FOUND, 0},
+        {"client_revision:1045649368,", ERR_NOT_FOUND, 0},
+        {"\"client_revision\":", ERR_NOT_FOUND, 0},
+        {"\"client_revision\"", ERR_NOT_FOUND, 0},
+        {"\"client_revision", ERR_NOT_FOUND, 0},
+        {"\"client_revision\\", ERR_NOT_FOUND, 0},
+        {"\"client_revision\":-1045649368,", ERR_NOT_FOUND, 0},
+        {"<html>", ERR_NOT_FOUND, 0},
+        {"", ERR_NOT_FOUND, 0},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        uint32_t revision = 0;
+        struct bytes script = bytes_text(cases[i].script);
+        char *copy = bytes_strdup(script); /* on the heap, for the sanitizer */
+        ck_assert_msg(wa_version_find_revision(BYTES(copy, script.n), &revision) == cases[i].rc,
+                      "%s", cases[i].script);
+        ck_assert_uint_eq(revision, cases[i].revision);
+        free(copy);
+    }
+}
+END_TEST
+
 /* ---- pairing -------------------------------------------------------------------------------- */
 
 static void pairing_device(struct wa_device *d)
@@ -1402,6 +1444,7 @@ static void add_handshake(Suite *suite)
     tcase_add_test(payload, test_payload_login_equals_login_vector_but_for_locale_and_counter);
     tcase_add_test(payload, test_payload_login_of_unpaired_or_nameless_device_is_refused);
     tcase_add_test(payload, test_version_parse_of_good_and_bad_texts);
+    tcase_add_test(payload, test_version_find_revision_in_scripts);
     suite_add_tcase(suite, payload);
 }
 

@@ -1134,6 +1134,19 @@ START_TEST(test_notification_any_type_is_acked)
 }
 END_TEST
 
+START_TEST(test_ib_client_expiration_is_an_event)
+{
+    go_online(true);
+    struct wa_node *ib = stanza("ib"), *expiration = wa_node_child(ib, "client_expiration");
+    wa_node_set(expiration, "t", "1790000000");
+    say(ib);
+    ck_assert_int_eq(expect(WA_EVENT_VERSION_EXPIRES).u.expires.at_s, 1790000000);
+    wa_node_child(ib = stanza("ib"), "client_expiration");
+    say(ib);
+    ck_assert_int_eq(expect(WA_EVENT_VERSION_EXPIRES).u.expires.at_s, 0);
+}
+END_TEST
+
 /* ---- messages ----------------------------------------------------------------------------------
  */
 
@@ -1961,7 +1974,7 @@ int main(void)
     GROUP("online", test_keepalive_two_unanswered_pings_close, test_iq_server_ping_is_answered,
           test_backlog_preview_asks_and_marker_ends_it,
           test_backlog_without_marker_ends_soon_after_the_last_stanza,
-          test_notification_any_type_is_acked);
+          test_notification_any_type_is_acked, test_ib_client_expiration_is_an_event);
     GROUP("messages", test_message_pkmsg_event_receipt_and_prekey_gone,
           test_message_same_stanza_twice_receipt_without_event,
           test_message_undecryptable_asks_five_times_then_gives_up,
