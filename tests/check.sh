@@ -80,6 +80,9 @@ stage "the way in: resume and routing"
 BUILDDIR=$PLAIN tap 120 tests/e2e/transport.sh
 stage "the client version"
 BUILDDIR=$PLAIN tap 120 tests/e2e/version.sh
+stage "bad input"
+BUILDDIR=$PLAIN tap 300 tests/e2e/badinput.sh
+BUILDDIR=$ASAN NAMES=2000 RSS_MORE=200000 tap 300 tests/e2e/badinput.sh
 stage "the guards, over kill -9"
 BUILDDIR=$PLAIN tap 120 tests/e2e/guards.sh
 stage "the outbox, and kill -9 in the middle of it"

@@ -169,16 +169,34 @@ static bool too_deep(struct bytes text)
     return false;
 }
 
+/* What people run into, in their words; NULL when the parser's own will do. */
+static const char *not_json(struct bytes text)
+{
+    if (text.n == 0)
+        return "the JSON is empty";
+    if (text.n >= 3 && memcmp(text.p, "\xef\xbb\xbf", 3) == 0)
+        return "the JSON begins with a byte order mark; write UTF-8 without one";
+    if (text.n >= 2 && (memcmp(text.p, "\xff\xfe", 2) == 0 || memcmp(text.p, "\xfe\xff", 2) == 0))
+        return "the JSON is UTF-16; write UTF-8";
+    if (memchr(text.p, '\0', text.n))
+        return "the JSON has a NUL character";
+    return NULL;
+}
+
 int json_doc_open(struct json_doc **out, struct bytes text, struct err *err)
 {
     json_error_t at;
+    const char *wrong = not_json(text);
+    if (wrong)
+        return err_set(err, ERR_INVALID, "line 1: %s", wrong);
     if (too_deep(text))
         return err_set(err, ERR_INVALID, "JSON is nested deeper than %d levels", DEPTH_MAX);
     json_set_alloc_funcs(err_malloc, free); /* else "out of memory" would look like bad JSON */
     json_t *root =
         json_loadb(text.n ? (const char *)text.p : "", text.n, JSON_REJECT_DUPLICATES, &at);
     if (!root)
-        return err_set(err, ERR_INVALID, "line %d column %d: %s", at.line, at.column, at.text);
+        return err_set(err, ERR_INVALID, "line %d column %d: %s", at.line, at.column,
+                       strstr(at.text, "JSON_ALLOW_NUL") ? "\\u0000 is not allowed" : at.text);
     *out = (struct json_doc *)root;
     return 0;
 }

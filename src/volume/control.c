@@ -214,7 +214,7 @@ static const char *inspect(const struct volume_control *c, struct volume_control
 {
     AUTO_BUF struct buf content;
     buf_init(&content, CONTENT_MAX);
-    switch (volume_read(c->v->control_fd, r->claim, &content)) {
+    switch (volume_read_given(c->v->control_fd, r->claim, &content)) {
     case 0:
         return read_content(buf_bytes(&content), r);
     case ERR_INVALID:

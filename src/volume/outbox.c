@@ -224,7 +224,7 @@ static bool is_fresh(const struct volume_outbox *o, const char *file)
     if (fstatat(o->v->new_fd, file, &st, AT_SYMLINK_NOFOLLOW) != 0)
         return false;
     int64_t age =
-        clock_wall_ms() - ((int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000);
+        clock_wall_ms() - ((int64_t)st.st_ctim.tv_sec * 1000 + st.st_ctim.tv_nsec / 1000000);
     return age >= 0 && age < UNFINISHED_MS;
 }
 
@@ -251,7 +251,7 @@ static enum outcome inspect(struct volume_outbox *o, const char *file,
     *why = read_name(file, out->name);
     if (*why)
         return REFUSED;
-    switch (volume_read(o->v->new_fd, file, &o->content)) {
+    switch (volume_read_given(o->v->new_fd, file, &o->content)) {
     case 0:
         return parse(o, file, out, why, err);
     case ERR_NOT_FOUND:
@@ -262,6 +262,9 @@ static enum outcome inspect(struct volume_outbox *o, const char *file,
     case ERR_LIMIT:
         *why = "larger than 512 KiB";
         return REFUSED;
+    case ERR_EXISTS: /* who delivers by link and unlink is between the two */
+        *why = "has another name (a hard link); write it, then rename";
+        return is_fresh(o, file) ? LEFT : REFUSED;
     default:
         err_set(err, ERR_SYSTEM, "cannot be read (%s); make it readable for the group (0640)",
                 strerror(errno));

@@ -164,7 +164,7 @@ static int read_all(int fd, struct buf *out)
     }
 }
 
-int volume_read(int dir_fd, const char *name, struct buf *out)
+static int read_regular(int dir_fd, const char *name, nlink_t names, struct buf *out)
 {
     struct stat st;
     /* Looked at before it is opened, for opening a device may already do something. */
@@ -177,5 +177,17 @@ int volume_read(int dir_fd, const char *name, struct buf *out)
         return errno == ENOENT ? ERR_NOT_FOUND : errno == ELOOP ? ERR_INVALID : ERR_SYSTEM;
     if (fstat(fd, &st) != 0)
         return ERR_SYSTEM;
-    return S_ISREG(st.st_mode) ? read_all(fd, out) : ERR_INVALID;
+    if (!S_ISREG(st.st_mode))
+        return ERR_INVALID;
+    return st.st_nlink <= names ? read_all(fd, out) : ERR_EXISTS;
+}
+
+int volume_read(int dir_fd, const char *name, struct buf *out)
+{
+    return read_regular(dir_fd, name, (nlink_t)-1, out);
+}
+
+int volume_read_given(int dir_fd, const char *name, struct buf *out)
+{
+    return read_regular(dir_fd, name, 1, out);
 }

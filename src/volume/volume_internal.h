@@ -16,6 +16,9 @@
  * ERR_LIMIT when it is larger than out->max; ERR_SYSTEM with errno.
  */
 int volume_read(int dir_fd, const char *name, struct buf *out);
+/* The same for what somebody gives us: ERR_EXISTS when it has another name, too. A hard link could
+ * be to a file that only the bridge can read. */
+int volume_read_given(int dir_fd, const char *name, struct buf *out);
 
 /* Creates `.NAME.tmp-<pid>-<random>`, mode 0640; its name in out. A descriptor, or -1 with errno.
  */

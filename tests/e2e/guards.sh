@@ -80,7 +80,27 @@ check "a delayed reply survives SIGKILL" wait_for 15 replies_are 3
 equal "what is too much gets one polite word" 1 "$(arrived "$WHO" $PHONE | jq '[.messages[] | select(.text == "Please wait.")] | length')"
 equal "… and no more" 2 "$(rows "select count(*) from messages where error='queue_overflow'")"
 
+# ---- the limit of the tenant ------------------------------------------------------------------------------
+limit() { # PER-MINUTE
+    sed -i "s/max_per_minute: .*/max_per_minute: $1/" "$WORK/rest.yaml"
+    guards 'enabled: true' && wait_for 15 connected
+}
+in_window=$(rows "select count(*) from messages where direction = 'OUT' and sent_at > (strftime('%s','now') - 60) * 1000")
+limit $((in_window + 2))
+person
+check "below the limit there are answers" eval 'ask_answered one 1 && ask_answered two 2'
+ask "three"
+warned() { [ "$(rows "select count(*) from messages where intent='rate_limit_warning' and status in ('sent','delivered','read')")" = 1 ]; }
+check "beyond it there is one warning" wait_for 10 warned
+limit $((in_window + 2))
+ask "four"
+dropped() { [ "$(rows "select count(*) from messages where error='rate_limit'")" = 1 ]; }
+check "… and after SIGKILL silence" wait_for 10 dropped
+equal "… not a second warning" "1 3" "$(rows "select count(*) from messages where intent='rate_limit_warning'") $(replies)"
+sed -i "s/max_per_minute: .*/max_per_minute: 0/" "$WORK/rest.yaml"
+
 # ---- switched off meanwhile ------------------------------------------------------------------------------
+guards 'delay_min_ms: 3000' 'delay_max_ms: 3000' && wait_for 15 connected
 person
 ask "too late"
 guards 'enabled: false' && wait_for 15 connected
