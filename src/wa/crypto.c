@@ -134,6 +134,13 @@ struct wa_digest *wa_hmac_sha256_begin(struct bytes key)
     return d;
 }
 
+struct wa_digest *wa_sha256_begin(void)
+{
+    struct wa_digest *d = err_calloc(1, sizeof(*d));
+    d->md = digest_begin(sha256_algorithm());
+    return d;
+}
+
 struct wa_digest *wa_sha512_begin(void)
 {
     struct wa_digest *d = err_calloc(1, sizeof(*d));
@@ -154,8 +161,8 @@ size_t wa_digest_final(struct wa_digest *d, uint8_t out[64])
         return WA_SHA256_LEN;
     }
     unsigned n = 0;
-    must(EVP_DigestFinal_ex(d->md, out, &n) == 1, "SHA-512 final");
-    must(EVP_DigestInit_ex2(d->md, NULL, NULL) == 1, "SHA-512 init");
+    must(EVP_DigestFinal_ex(d->md, out, &n) == 1, "digest final");
+    must(EVP_DigestInit_ex2(d->md, NULL, NULL) == 1, "digest init");
     return n;
 }
 
@@ -312,6 +319,52 @@ int wa_cbc_encrypt(struct buf *out, struct bytes key, struct bytes iv, struct by
 int wa_cbc_decrypt(struct buf *out, struct bytes key, struct bytes iv, struct bytes sealed)
 {
     return cbc_run(out, key, iv, sealed, 0);
+}
+
+struct wa_cbc {
+    EVP_CIPHER_CTX *ctx;
+};
+
+struct wa_cbc *wa_cbc_decrypt_begin(const uint8_t key[32], const uint8_t iv[16])
+{
+    struct wa_cbc *c = err_calloc(1, sizeof(*c));
+    c->ctx = EVP_CIPHER_CTX_new();
+    must(c->ctx && EVP_CipherInit_ex2(c->ctx, cbc_cipher(BYTES(key, 32), BYTES(iv, CBC_BLOCK)), key,
+                                      iv, 0, NULL) == 1,
+         "CBC init");
+    return c;
+}
+
+int wa_cbc_update(struct wa_cbc *c, struct bytes sealed, struct buf *out)
+{
+    int n = 0;
+    uint8_t *at = sealed.n <= INT_MAX - CBC_BLOCK ? buf_reserve(out, sealed.n + CBC_BLOCK) : NULL;
+    if (!at)
+        return ERR_LIMIT;
+    if (sealed.n)
+        must(EVP_CipherUpdate(c->ctx, at, &n, sealed.p, (int)sealed.n) == 1, "CBC update");
+    out->n += (size_t)n;
+    return 0;
+}
+
+int wa_cbc_final(struct wa_cbc *c, struct buf *out)
+{
+    int n = 0;
+    uint8_t *at = buf_reserve(out, CBC_BLOCK);
+    if (!at)
+        return ERR_LIMIT;
+    if (EVP_CipherFinal_ex(c->ctx, at, &n) != 1)
+        return ERR_INVALID;
+    out->n += (size_t)n;
+    return 0;
+}
+
+void wa_cbc_free(struct wa_cbc *c)
+{
+    if (!c)
+        return;
+    EVP_CIPHER_CTX_free(c->ctx);
+    free(c);
 }
 
 /* ---- linking by code ------------------------------------------------------------------------ */

@@ -39,10 +39,19 @@ void wa_ctr_crypt(uint8_t *out, const uint8_t key[32], const uint8_t iv[16], str
 /* Incremental forms for the Signal library's provider; owned until _free. */
 struct wa_digest;
 struct wa_digest *wa_hmac_sha256_begin(struct bytes key);
+struct wa_digest *wa_sha256_begin(void);
 struct wa_digest *wa_sha512_begin(void);
 void wa_digest_update(struct wa_digest *d, struct bytes data);
-/* Writes 32 (HMAC-SHA256) or 64 (SHA-512) bytes and returns how many; SHA-512 then starts anew. */
+/* Writes 32 (SHA-256, HMAC) or 64 (SHA-512) bytes and returns how many; a hash then starts anew. */
 size_t wa_digest_final(struct wa_digest *d, uint8_t out[64]);
 void wa_digest_free(struct wa_digest *d);
+
+/* AES-256-CBC with PKCS#7 padding, piece by piece; owned until _free. update and final append to
+ * out: 0, ERR_LIMIT, and final ERR_INVALID (length, padding). */
+struct wa_cbc;
+struct wa_cbc *wa_cbc_decrypt_begin(const uint8_t key[32], const uint8_t iv[16]);
+int wa_cbc_update(struct wa_cbc *c, struct bytes sealed, struct buf *out);
+int wa_cbc_final(struct wa_cbc *c, struct buf *out);
+void wa_cbc_free(struct wa_cbc *c);
 
 #endif

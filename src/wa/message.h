@@ -12,6 +12,7 @@
 #include "base/buf.h"
 #include "base/arena.h"
 #include "wa/jid.h"
+#include "wa/media.h"
 
 #define WA_WRAPPERS_MAX 8
 #define WA_MESSAGE_MAX (1u << 20) /* bytes of a serialised Message */
@@ -63,6 +64,7 @@ struct wa_content {
     struct bytes text;      /* valid UTF-8 without NUL, may be empty; lines joined by \n */
     struct bytes quoted_id; /* contextInfo.stanzaId */
     struct bytes target_id; /* reaction, edit, revoke, vote */
+    struct wa_media media;  /* image, video, audio, voice, document, sticker */
     bool ephemeral, view_once, edited;
     uint32_t expiration_s;    /* disappearing timer of the chat as this message tells it, 0 none */
     bool device_sent;         /* a copy of what our account sent elsewhere … */

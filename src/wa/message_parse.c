@@ -137,6 +137,27 @@ static bool flag_named(const ProtobufCMessage *m, const char *name)
            *(const protobuf_c_boolean *)member(m, f->offset);
 }
 
+/* An optional field of bytes, or none. */
+static struct bytes bytes_named(const ProtobufCMessage *m, const char *name)
+{
+    const ProtobufCFieldDescriptor *f = field_named(m, name);
+    if (!f || f->type != PROTOBUF_C_TYPE_BYTES ||
+        !*(const protobuf_c_boolean *)member(m, f->quantifier_offset))
+        return BYTES_NONE;
+    return wa_pb_bytes(*(const ProtobufCBinaryData *)member(m, f->offset));
+}
+
+/* An optional unsigned field, or 0. */
+static uint64_t number_named(const ProtobufCMessage *m, const char *name)
+{
+    const ProtobufCFieldDescriptor *f = field_named(m, name);
+    if (!f || !*(const protobuf_c_boolean *)member(m, f->quantifier_offset))
+        return 0;
+    if (f->type == PROTOBUF_C_TYPE_UINT64)
+        return *(const uint64_t *)member(m, f->offset);
+    return f->type == PROTOBUF_C_TYPE_UINT32 ? *(const uint32_t *)member(m, f->offset) : 0;
+}
+
 /* How many values the field has, and where the first one is. */
 static size_t field_values(const ProtobufCMessage *m, const ProtobufCFieldDescriptor *f,
                            const void **values)
@@ -215,6 +236,13 @@ static void read_audio(struct parse *p, const void *part, struct buf *lines)
         set_kind(p, WA_KIND_VOICE);
 }
 
+static void read_video_note(struct parse *p, const void *part, struct buf *lines)
+{
+    (void)part;
+    (void)lines;
+    p->out->media.note = true;
+}
+
 static void add_coordinates(struct buf *lines, double latitude, double longitude)
 {
     if (!isfinite(latitude) || !isfinite(longitude) || fabs(latitude) > 90 || fabs(longitude) > 180)
@@ -287,6 +315,39 @@ static void read_payment_request(struct parse *p, const void *part, struct buf *
     read_note(p, m->has_note_message, m->note_message);
 }
 
+/* ---- files, by protocol/07 section 3 ----------------------------------------------------------
+ */
+
+static bool is_printable(struct bytes b)
+{
+    for (size_t i = 0; i < b.n; i++)
+        if (b.p[i] < ' ' || b.p[i] > '~')
+            return false;
+    return true;
+}
+
+/* The five kinds of files name their fields alike. */
+static void take_media(struct parse *p, enum wa_media_type type, const ProtobufCMessage *m)
+{
+    struct bytes mimetype = bytes_named(m, "mimetype"), name = bytes_named(m, "file_name");
+    bool good = mimetype.n <= WA_MEDIA_MIME_MAX && is_printable(mimetype);
+    p->out->media = (struct wa_media){
+        .type = type,
+        .mimetype = good ? mimetype : BYTES_NONE,
+        .file_name = is_clean(name) ? text_utf8_cut(name, WA_MEDIA_NAME_MAX) : BYTES_NONE,
+        .direct_path = bytes_named(m, "direct_path"),
+        .key = bytes_named(m, "media_key"),
+        .sha256 = bytes_named(m, "file_sha256"),
+        .sealed_sha256 = bytes_named(m, "file_enc_sha256"),
+        .length = number_named(m, "file_length"),
+        .width = (uint32_t)number_named(m, "width"),
+        .height = (uint32_t)number_named(m, "height"),
+        .seconds = (uint32_t)number_named(m, "seconds"),
+        .animated = flag_named(m, "gif_playback") || flag_named(m, "is_animated"),
+        .note = flag_named(m, "ptt"),
+    };
+}
+
 /* ---- content, by protocol/05 section 11 ------------------------------------------------------ */
 
 #define INTERACTIVE_TEXT "header.title+body.text+footer.text"
@@ -302,11 +363,15 @@ static void read_payment_request(struct parse *p, const void *part, struct buf *
 /* PART: a sub-message; DATA: bytes whose presence is all that counts. */
 #define PART(field, kind, text, more)                                                              \
     {                                                                                              \
-        offsetof(Wa__Message, field), false, kind, text, more                                      \
+        offsetof(Wa__Message, field), false, kind, text, more, WA_MEDIA_NONE                       \
+    }
+#define FILE_PART(field, kind, text, more, media)                                                  \
+    {                                                                                              \
+        offsetof(Wa__Message, field), false, kind, text, more, media                               \
     }
 #define DATA(field, kind)                                                                          \
     {                                                                                              \
-        offsetof(Wa__Message, has_##field), true, kind, NULL, NULL                                 \
+        offsetof(Wa__Message, has_##field), true, kind, NULL, NULL, WA_MEDIA_NONE                  \
     }
 
 static const struct content_row {
@@ -315,14 +380,16 @@ static const struct content_row {
     enum wa_kind kind;
     const char *text; /* rule of add_text; NULL none */
     void (*more)(struct parse *p, const void *part, struct buf *lines);
+    enum wa_media_type media;
 } content_rows[] = {
     PART(extended_text_message, WA_KIND_TEXT, "text", NULL),
-    PART(image_message, WA_KIND_IMAGE, "caption", NULL),
-    PART(video_message, WA_KIND_VIDEO, "caption", NULL),
-    PART(ptv_message, WA_KIND_VIDEO, "caption", NULL),
-    PART(audio_message, WA_KIND_AUDIO, NULL, read_audio),
-    PART(document_message, WA_KIND_DOCUMENT, "caption|file_name|title", NULL),
-    PART(sticker_message, WA_KIND_STICKER, NULL, NULL),
+    FILE_PART(image_message, WA_KIND_IMAGE, "caption", NULL, WA_MEDIA_IMAGE),
+    FILE_PART(video_message, WA_KIND_VIDEO, "caption", NULL, WA_MEDIA_VIDEO),
+    FILE_PART(ptv_message, WA_KIND_VIDEO, "caption", read_video_note, WA_MEDIA_VIDEO),
+    FILE_PART(audio_message, WA_KIND_AUDIO, NULL, read_audio, WA_MEDIA_AUDIO),
+    FILE_PART(document_message, WA_KIND_DOCUMENT, "caption|file_name|title", NULL,
+              WA_MEDIA_DOCUMENT),
+    FILE_PART(sticker_message, WA_KIND_STICKER, NULL, NULL, WA_MEDIA_IMAGE),
     PART(sticker_pack_message, WA_KIND_STICKER, NULL, NULL),
     PART(contact_message, WA_KIND_CONTACT, "display_name", NULL),
     PART(contacts_array_message, WA_KIND_CONTACT, "display_name+contacts.display_name", NULL),
@@ -397,6 +464,8 @@ static void take_part(struct parse *p, const struct content_row *row, const Prot
     buf_init(&lines, TEXT_GROWTH * WA_MESSAGE_MAX);
     set_kind(p, row->kind);
     add_text(&lines, part, row->text);
+    if (row->media != WA_MEDIA_NONE && !p->decided)
+        take_media(p, row->media, part);
     if (row->more)
         row->more(p, part, &lines);
     take_context(p, part);

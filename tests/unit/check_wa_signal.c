@@ -761,6 +761,7 @@ int main(void)
     suite_add_tcase(suite, session_cases());
     suite_add_tcase(suite, group_cases());
     suite_add_tcase(suite, key_cases());
+    suite_add_tcase(suite, media_cases());
     suite_add_tcase(suite, message_cases());
     return testing_run(suite);
 }

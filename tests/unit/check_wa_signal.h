@@ -7,6 +7,7 @@
 
 TCase *group_cases(void);
 TCase *key_cases(void);
+TCase *media_cases(void);
 TCase *message_cases(void);
 
 #endif
