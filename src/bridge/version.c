@@ -126,7 +126,7 @@ static void on_done(void *ctx, const struct bridge_fetch_result *r)
     v->fetch = NULL;
     v->trouble[0] = '\0';
     if (r->rc < 0)
-        snprintf(v->trouble, sizeof(v->trouble), "%s", r->error);
+        bytes_copy_text(bytes_text(r->error), v->trouble, sizeof(v->trouble));
     else if (r->status != 200)
         snprintf(v->trouble, sizeof(v->trouble), "it answered with status %d", r->status);
     else if (wa_version_find_revision(r->body, &revision) < 0)
@@ -164,7 +164,7 @@ static bool ask(struct bridge *b)
     if (v->fetch)
         return true;
     log_event(LOG_INFO, "client_version_unknown", LOG_STR("why", err.text));
-    snprintf(v->trouble, sizeof(v->trouble), "%s", err.text);
+    bytes_copy_text(bytes_text(err.text), v->trouble, sizeof(v->trouble));
     return false;
 }
 

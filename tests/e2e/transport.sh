@@ -62,6 +62,23 @@ check "again XX" reconnect
 check "and a resume" reconnect
 equal "… after that" IK "$(last_login)"
 
+# … killed while the server kept silent: the mark of the resume was there before the hello left.
+preset silent
+before=$(stat_of connections_total)
+post /faults "{\"target\":\"$PHONE:1\",\"kind\":\"close\"}" >/dev/null
+heard() { [ "$(stat_of connections_total)" -gt "$before" ] && [ "$(stat_of bytes_in)" -gt "$bytes" ]; }
+bytes=$(stat_of bytes_in)
+check "a silent server has the hello" wait_for 10 heard
+kill -9 "$BRIDGE_PID"
+wait "$BRIDGE_PID" 2>/dev/null
+before=$(login_count)
+start_bridge
+check "killed then, and started again" eval 'wait_for 15 more_logins '"$before"' && wait_for 10 connected'
+equal "… it logs in with XX" XX "$(last_login)"
+check "again XX" reconnect
+check "and a resume" reconnect
+equal "… after that" IK "$(last_login)"
+
 check "an answer to a resume that nobody can open" reconnect resume_spoiled
 check "… is an error of the handshake" logged handshake_failed
 equal "… and then XX" XX "$(last_login)"

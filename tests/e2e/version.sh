@@ -28,10 +28,10 @@ mark() { MARK=$(stat_of connections_total); }
 connections() { equal "$2" "$1" $(($(stat_of connections_total) - MARK)); }
 
 # ---- beside the dial -----------------------------------------------------------------------------------
-versions 0 2000000000
+versions 2000000000 2000000000
 account $PHONE Shop
 start_bridge
-check "linked" eval 'scan && wait_for 15 connected'
+check "linked, though what is compiled in is refused" eval 'scan && wait_for 15 connected'
 check "a newer version is found at start" wait_for 10 uses 2000000000
 equal "… with one question" 1 "$(stat_of sw_js)"
 stop_bridge

@@ -13,6 +13,7 @@
 #include "base/err.h"
 #include "base/json.h"
 #include "bridge/bridge.h"
+#include "bridge/bridge_internal.h"
 #include "bridge/lifecycle.h"
 #include "bridge/policy.h"
 #include "bridge/records.h"
@@ -153,6 +154,30 @@ START_TEST(test_restriction_left_whatever_the_clock_says)
     ck_assert_int_eq(bridge_restriction_left_ms(begin, hour, begin - years), hour);
     ck_assert_int_eq(bridge_restriction_left_ms(begin, 0, begin), 0);
     ck_assert_int_eq(bridge_restriction_left_ms(begin, -1, begin - years), 0);
+}
+END_TEST
+
+START_TEST(test_version_url_of_whatsapp_alone_unless_it_is_set)
+{
+    static const char own[] = "https://web.whatsapp.com/sw.js";
+    static const struct {
+        const char *endpoint, *version_url, *want;
+    } cases[] = {
+        {"wss://web.whatsapp.com/ws/chat", "", own},
+        {"wss://web.whatsapp.com:5222/ws/chat", "", own},
+        {"wss://web.whatsapp.com", "", own},
+        {"wss://web.whatsapp.com.example/ws/chat", "", NULL},
+        {"wss://other.example/web.whatsapp.com", "", NULL},
+        {"ws://127.0.0.1:4000/ws/chat", "", NULL},
+        {"wss://web.whatsapp.com/ws/chat", "none", NULL},
+        {"ws://127.0.0.1:4000/ws/chat", "http://127.0.0.1:1/x", "http://127.0.0.1:1/x"},
+    };
+    static struct config c;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        snprintf(c.endpoint, sizeof(c.endpoint), "%s", cases[i].endpoint);
+        snprintf(c.version_url, sizeof(c.version_url), "%s", cases[i].version_url);
+        ck_assert_pstr_eq(bridge_version_url(&c), cases[i].want);
+    }
 }
 END_TEST
 
@@ -900,6 +925,7 @@ int main(void)
     tcase_add_test(tc, test_lifecycle_step_from_start_reaches_every_state);
     tcase_add_test(tc, test_lifecycle_step_of_each_waiting_state_has_a_way_out);
     tcase_add_test(tc, test_lifecycle_of_close_each_reason_is_its_event);
+    tcase_add_test(tc, test_version_url_of_whatsapp_alone_unless_it_is_set);
     tcase_add_test(tc, test_restriction_left_whatever_the_clock_says);
     tcase_add_test(tc, test_lifecycle_print_stands_in_the_documentation);
     suite_add_tcase(suite, tc);

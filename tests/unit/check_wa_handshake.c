@@ -1085,6 +1085,20 @@ START_TEST(test_version_find_revision_in_scripts)
 }
 END_TEST
 
+START_TEST(test_version_find_revision_of_every_truncation_is_refused)
+{
+    struct bytes script = bytes_text("{\\\"client_revision\\\": 1045649368,\\\"z\\\":1}");
+    size_t end = (size_t)(strchr((const char *)script.p, ',') - (const char *)script.p) + 1;
+    for (size_t n = 0; n <= script.n; n++) {
+        uint32_t revision = 0;
+        char *copy = bytes_strdup(BYTES(script.p, n));
+        int rc = wa_version_find_revision(BYTES(copy, n), &revision);
+        ck_assert_msg(n < end ? rc < 0 : rc == 0 && revision == 1045649368, "%zu bytes", n);
+        free(copy);
+    }
+}
+END_TEST
+
 /* ---- pairing -------------------------------------------------------------------------------- */
 
 static void pairing_device(struct wa_device *d)
@@ -1445,6 +1459,7 @@ static void add_handshake(Suite *suite)
     tcase_add_test(payload, test_payload_login_of_unpaired_or_nameless_device_is_refused);
     tcase_add_test(payload, test_version_parse_of_good_and_bad_texts);
     tcase_add_test(payload, test_version_find_revision_in_scripts);
+    tcase_add_test(payload, test_version_find_revision_of_every_truncation_is_refused);
     suite_add_tcase(suite, payload);
 }
 
