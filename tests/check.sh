@@ -74,6 +74,8 @@ stage "what an operator sees: metrics, history, search, log"
 BUILDDIR=$PLAIN tap 300 tests/e2e/observe.sh
 stage "the examples of docs/volume.md"
 BUILDDIR=$PLAIN tap 300 tests/e2e/examples.sh
+stage "a portal session with nothing but shell tools"
+BUILDDIR=$PLAIN tap 120 tests/e2e/session.sh
 stage "man pages"
 tap 60 tests/man.sh
 stage "the way in: resume and routing"
@@ -81,8 +83,8 @@ BUILDDIR=$PLAIN tap 120 tests/e2e/transport.sh
 stage "the client version"
 BUILDDIR=$PLAIN tap 120 tests/e2e/version.sh
 stage "bad input"
-BUILDDIR=$PLAIN tap 300 tests/e2e/badinput.sh
-BUILDDIR=$ASAN NAMES=2000 RSS_MORE=200000 tap 300 tests/e2e/badinput.sh
+BUILDDIR=$PLAIN NAMES=2000 tap 300 tests/e2e/badinput.sh
+BUILDDIR=$ASAN NAMES=500 RSS_MORE=200000 tap 300 tests/e2e/badinput.sh
 stage "the guards, over kill -9"
 BUILDDIR=$PLAIN tap 120 tests/e2e/guards.sh
 stage "the outbox, and kill -9 in the middle of it"
@@ -108,6 +110,9 @@ BUILDDIR=$PLAIN tap 300 tests/bench/guard.sh
 stage "analysers"
 BUILDDIR=$PLAIN tap 300 tests/lint/run.sh gcc cppcheck
 if [ "$ALL" = --all ]; then
+    stage "10,000 unknown names, 10,000 files in the outbox"
+    BUILDDIR=$PLAIN NAMES=10000 SLOW=3 tap 900 tests/e2e/badinput.sh
+    BUILDDIR=$PLAIN OUTBOX=10000 SLOW=3 tap 900 tests/e2e/outbox.sh
     stage "kills and power cuts while linking"
     BUILDDIR=$PLAIN tap 300 tests/torture/linking.sh
     stage "disks that are full, read-only, failing, slow"
