@@ -211,6 +211,15 @@ static void on_connected(struct bridge *b, const struct wa_event *ev)
     bridge_apply(b, BRIDGE_ON_CONNECTED);
 }
 
+/* A new phone, or WhatsApp installed anew: nothing to do, but an owner may want to know. */
+static void on_identity(struct bridge *b, const struct wa_jid *user)
+{
+    char text[WA_JID_TEXT_SIZE], masked[64];
+    (void)b;
+    log_event(LOG_INFO, "identity_changed",
+              LOG_STR("contact", log_mask(bytes_text(wa_jid_text(user, text)), masked)));
+}
+
 static void take_event(struct bridge *b, const struct wa_event *ev)
 {
     switch (ev->type) {
@@ -258,6 +267,9 @@ static void take_event(struct bridge *b, const struct wa_event *ev)
         log_event(LOG_INFO, "client_version_expires", LOG_INT("at_s", ev->u.expires.at_s));
         if (ev->u.expires.at_s > 0)
             bridge_version_refresh(b, true);
+        break;
+    case WA_EVENT_IDENTITY:
+        on_identity(b, &ev->u.identity.user);
         break;
     case WA_EVENT_CLOSED:
         b->ended = *ev;

@@ -121,8 +121,11 @@ static int is_overtaken(struct bridge *b, const struct store_queued *q, const ch
     *why = "expired";
     if (q->attempts > 0)
         return 0;
+    if (q->outbox_name && q->expires_at && q->expires_at <= clock_wall_ms())
+        return 1;
+    *why = "restricted";
     if (q->outbox_name)
-        return q->expires_at && q->expires_at <= clock_wall_ms();
+        return store_messages_is_restricted(b->messages, q->chat);
     *why = "replies_off";
     if (!b->config.replies_enabled)
         return 1;
@@ -259,7 +262,7 @@ static int set_failed(struct bridge *b, struct bytes id, const struct wa_event *
     if (ev->type == WA_EVENT_SEND_FAILED)
         snprintf(why, sizeof(why), "%s", ev->u.ack.text);
     else
-        snprintf(why, sizeof(why), "%u", ev->u.ack.error);
+        snprintf(why, sizeof(why), "%u: %s", ev->u.ack.error, bridge_refusal_text(ev->u.ack.error));
     log_event(LOG_WARN, "message_failed", LOG_BYTES("id", id), LOG_STR("why", why));
     return store_messages_set_failed(b->messages, id, why);
 }

@@ -182,3 +182,29 @@ int64_t bridge_resend_after(unsigned error, int attempts, bool *account)
         return -1;
     }
 }
+
+const char *bridge_refusal_text(unsigned error)
+{
+    static const struct {
+        unsigned error;
+        const char *text;
+    } texts[] = {
+        {400, "WhatsApp did not understand the message"},
+        {401, "this account may not write there"},
+        {403, "this account may not write there"},
+        {404, "there is no such recipient"},
+        {406, "the recipient does not accept it"},
+        {408, "WhatsApp did not answer in time"},
+        {421, "the group is addressed in another way now"},
+        {429, "too many messages; WhatsApp wants a pause"},
+        {463, "WhatsApp restricts first messages of this account; wait until the contact writes"},
+        {475, "the number of new chats is used up; wait until the contact writes"},
+        {479, "WhatsApp found the message malformed"},
+        {500, "WhatsApp had an error"},
+        {503, "WhatsApp was not available"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+        if (texts[i].error == error)
+            return texts[i].text;
+    return "WhatsApp refused the message";
+}

@@ -99,5 +99,7 @@ enum bridge_rate bridge_rate_decide(const struct config *c, int64_t sent, int64_
  * -1 to give up. attempts counts those made; account tells that everything must wait, not only this
  * chat. */
 int64_t bridge_resend_after(unsigned error, int attempts, bool *account);
+/* What such a code means, for the column `error`; never NULL. */
+const char *bridge_refusal_text(unsigned error);
 
 #endif

@@ -94,6 +94,12 @@ int store_messages_newest_in(struct store_messages *m, const char *chat, int lim
     return rc < 0 ? rc : n;
 }
 
+int store_messages_is_restricted(struct store_messages *m, const char *chat)
+{
+    int64_t n = store_messages_count(m, SQL_IS_RESTRICTED, STORE_VALUES(STORE_TEXT(chat)));
+    return n < 0 ? ERR_STORE : n > 0;
+}
+
 int store_messages_owner_wrote(struct store_messages *m, const char *chat, int64_t after_id)
 {
     int64_t n = store_messages_count(m, SQL_OWNER_WROTE,

@@ -144,6 +144,12 @@
     X(OWNER_WROTE, "SELECT EXISTS(SELECT 1 FROM messages INDEXED BY messages_owner"                \
                    " WHERE chat = ?1 AND id > ?2 AND " BY_OWNER                                    \
                    " AND kind <> 'reaction' AND kind <> 'revoke' AND kind <> 'undecryptable')")    \
+    X(IS_RESTRICTED, "SELECT EXISTS(SELECT 1 FROM messages INDEXED BY messages_chat"               \
+                     " WHERE chat = ?1 AND direction = 'OUT' AND status = 'failed'"                \
+                     " AND (error LIKE '463:%' OR error LIKE '475:%')"                             \
+                     " AND id > coalesce((SELECT id FROM messages INDEXED BY messages_chat"        \
+                     "  WHERE chat = ?1 AND direction = 'IN' AND NOT from_me"                      \
+                     "  ORDER BY id DESC LIMIT 1), 0))")                                           \
     X(REPLACE_TEXT, "UPDATE messages SET text = ?2, intent = ?3"                                   \
                     " WHERE id = ?1 AND status = 'queued' AND attempts = 0")                       \
     X(SET_SENDING, "UPDATE messages SET status = 'sending', attempts = attempts + 1, sent_at = ?2" \

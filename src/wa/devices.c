@@ -6,6 +6,8 @@
 #include "base/err.h"
 #include "base/text.h"
 #include "wa/crypto.h"
+#include "wa/pairing.h"
+#include "wa/pb.h"
 #include "wa/proto/transport.pb-c.h"
 
 #define DEVICE_HOSTED 99
@@ -32,18 +34,24 @@ void wa_usync_build(struct wa_node *iq, const char *sid, const struct wa_jid *us
 
 /* ---- answer ---------------------------------------------------------------------------------- */
 
-/* The signed list of key indexes; NULL when there is none. The bundles are checked against the
- * account key later, so its signature is not looked at. */
-static Wa__ADVKeyIndexList *open_index_list(struct bytes data)
+/* The signed list of key indexes of a user; NULL when there is none. *forged: it is not what the
+ * primary, whose key is known, has signed. */
+static Wa__ADVKeyIndexList *open_index_list(struct bytes data, const struct wa_jid *user,
+                                            const struct wa_account_keys *keys, bool *forged)
 {
-    Wa__ADVKeyIndexList *list = NULL;
+    uint8_t account_key[WA_KEY_LEN];
+    *forged = false;
     if (data.n == 0)
         return NULL;
-    Wa__ADVSignedKeyIndexList *outer = wa__advsigned_key_index_list__unpack(NULL, data.n, data.p);
-    if (outer && outer->has_details)
-        list = wa__advkey_index_list__unpack(NULL, outer->details.len, outer->details.data);
-    wa__advsigned_key_index_list__free_unpacked(outer, NULL);
-    return list;
+    AUTO_PB Wa__ADVSignedKeyIndexList *outer =
+        wa_pb_unpack(&wa__advsigned_key_index_list__descriptor, data);
+    struct bytes details = outer ? wa_pb_bytes(outer->details) : BYTES_NONE;
+    if (keys && keys->find(keys->ctx, user, account_key))
+        *forged = !outer || wa_pairing_verify_key_indexes(
+                                details, wa_pb_bytes(outer->account_signature), account_key) < 0;
+    if (*forged || details.n == 0)
+        return NULL;
+    return wa_pb_unpack(&wa__advkey_index_list__descriptor, details);
 }
 
 static bool index_is_valid(const Wa__ADVKeyIndexList *list, uint64_t index)
@@ -108,8 +116,10 @@ static size_t listed_devices(const struct wa_node *devices)
     return n;
 }
 
-static struct wa_usync_user *read_user(const struct wa_node *node)
+static struct wa_usync_user *read_user(const struct wa_node *node,
+                                       const struct wa_account_keys *keys)
 {
+    bool forged;
     struct wa_usync_user *u = arena_alloc(node->arena, sizeof(*u));
     const struct wa_node *devices = wa_node_find(node, "devices");
     if (!wa_node_attr_jid(node, "jid", &u->user) || !wa_jid_is_user(&u->user))
@@ -121,13 +131,14 @@ static struct wa_usync_user *read_user(const struct wa_node *node)
     if (u->failed)
         return u;
     u->devices = arena_alloc(node->arena, listed_devices(devices) * sizeof(*u->devices));
-    Wa__ADVKeyIndexList *list = open_index_list(wa_node_child_bytes(devices, "key-index-list"));
-    read_devices(u, devices, list);
-    wa__advkey_index_list__free_unpacked(list, NULL);
+    AUTO_PB Wa__ADVKeyIndexList *list =
+        open_index_list(wa_node_child_bytes(devices, "key-index-list"), &u->user, keys, &forged);
+    read_devices(u, forged ? NULL : devices, list);
     return u;
 }
 
-int wa_usync_parse(const struct wa_node *iq, struct wa_usync_user **out)
+int wa_usync_parse(const struct wa_node *iq, const struct wa_account_keys *keys,
+                   struct wa_usync_user **out)
 {
     const struct wa_node *list = wa_node_find(wa_node_find(iq, "usync"), "list");
     struct wa_usync_user **tail = out;
@@ -135,7 +146,7 @@ int wa_usync_parse(const struct wa_node *iq, struct wa_usync_user **out)
     if (!list)
         return ERR_INVALID;
     for (const struct wa_node *n = wa_node_find(list, "user"); n; n = wa_node_next(n, "user")) {
-        *tail = read_user(n);
+        *tail = read_user(n, keys);
         if (*tail)
             tail = &(*tail)->next;
     }
@@ -225,6 +236,22 @@ void wa_device_cache_drop(struct wa_device_cache *c, const struct wa_jid *user)
     size_t i = find_user(c, user);
     if (i < c->used)
         drop_entry(c, i);
+}
+
+void wa_device_cache_lose(struct wa_device_cache *c, const struct wa_jid *device, int64_t now_ms)
+{
+    size_t at = find_user(c, device), kept = 0;
+    if (at == c->used)
+        return;
+    struct entry *e = c->entries[at];
+    if (now_ms - e->at_ms >= WA_DEVICES_FRESH_MS) {
+        drop_entry(c, at);
+        return;
+    }
+    for (size_t i = 0; i < e->count; i++)
+        if (device->device == 0 || !wa_jid_equal(&e->devices[i], device))
+            e->devices[kept++] = e->devices[i];
+    e->count = kept;
 }
 
 /* ---- participant hash (protocol/06 section 8.1) ---------------------------------------------- */

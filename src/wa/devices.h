@@ -4,6 +4,7 @@
 #ifndef WA_DEVICES_H
 #define WA_DEVICES_H
 
+#include "wa/curve.h"
 #include "wa/node.h"
 
 #define WA_DEVICES_PER_USER_MAX 100
@@ -22,8 +23,15 @@ struct wa_usync_user {
     bool failed; /* the server gave an error for this user */
     struct wa_usync_user *next;
 };
-/* Everything lives in the node's arena. 0 or ERR_INVALID. */
-int wa_usync_parse(const struct wa_node *iq, struct wa_usync_user **out);
+/* Whose signature a list of devices must carry: false when that user's primary is not known. */
+struct wa_account_keys {
+    bool (*find)(void *ctx, const struct wa_jid *user, uint8_t key[WA_KEY_LEN]);
+    void *ctx;
+};
+/* Everything lives in the node's arena. keys may be NULL: none is known. Of a user whose primary is
+ * known and did not sign the list of key indexes only the primary is left. 0 or ERR_INVALID. */
+int wa_usync_parse(const struct wa_node *iq, const struct wa_account_keys *keys,
+                   struct wa_usync_user **out);
 
 struct wa_device_cache;
 struct wa_device_cache *wa_device_cache_open(void);
@@ -34,6 +42,10 @@ void wa_device_cache_put(struct wa_device_cache *c, const struct wa_jid *user,
 const struct wa_jid *wa_device_cache_get(struct wa_device_cache *c, const struct wa_jid *user,
                                          size_t *count, int64_t now_ms);
 void wa_device_cache_drop(struct wa_device_cache *c, const struct wa_jid *user);
+/* The server knows no such device: its user is asked for again, or, when the list is younger than
+ * WA_DEVICES_FRESH_MS, a companion is struck off it. */
+#define WA_DEVICES_FRESH_MS 60000
+void wa_device_cache_lose(struct wa_device_cache *c, const struct wa_jid *device, int64_t now_ms);
 
 /* Participant hash "2:" + 8 characters (section 8.1). */
 #define WA_PHASH_SIZE 11

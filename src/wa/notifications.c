@@ -3,14 +3,6 @@
 #include "wa/privacy.h"
 #include "wa/session_internal.h"
 
-static void drop_user(struct wa_session *s, const struct wa_jid *user)
-{
-    struct wa_jid other =
-        wa_jid_is_lid(user) ? wa_session_pn_of(s, user) : wa_session_lid_of(s, user);
-    wa_device_cache_drop(s->devices, user);
-    wa_device_cache_drop(s->devices, &other);
-}
-
 static void on_encrypt_notification(struct wa_session *s, const struct wa_node *node)
 {
     const struct wa_node *count = wa_node_find(node, "count");
@@ -21,13 +13,14 @@ static void on_encrypt_notification(struct wa_session *s, const struct wa_node *
     if (wa_node_find(node, "digest"))
         wa_online_check_digest(s);
     if (!wa_node_find(node, "identity") || !wa_node_attr_jid(node, "from", &from) ||
-        from.device != 0 || !wa_jid_is_user(&from))
+        from.device != 0 || !wa_jid_is_user(&from) || wa_device_is_own(&s->device, &from))
         return;
-    /* Re-installed: the next message to them starts from a fresh bundle. */
+    /* The next message to them starts from a fresh bundle. */
     struct wa_jid address = wa_session_address(s, &from);
-    drop_user(s, &from);
-    if (wa_signal_drop_session(s->signal, &address) < 0)
+    if (wa_signal_archive_session(s->signal, &address) < 0)
         wa_session_end_store(s);
+    else
+        wa_session_identity_changed(s, &from);
 }
 
 /* A device that is gone must not be written to any more, should its list be had from a cache. */
@@ -52,7 +45,7 @@ static void on_devices_notification(struct wa_session *s, const struct wa_node *
         return;
     if (wa_node_attr_jid(node, "lid", &lid))
         wa_session_learn_lid(s, &from, &lid);
-    drop_user(s, &from);
+    wa_session_forget_devices(s, &from);
     drop_removed(s, &from, wa_node_find(node, "remove"));
 }
 

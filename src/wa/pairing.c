@@ -12,8 +12,10 @@
 enum purpose {
     ACCOUNT_SIGNATURE = 0x00,
     DEVICE_SIGNATURE = 0x01,
+    KEY_INDEXES_SIGNATURE = 0x02,
     HOSTED_ACCOUNT_SIGNATURE = 0x05, /* also before HMAC input */
     HOSTED_DEVICE_SIGNATURE = 0x06,
+    HOSTED_KEY_INDEXES_SIGNATURE = 0x07,
 };
 #define PURPOSE_LEN 2
 #define PURPOSE(kind) ((const uint8_t[PURPOSE_LEN]){0x06, (kind)})
@@ -209,5 +211,18 @@ int wa_pairing_verify_companion(struct bytes device_identity, const uint8_t iden
                    both_signatures_hold(s, &claim, HOSTED_ACCOUNT_SIGNATURE,
                                         HOSTED_DEVICE_SIGNATURE)
                ? 1
+               : ERR_AUTH;
+}
+
+int wa_pairing_verify_key_indexes(struct bytes details, struct bytes signature,
+                                  const uint8_t account_key[WA_KEY_LEN])
+{
+    const struct claim c = {.details = details};
+    const struct bytes signer = BYTES(account_key, WA_KEY_LEN);
+    if (signature.n != WA_SIGNATURE_LEN)
+        return ERR_AUTH;
+    return verify_claim(KEY_INDEXES_SIGNATURE, &c, signer, signature) == 0 ||
+                   verify_claim(HOSTED_KEY_INDEXES_SIGNATURE, &c, signer, signature) == 0
+               ? 0
                : ERR_AUTH;
 }

@@ -39,4 +39,9 @@ int wa_pairing_accept(struct wa_device *d, struct bytes device_identity_hmac,
 int wa_pairing_verify_companion(struct bytes device_identity, const uint8_t identity[WA_KEY_LEN],
                                 struct bytes account_key);
 
+/* Whether the primary with this identity key signed the details of an ADVSignedKeyIndexList
+ * (protocol/04 section 9): 0, ERR_AUTH. */
+int wa_pairing_verify_key_indexes(struct bytes details, struct bytes signature,
+                                  const uint8_t account_key[WA_KEY_LEN]);
+
 #endif

@@ -98,7 +98,9 @@ static int take_keys(struct wa_session *s, const struct wa_node *node, const str
     if (wa_bundle_parse(node, &bundle, &identity) < 0 ||
         !wa_send_vouched(s, device, &bundle, identity))
         return ERR_INVALID;
-    return wa_signal_process_bundle(s->signal, &address, &bundle);
+    int rc = wa_signal_process_bundle(s->signal, &address, &bundle);
+    wa_session_watch_identity(s, device);
+    return rc;
 }
 
 /* Whether the device has been set up anew since the session was made: it tells its number. */

@@ -294,6 +294,7 @@ static void open_one(struct wa_session *s, const struct envelope *e, const struc
     enum wa_signal_fault fault = WA_FAULT_UNKNOWN;
     int rc = open_enc(s, e, type, wa_node_data(enc), &plain, &fault);
     o->pkmsg = o->pkmsg || type == WA_ENC_PKMSG;
+    wa_session_watch_identity(s, &e->in.sender);
     if (rc == 0) {
         read_plain(s, e, buf_bytes(&plain), o);
     } else if (rc == 1) {

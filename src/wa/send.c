@@ -12,7 +12,6 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "wa/pairing.h"
-#include "wa/privacy.h"
 #include "wa/send_internal.h"
 
 #define USER_DEVICES_MAX (2 * WA_DEVICES_PER_USER_MAX)
@@ -139,14 +138,22 @@ static bool is_nobody(struct wa_session *s, const struct wa_send *m, const struc
     return was_asked && wa_jid_is_pn(&m->to) && has_session(s, &m->to) == 0;
 }
 
+static bool find_account_key(void *ctx, const struct wa_jid *user, uint8_t key[WA_KEY_LEN])
+{
+    struct wa_session *s = ctx;
+    struct wa_jid address = wa_session_address(s, user);
+    return wa_signal_get_identity(s->signal, &address, key) == 1;
+}
+
 static void on_devices(void *ctx, void *arg, const struct wa_node *answer, unsigned code)
 {
     struct wa_session *s = ctx;
     struct wa_send *m = arg;
     struct wa_usync_user *users;
     struct wa_jid *asked = NULL;
+    const struct wa_account_keys keys = {find_account_key, s};
     (void)code;
-    if (!answer || wa_usync_parse(answer, &users) < 0) {
+    if (!answer || wa_usync_parse(answer, &keys, &users) < 0) {
         wa_send_fail(s, m, "the device list could not be had");
         return;
     }
@@ -257,7 +264,17 @@ static int take_bundle(struct wa_session *s, const struct wa_node *user)
         !wa_send_vouched(s, &device, &bundle, identity) || has_session(s, &device) == 1)
         return 0;
     struct wa_jid address = wa_session_address(s, &device);
-    return wa_signal_process_bundle(s->signal, &address, &bundle);
+    int rc = wa_signal_process_bundle(s->signal, &address, &bundle);
+    wa_session_watch_identity(s, &device);
+    return rc;
+}
+
+/* The server has no keys of a device that its list names. */
+static void lose_device(struct wa_session *s, const struct wa_node *user)
+{
+    struct wa_jid device;
+    if (wa_node_find(user, "error") && wa_node_attr_jid(user, "jid", &device))
+        wa_device_cache_lose(s->devices, &device, wa_session_now(s));
 }
 
 static void on_bundles(void *ctx, void *arg, const struct wa_node *answer, unsigned code)
@@ -267,6 +284,7 @@ static void on_bundles(void *ctx, void *arg, const struct wa_node *answer, unsig
     (void)code;
     const struct wa_node *user = wa_node_find(wa_node_find(answer, "list"), "user");
     for (; user; user = wa_node_next(user, "user")) {
+        lose_device(s, user);
         if (take_bundle(s, user) == ERR_STORE) {
             wa_session_end_store(s);
             return;
@@ -357,61 +375,25 @@ static int seal_all(struct wa_session *s, struct wa_send *m, struct wa_node *par
     return rc < 0 ? rc : reached;
 }
 
-/* ---- privacy tokens (protocol/06 section 8.2)
- * ------------------------------------------------------ */
-
-static int64_t wall_s(const struct wa_session *s)
-{
-    return s->host->wall_ms(s->host->ctx) / 1000;
-}
-
-/* Our record of the recipient; false when tokens have no place here. */
-static bool load_privacy(struct wa_session *s, const struct wa_send *m, struct wa_jid *user,
-                         struct wa_privacy *p)
-{
-    if (is_group(m) || wa_device_is_own(&s->device, &m->to))
-        return false;
-    *user = wa_session_address(s, &m->to);
-    if (wa_privacy_load(p, s->host, user) >= 0)
-        return true;
-    wa_session_end_store(s);
-    return false;
-}
-
-static void add_token(struct wa_session *s, const struct wa_send *m, struct wa_node *node)
-{
-    struct wa_jid user;
-    struct wa_privacy p;
-    if (load_privacy(s, m, &user, &p) && p.length > 0 && !wa_privacy_expired(p.token_s, wall_s(s)))
-        wa_node_child_data(node, "tctoken", BYTES(p.token, p.length));
-}
-
-/* Whom we write to may write to us: ours, once in each bucket. */
-static void issue_token(struct wa_session *s, const struct wa_send *m)
-{
-    struct wa_jid user;
-    struct wa_privacy p;
-    int64_t now = wall_s(s);
-    if (!load_privacy(s, m, &user, &p) || !wa_privacy_due(p.issued_s, now))
-        return;
-    struct wa_jid pn = wa_session_pn_of(s, &user);
-    struct wa_node *iq = wa_session_query(s, "set", "privacy");
-    struct wa_node *token = wa_node_child(wa_node_child(iq, "tokens"), "token");
-    wa_node_set_jid(token, "jid", wa_jid_is_none(&pn) ? &user : &pn);
-    wa_node_set_u64(token, "t", (uint64_t)now);
-    wa_node_set(token, "type", "trusted_contact");
-    p.issued_s = now;
-    if (wa_privacy_save(&p, s->host, &user) < 0)
-        wa_session_end_store(s);
-    else
-        wa_session_ask(s, iq, NULL, NULL);
-}
+/* ---- the way to the wire -----------------------------------------------------------------------
+ */
 
 void wa_send_put(struct wa_session *s, struct wa_send *m, const struct wa_node *node)
 {
     m->state = WA_SEND_ACK;
     m->ack_until = wa_session_now(s) + WA_SEND_ACK_TIMEOUT_MS;
     wa_session_put(s, node);
+}
+
+/* With the sending device and without it: the sources differ (protocol/06 section 8.1). */
+static void hash_devices(struct wa_session *s, struct wa_send *m, const struct wa_jid *devices,
+                         size_t count)
+{
+    struct wa_jid *all = arena_alloc(&s->arena, (count + 1) * sizeof(*all));
+    memcpy(all, devices, count * sizeof(*all));
+    all[count] = wa_jid_is_lid(&m->to) ? s->device.lid : s->device.pn;
+    wa_phash(m->phash, all, count + 1);
+    wa_phash(m->phash_others, devices, count);
 }
 
 static void put_fanout(struct wa_session *s, struct wa_send *m, const struct wa_jid *devices,
@@ -433,8 +415,8 @@ static void put_fanout(struct wa_session *s, struct wa_send *m, const struct wa_
         return;
     }
     wa_send_add_identity(s, node, pkmsg);
-    add_token(s, m, node);
-    wa_phash(m->phash, devices, count);
+    wa_send_add_token(s, &m->to, node);
+    hash_devices(s, m, devices, count);
     wa_send_put(s, m, node);
 }
 
@@ -587,14 +569,50 @@ int wa_session_resend(struct wa_session *s, const struct wa_event *request,
 /* ---- acks --------------------------------------------------------------------------------------
  */
 
-static void check_phash(struct wa_session *s, const struct wa_send *m, const struct wa_node *ack)
+#define ERROR_NAMESPACE 400
+#define ERROR_STRANGER 463
+#define ERROR_SCHEMA 479
+
+/* The lists that the message was made from are asked for again before the next one. */
+static void forget_devices(struct wa_session *s, const struct wa_send *m)
 {
-    struct bytes theirs = wa_node_attr(ack, "phash");
-    if (theirs.n == 0 || bytes_is(theirs, m->phash))
-        return;
     struct wa_jid own = own_user(s, m, NULL);
     wa_device_cache_drop(s->devices, &m->to);
     wa_device_cache_drop(s->devices, &own);
+}
+
+static void check_phash(struct wa_session *s, const struct wa_send *m, const struct wa_node *ack)
+{
+    struct bytes theirs = wa_node_attr(ack, "phash");
+    if (theirs.n > 0 && !bytes_is(theirs, m->phash) && !bytes_is(theirs, m->phash_others))
+        forget_devices(s, m);
+}
+
+/* Once, to the other name of the recipient: an account may not be addressed by LID yet. */
+static bool try_other_namespace(struct wa_session *s, struct wa_send *m)
+{
+    struct wa_jid other =
+        wa_jid_is_lid(&m->to) ? wa_session_pn_of(s, &m->to) : wa_session_lid_of(s, &m->to);
+    if (m->other_name || wa_jid_is_none(&other))
+        return false;
+    m->other_name = true;
+    m->to = wa_jid_bare(&other);
+    m->state = WA_SEND_DEVICES;
+    m->ack_until = CLOCK_NEVER;
+    wa_send_step(s, m);
+    return true;
+}
+
+/* True when m was taken back to be sent again. */
+static bool user_acked(struct wa_session *s, struct wa_send *m, const struct wa_node *ack,
+                       uint64_t error)
+{
+    check_phash(s, m, ack);
+    if (error == ERROR_SCHEMA)
+        forget_devices(s, m);
+    if (error == 0 || error == ERROR_STRANGER)
+        wa_send_issue_token(s, &m->to);
+    return error == ERROR_NAMESPACE && try_other_namespace(s, m);
 }
 
 void wa_send_acked(struct wa_session *s, const struct wa_node *ack)
@@ -606,12 +624,9 @@ void wa_send_acked(struct wa_session *s, const struct wa_node *ack)
     for (struct wa_send *m = s->sends; m; m = m->next) {
         if (m->state != WA_SEND_ACK || !bytes_is(id, m->id))
             continue;
-        if (is_group(m) && wa_send_group_acked(s, m, ack, error))
+        if (is_group(m) ? wa_send_group_acked(s, m, ack, error)
+                        : !m->peer && user_acked(s, m, ack, error))
             return;
-        if (!is_group(m) && !m->peer)
-            check_phash(s, m, ack);
-        if (error == 0 && !m->peer)
-            issue_token(s, m);
         emit_end(s, WA_EVENT_ACKED, m, (int64_t)(t & INT64_MAX), (unsigned)error, NULL);
         return;
     }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Private to send.c, send_group.c and send_peer.c. */
+/* Private to send.c, send_group.c, send_peer.c and send_token.c. */
 #ifndef WA_SEND_INTERNAL_H
 #define WA_SEND_INTERNAL_H
 
@@ -26,7 +26,8 @@ struct wa_send {
     struct wa_jid to;
     struct buf message; /* serialised Message, unpadded */
     int64_t ack_until;
-    char phash[WA_PHASH_SIZE];
+    char phash[WA_PHASH_SIZE], phash_others[WA_PHASH_SIZE]; /* users: without our own device */
+    bool other_name;      /* it was refused under the first name of the recipient */
     bool resend;          /* for the one device that asked */
     bool peer;            /* to our own phone, without an event */
     struct wa_jid device; /* of resend and peer */
@@ -58,6 +59,13 @@ int wa_send_seal(struct wa_session *s, struct wa_node *parent, const struct wa_j
 void wa_send_add_identity(struct wa_session *s, struct wa_node *message, bool pkmsg);
 /* Sends the stanza of m and waits for its ack. */
 void wa_send_put(struct wa_session *s, struct wa_send *m, const struct wa_node *node);
+
+/* ---- send_token.c ------------------------------------------------------------------------------
+ */
+/* The recipient's privacy token, when there is one that is valid. */
+void wa_send_add_token(struct wa_session *s, const struct wa_jid *to, struct wa_node *message);
+/* Whom we write to may write to us: gives ours, once in each period. */
+void wa_send_issue_token(struct wa_session *s, const struct wa_jid *to);
 
 /* ---- send_peer.c -------------------------------------------------------------------------------
  */

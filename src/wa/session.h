@@ -111,8 +111,9 @@ enum wa_event_type {
     WA_EVENT_SEND_FAILED,     /* u.ack: never reached the wire (no device, no session) */
     WA_EVENT_RECEIPT,         /* u.receipt */
     WA_EVENT_VERSION_EXPIRES, /* u.expires: then this client version is refused */
-    WA_EVENT_RESEND, /* u.resend: a device asks again; answer with wa_session_resend or ignore */
-    WA_EVENT_CLOSED, /* u.closed: drain the output, then close the socket; no event follows */
+    WA_EVENT_RESEND,   /* u.resend: a device asks again; answer with wa_session_resend or ignore */
+    WA_EVENT_IDENTITY, /* u.identity: the contact has set up WhatsApp anew, with new keys */
+    WA_EVENT_CLOSED,   /* u.closed: drain the output, then close the socket; no event follows */
 };
 
 enum wa_receipt_type { WA_RECEIPT_DELIVERED, WA_RECEIPT_READ, WA_RECEIPT_PLAYED };
@@ -155,6 +156,9 @@ struct wa_event {
         struct {
             int64_t at_s; /* 0: withdrawn */
         } expires;
+        struct {
+            struct wa_jid user; /* bare */
+        } identity;
         struct {
             enum wa_receipt_type type;
             const struct bytes *ids;

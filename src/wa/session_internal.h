@@ -177,6 +177,14 @@ struct wa_jid wa_session_lid_of(struct wa_session *s, const struct wa_jid *pn);
 struct wa_jid wa_session_pn_of(struct wa_session *s, const struct wa_jid *lid);
 /* Where the Signal session of a device lives: its LID form when known (protocol/04 section 1.3). */
 struct wa_jid wa_session_address(struct wa_session *s, const struct wa_jid *device);
+/* After a call that may have taken a new identity key of the device (wa_signal_took_identity):
+ * forgets what went by the old one, and tells. */
+void wa_session_watch_identity(struct wa_session *s, const struct wa_jid *device);
+/* A contact has set up WhatsApp anew: device lists are asked for again, our privacy token is given
+ * again, WA_EVENT_IDENTITY tells. */
+void wa_session_identity_changed(struct wa_session *s, const struct wa_jid *user);
+/* Forgets the device list of a user under both names. */
+void wa_session_forget_devices(struct wa_session *s, const struct wa_jid *user);
 /* A <participant> of a group, named twice. */
 void wa_session_learn_participant(struct wa_session *s, const struct wa_node *participant);
 
@@ -281,6 +289,8 @@ void wa_send_acked(struct wa_session *s, const struct wa_node *ack);
 void wa_send_expire(struct wa_session *s, int64_t now_ms);
 int64_t wa_send_deadline(const struct wa_session *s);
 void wa_send_free_all(struct wa_session *s);
+/* Gives our privacy token again, as of then, to a contact who lost it (protocol/06 section 8.2). */
+void wa_send_reissue_token(struct wa_session *s, const struct wa_jid *to);
 /* A companion's identity key must be vouched for by its primary, when that one's key is known. */
 bool wa_send_vouched(struct wa_session *s, const struct wa_jid *device,
                      const struct wa_bundle *bundle, struct bytes device_identity);

@@ -112,7 +112,9 @@ int wa_signal_finish(struct wa_signal *s, int rc)
         rc = wa_overlay_commit(&s->overlay);
     if (rc == 0)
         s->set_aside += s->setting_aside;
+    s->took_identity = s->took_identity || (rc == 0 && s->taking_identity);
     s->setting_aside = 0;
+    s->taking_identity = false;
     wa_overlay_reset(&s->overlay);
     return rc;
 }
@@ -221,6 +223,7 @@ static bool mend(struct wa_signal *s, const struct wa_signal_peer *p, int rc)
     if (!untrusted)
         return wa_signal_set_aside(s, WA_TABLE_SESSION, key);
     wa_overlay_reset(&s->overlay);
+    s->taking_identity = true;
     return wa_overlay_del(&s->overlay, WA_TABLE_IDENTITY, key) == 0;
 }
 
@@ -514,6 +517,13 @@ int wa_signal_process_bundle(struct wa_signal *s, const struct wa_jid *peer,
 }
 
 /* ---- identities ------------------------------------------------------------------------------ */
+
+bool wa_signal_took_identity(struct wa_signal *s)
+{
+    bool took = s->took_identity;
+    s->took_identity = false;
+    return took;
+}
 
 int wa_signal_set_identity(struct wa_signal *s, const struct wa_jid *jid,
                            const uint8_t identity[WA_KEY_LEN])

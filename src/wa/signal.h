@@ -87,6 +87,8 @@ struct wa_bundle {
 int wa_signal_process_bundle(struct wa_signal *s, const struct wa_jid *peer,
                              const struct wa_bundle *b);
 
+/* Whether a call since the last question replaced an identity key that was known by another. */
+bool wa_signal_took_identity(struct wa_signal *s);
 /* Trusts identity as that of jid from now on (pairing: the primary's key). 0 or ERR_STORE. */
 int wa_signal_set_identity(struct wa_signal *s, const struct wa_jid *jid,
                            const uint8_t identity[WA_KEY_LEN]);

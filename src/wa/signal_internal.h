@@ -17,8 +17,9 @@
 
 struct wa_signal {
     const struct wa_device *device;
-    struct wa_overlay overlay;         /* empty between two calls */
-    uint64_t set_aside, setting_aside; /* counted once the call went well */
+    struct wa_overlay overlay;           /* empty between two calls */
+    uint64_t set_aside, setting_aside;   /* counted once the call went well */
+    bool taking_identity, took_identity; /* in the call at work; since it was asked for */
     signal_context *context;
     signal_protocol_store_context *stores;
 };

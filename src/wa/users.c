@@ -75,3 +75,29 @@ void wa_session_learn_participant(struct wa_session *s, const struct wa_node *pa
          wa_node_attr_jid(participant, "phone_number", &other)))
         wa_session_learn_lid(s, &jid, &other);
 }
+
+/* ---- identities (protocol/04 section 8) ------------------------------------------------------ */
+
+void wa_session_forget_devices(struct wa_session *s, const struct wa_jid *user)
+{
+    struct wa_jid other =
+        wa_jid_is_lid(user) ? wa_session_pn_of(s, user) : wa_session_lid_of(s, user);
+    wa_device_cache_drop(s->devices, user);
+    wa_device_cache_drop(s->devices, &other);
+}
+
+/* Whoever holds our sender keys is compared with the identities at the next message to a group
+ * (wa/send_group.c). */
+void wa_session_identity_changed(struct wa_session *s, const struct wa_jid *user)
+{
+    wa_session_forget_devices(s, user);
+    wa_send_reissue_token(s, user);
+    struct wa_event *ev = wa_session_emit(s, WA_EVENT_IDENTITY);
+    ev->u.identity.user = wa_jid_bare(user);
+}
+
+void wa_session_watch_identity(struct wa_session *s, const struct wa_jid *device)
+{
+    if (wa_signal_took_identity(s->signal) && device->device == 0)
+        wa_session_identity_changed(s, device);
+}

@@ -413,6 +413,16 @@ START_TEST(test_rate_decide_one_warning_then_silence)
 }
 END_TEST
 
+START_TEST(test_refusal_text_each_code_has_a_sentence)
+{
+    static const unsigned codes[] = {400, 401, 403, 404, 406, 408, 421,
+                                     429, 463, 475, 479, 500, 503};
+    for (size_t i = 0; i < ARRAY_LEN(codes); i++)
+        ck_assert_str_ne(bridge_refusal_text(codes[i]), bridge_refusal_text(999));
+    ck_assert_uint_gt(strlen(bridge_refusal_text(999)), 0);
+}
+END_TEST
+
 START_TEST(test_resend_after_only_temporary_errors_are_tried_again)
 {
     static const unsigned final[] = {400, 403, 404, 406, 421, 463, 475, 479, 487};
@@ -940,6 +950,7 @@ int main(void)
     tcase_add_test(tc, test_overflow_decide_one_polite_word_a_minute);
     tcase_add_test(tc, test_typing_ms_grows_with_the_text_up_to_the_maximum);
     tcase_add_test(tc, test_outbox_gap_ms_jitters_around_the_mean);
+    tcase_add_test(tc, test_refusal_text_each_code_has_a_sentence);
     tcase_add_test(tc, test_resend_after_only_temporary_errors_are_tried_again);
     suite_add_tcase(suite, tc);
     tc = tcase_create("records");

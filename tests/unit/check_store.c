@@ -1430,6 +1430,69 @@ START_TEST(test_count_sent_since_counts_what_left)
 }
 END_TEST
 
+START_TEST(test_is_restricted_until_the_contact_writes)
+{
+    static const char *const errors[] = {"463: a stranger", "475: too many"};
+    struct store_messages *m = messages_at(path_of(testing_dir(), "messages.db"));
+    for (size_t i = 0; i < ARRAY_LEN(errors); i++) {
+        char out[8], in[8], other[8];
+        snprintf(out, sizeof(out), "O%zu", i);
+        snprintf(other, sizeof(other), "P%zu", i);
+        snprintf(in, sizeof(in), "I%zu", i);
+        int64_t id = queue(m, "a@lid", out, 0);
+        ck_assert_int_eq(store_messages_is_restricted(m, "a@lid"), 0);
+        ck_assert_int_eq(store_messages_set_sending(m, id, 5), 0);
+        ck_assert_int_eq(store_messages_set_failed(m, bytes_text(out), errors[i]), 1);
+        ck_assert_int_eq(store_messages_is_restricted(m, "a@lid"), 1);
+        ck_assert_int_eq(store_messages_is_restricted(m, "b@lid"), 0);
+        record(m, "a@lid", in);
+        ck_assert_int_eq(store_messages_is_restricted(m, "a@lid"), 0);
+        id = queue(m, "a@lid", other, 0);
+        ck_assert_int_eq(store_messages_set_sending(m, id, 5), 0);
+        ck_assert_int_eq(store_messages_set_failed(m, bytes_text(other), "404: nobody"), 1);
+        ck_assert_int_eq(store_messages_is_restricted(m, "a@lid"), 0);
+    }
+    store_messages_close(m);
+}
+END_TEST
+
+START_TEST(test_find_resend_leaves_out_old_and_failed_ones)
+{
+    struct store_messages *m = messages_at(path_of(testing_dir(), "messages.db"));
+    struct store_queued q;
+    int64_t id = queue(m, "a@lid", "O1", 0);
+    ck_assert_int_eq(store_messages_find_resend(m, bytes_text("O1"), 0, &q), 0);
+    ck_assert_int_eq(store_messages_set_sending(m, id, 5000), 0);
+    ck_assert_int_eq(store_messages_find_resend(m, bytes_text("O1"), 5000, &q), 1);
+    ck_assert_int_eq(store_messages_find_resend(m, bytes_text("O1"), 5001, &q), 0);
+    ck_assert_int_eq(store_messages_set_failed(m, bytes_text("O1"), "404: nobody"), 1);
+    ck_assert_int_eq(store_messages_find_resend(m, bytes_text("O1"), 0, &q), 0);
+    store_messages_close(m);
+}
+END_TEST
+
+START_TEST(test_record_undecryptable_again_takes_the_new_fault)
+{
+    const char *path = path_of(testing_dir(), "messages.db");
+    struct store_messages *m = messages_at(path);
+    struct store_inbound in = {.wa_id = bytes_text("I1"),
+                               .chat = "a@lid",
+                               .sender = "a@lid",
+                               .kind = "undecryptable",
+                               .fault = "bad MAC",
+                               .received_at = 5};
+    struct err err = {0};
+    int64_t id;
+    ck_assert_int_eq(store_messages_record(m, &in, &id), 1);
+    in.fault = "bad MAC; given up";
+    ck_assert_int_eq(store_messages_record(m, &in, &id), 0);
+    ck_assert_int_eq(store_messages_commit(m, &err), 0);
+    ck_assert_int_eq(
+        sql_number(path, "SELECT count(*) FROM messages WHERE fault = 'bad MAC; given up'"), 1);
+    store_messages_close(m);
+}
+END_TEST
+
 START_TEST(test_find_sent_finds_only_what_left)
 {
     struct store_messages *m = messages_at(path_of(testing_dir(), "messages.db"));
@@ -2549,7 +2612,10 @@ int main(void)
         test_report_each_outcome_once_until_it_changes, test_guards_count_replies_that_left_only,
         test_owner_wrote_only_later_words_of_the_owner, test_next_queued_row_is_complete,
         test_next_queued_keeps_the_order_of_each_chat, test_requeue_same_ids_again_and_first,
-        test_count_sent_since_counts_what_left, test_find_sent_finds_only_what_left);
+        test_count_sent_since_counts_what_left, test_find_sent_finds_only_what_left,
+        test_is_restricted_until_the_contact_writes,
+        test_find_resend_leaves_out_old_and_failed_ones,
+        test_record_undecryptable_again_takes_the_new_fault);
     ADD("status", test_status_every_move_from_every_status_never_goes_back,
         test_status_wa_id_of_a_received_message_changes_nothing,
         test_totals_and_turns_hold_after_any_walk, test_hot_path_long_log_no_statement_scans_it);

@@ -7,6 +7,7 @@
 #include "wa/crypto.h"
 #include "wa/devices.h"
 #include "wa/message.h"
+#include "wa/pairing.h"
 #include "wa/prekeys.h"
 #include "wa_party.h"
 
@@ -482,7 +483,7 @@ START_TEST(test_usync_parse_filters_devices)
     wa_node_set(wa_node_child(wa_node_child(user, "devices"), "error"), "code", "500");
     answer_user(list, "no jid");
 
-    ck_assert_int_eq(wa_usync_parse(iq, &users), 0);
+    ck_assert_int_eq(wa_usync_parse(iq, NULL, &users), 0);
     const char *const want[] = {"111@lid", "111:4@lid", "111:6@lid", "111:99@hosted.lid",
                                 "111:7@hosted.lid"};
     char text[WA_JID_TEXT_SIZE];
@@ -501,12 +502,83 @@ START_TEST(test_usync_parse_filters_devices)
 }
 END_TEST
 
+struct account {
+    bool known;
+    uint8_t key[WA_KEY_LEN];
+};
+
+static bool find_account(void *ctx, const struct wa_jid *user, uint8_t key[WA_KEY_LEN])
+{
+    const struct account *a = ctx;
+    (void)user;
+    memcpy(key, a->key, WA_KEY_LEN);
+    return a->known;
+}
+
+/* The list of another implementation, its filter, and what is left when it is not the primary's. */
+START_TEST(test_usync_parse_key_index_vector_signature_decides)
+{
+    json_t *adv = testing_vectors("adv.json"), *about = json_object_get(adv, "key_index_list");
+    json_t *filter = json_object_get(about, "device_filter");
+    struct account account = {.known = true};
+    const struct wa_account_keys keys = {find_account, &account};
+    memcpy(account.key, testing_hex(adv, "account_public_32").p, WA_KEY_LEN);
+    for (int forged = 0; forged <= 1; forged++) {
+        struct arena arena = {0};
+        struct wa_usync_user *users;
+        struct wa_node *iq = wa_node_new(&arena, "iq");
+        struct wa_node *list = wa_node_child(wa_node_child(iq, "usync"), "list");
+        struct wa_node *devices = wa_node_child(answer_user(list, "111@lid"), "devices");
+        struct wa_node *inner = wa_node_child(devices, "device-list");
+        size_t i, want = 0;
+        json_t *row;
+        account.key[0] ^= (uint8_t)forged;
+        json_array_foreach(filter, i, row)
+        {
+            struct wa_node *device = wa_node_child(inner, "device");
+            wa_node_set_u64(device, "id",
+                            (uint64_t)json_integer_value(json_object_get(row, "device")));
+            if (json_is_integer(json_object_get(row, "key_index")))
+                wa_node_set_u64(device, "key-index",
+                                (uint64_t)json_integer_value(json_object_get(row, "key_index")));
+            want += json_is_true(json_object_get(row, "keep"));
+        }
+        wa_node_child_data(devices, "key-index-list", testing_hex(about, "signed_key_index_list"));
+        ck_assert_int_eq(wa_usync_parse(iq, &keys, &users), 0);
+        ck_assert_uint_eq(users->count, forged ? 1 : want);
+        account.known = !forged;
+        arena_deinit(&arena);
+    }
+    ck_assert_int_eq(
+        wa_pairing_verify_key_indexes(testing_hex(about, "details"), BYTES_NONE, account.key),
+        ERR_AUTH);
+}
+END_TEST
+
+START_TEST(test_device_cache_lose_old_list_goes_young_one_is_shortened)
+{
+    size_t n;
+    struct wa_device_cache *c = wa_device_cache_open();
+    struct wa_jid user = wa_jid_make(WA_SERVER_LID, "111", 0),
+                  companion = wa_jid_with_device(&user, 4), devices[] = {user, companion};
+    wa_device_cache_lose(c, &companion, 0);
+    wa_device_cache_put(c, &user, devices, 2, 0);
+    wa_device_cache_lose(c, &companion, WA_DEVICES_FRESH_MS - 1);
+    ck_assert(wa_device_cache_get(c, &user, &n, 1) != NULL && n == 1);
+    wa_device_cache_lose(c, &user, 1);
+    ck_assert(wa_device_cache_get(c, &user, &n, 1) != NULL && n == 1);
+    wa_device_cache_lose(c, &companion, WA_DEVICES_FRESH_MS);
+    ck_assert(wa_device_cache_get(c, &user, &n, 1) == NULL);
+    wa_device_cache_close(c);
+}
+END_TEST
+
 START_TEST(test_usync_parse_bounds_devices_and_wants_list)
 {
     struct arena arena = {0};
     struct wa_usync_user *users;
     struct wa_node *iq = wa_node_new(&arena, "iq");
-    ck_assert_int_eq(wa_usync_parse(iq, &users), ERR_INVALID);
+    ck_assert_int_eq(wa_usync_parse(iq, NULL, &users), ERR_INVALID);
     ck_assert(users == NULL);
     struct wa_node *list = wa_node_child(wa_node_child(iq, "usync"), "list");
     struct wa_node *devices = wa_node_child(answer_user(list, "111@lid"), "devices");
@@ -517,7 +589,7 @@ START_TEST(test_usync_parse_bounds_devices_and_wants_list)
         add_device(inner, id, "1", false);
     }
     wa_node_child_data(devices, "key-index-list", bytes_text("\xff not a list"));
-    ck_assert_int_eq(wa_usync_parse(iq, &users), 0);
+    ck_assert_int_eq(wa_usync_parse(iq, NULL, &users), 0);
     ck_assert_uint_eq(users->count, WA_DEVICES_PER_USER_MAX);
     arena_deinit(&arena);
 }
@@ -587,6 +659,8 @@ TCase *key_cases(void)
     ADD(test_usync_build_has_documented_shape);
     ADD(test_usync_parse_filters_devices);
     ADD(test_usync_parse_bounds_devices_and_wants_list);
+    ADD(test_usync_parse_key_index_vector_signature_decides);
+    ADD(test_device_cache_lose_old_list_goes_young_one_is_shortened);
     ADD(test_device_cache_expires_and_drops);
     ADD(test_device_cache_full_gives_up_the_oldest);
     return cases;

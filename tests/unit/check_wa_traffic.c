@@ -787,6 +787,304 @@ START_TEST(test_signed_prekey_rotation_failed_is_tried_again_a_day_later)
 }
 END_TEST
 
+/* ---- sending -----------------------------------------------------------------------------------
+ */
+
+#define SENT_ID "3EB0AABBCCDDEEFF00112233"
+
+static void send_text(const char *to)
+{
+    struct wa_outgoing m = {
+        .id = SENT_ID, .to = jid(to), .text = {.text = bytes_text("hello back")}};
+    ck_assert_int_eq(wa_session_send(line.session, &m), 0);
+}
+
+/* None of the devices that are asked for has keys. */
+static void refuse_bundles(const struct wa_node *iq)
+{
+    struct wa_node *answer = result(iq), *list = wa_node_child(answer, "list");
+    const struct wa_node *asked = wa_node_find(wa_node_find(iq, "key"), "user");
+    for (; asked; asked = wa_node_next(asked, "user")) {
+        struct wa_node *user = wa_node_child(list, "user");
+        wa_node_copy_attr(user, asked, "jid");
+        wa_node_set(wa_node_child(user, "error"), "code", "406");
+    }
+    say(answer);
+    expect_quiet();
+}
+
+/* A message to the contact is on its way; the stanza. */
+static struct wa_node *send_and_hear(unsigned companion)
+{
+    send_text(PEER_LID);
+    answer_usync(hear_tag("iq"), companion);
+    expect_quiet();
+    for (struct wa_node *node; (node = line_hear(&line));) {
+        if (wa_node_is(node, "message"))
+            return node;
+        refuse_bundles(node); /* our own phone and companions have no keys here */
+    }
+    return NULL;
+}
+
+static struct wa_node *ack_of(const struct wa_node *message, const char *error)
+{
+    struct wa_node *ack = line_stanza(&line, "ack");
+    wa_node_set(ack, "class", "message");
+    wa_node_copy_attr(ack, message, "id");
+    wa_node_set(ack, "t", "1780000003");
+    if (error)
+        wa_node_set(ack, "error", error);
+    return ack;
+}
+
+START_TEST(test_send_refused_each_code_is_handed_on_once)
+{
+    static const char *const codes[] = {"403", "404", "406", "421", "429", "463",
+                                        "475", "479", "487", "500", "503"};
+    greet();
+    for (size_t i = 0; i < ARRAY_LEN(codes); i++) {
+        pass_time(3700000); /* nothing is cached */
+        struct wa_node *message = send_and_hear(0);
+        ck_assert_ptr_nonnull(message);
+        say(ack_of(message, codes[i]));
+        struct wa_event ev = expect(WA_EVENT_ACKED);
+        ck_assert_uint_eq(ev.u.ack.error, strtoul(codes[i], NULL, 10));
+        expect_quiet();
+        struct wa_node *token = line_hear(&line);
+        ck_assert_int_eq(token != NULL, i == 5); /* a stranger is given our token, once */
+    }
+}
+END_TEST
+
+START_TEST(test_send_refused_by_lid_goes_once_to_the_phone_number)
+{
+    greet();
+    struct wa_node *message = send_and_hear(0);
+    ck_assert(attr_is_jid(message, "to", PEER_LID));
+    for (int time = 0; time < 2; time++) {
+        say(ack_of(message, "400"));
+        if (time == 1)
+            break;
+        expect_quiet();
+        answer_usync(hear_tag("iq"), 0);
+        expect_quiet();
+        do {
+            message = line_hear(&line);
+            if (!wa_node_is(message, "message"))
+                refuse_bundles(message);
+        } while (!wa_node_is(message, "message"));
+        ck_assert(attr_is_jid(message, "to", PEER_PN));
+        ck_assert(wa_node_attr_is(message, "id", SENT_ID));
+        const struct wa_node *to = wa_node_find(wa_node_find(message, "participants"), "to");
+        for (; to; to = wa_node_next(to, "to")) {
+            struct wa_jid target;
+            ck_assert(wa_node_attr_jid(to, "jid", &target) && wa_jid_is_pn(&target));
+        }
+    }
+    ck_assert_uint_eq(expect(WA_EVENT_ACKED).u.ack.error, 400);
+}
+END_TEST
+
+/* With a phash like ours, with the sending device and without it, the lists are kept. */
+START_TEST(test_send_phash_of_another_set_asks_for_the_devices_again)
+{
+    struct wa_jid all[] = {jid(PEER_LID), jid("123456789012345@lid"), jid(LINE_OWN_LID)};
+    char with[WA_PHASH_SIZE], without[WA_PHASH_SIZE];
+    wa_phash(with, all, 3);
+    wa_phash(without, all, 2);
+    const char *const hashes[] = {with, without, "2:AAAAAAAA"};
+    greet();
+    struct wa_node *message = send_and_hear(0);
+    for (size_t i = 0; i < ARRAY_LEN(hashes); i++) {
+        struct wa_node *ack = ack_of(message, NULL);
+        wa_node_set(ack, "phash", hashes[i]);
+        say(ack);
+        expect(WA_EVENT_ACKED);
+        expect_quiet();
+        line_forget_output(&line);
+        send_text(PEER_LID);
+        for (message = line_hear(&line); message && !wa_node_is(message, "message");) {
+            if (wa_node_attr_is(message, "xmlns", "usync"))
+                break;
+            refuse_bundles(message);
+            message = line_hear(&line);
+        }
+        ck_assert_int_eq(wa_node_is(message, "iq"), i == 2);
+    }
+}
+END_TEST
+
+START_TEST(test_send_device_without_keys_is_not_asked_for_again_and_again)
+{
+    greet();
+    struct wa_node *message = send_and_hear(7); /* the list names a device that has no keys */
+    ck_assert_ptr_nonnull(message);
+    say(ack_of(message, NULL));
+    expect(WA_EVENT_ACKED);
+    line_forget_output(&line);
+    send_text(PEER_LID);
+    for (struct wa_node *n; (n = line_hear(&line)) && !wa_node_is(n, "message");) {
+        ck_assert(!wa_node_attr_is(n, "xmlns", "usync"));
+        const struct wa_node *user = wa_node_find(wa_node_find(n, "key"), "user");
+        for (; user; user = wa_node_next(user, "user"))
+            ck_assert(!attr_is_jid(user, "jid", "222222222222222:7@lid"));
+        refuse_bundles(n);
+    }
+}
+END_TEST
+
+/* ---- identities --------------------------------------------------------------------------------
+ */
+
+static struct wa_node *identity_notification(const char *from)
+{
+    struct wa_node *n = line_stanza(&line, "notification");
+    wa_node_set(n, "id", "n1");
+    wa_node_set(n, "type", "encrypt");
+    set_jid(n, "from", from);
+    wa_node_child(n, "identity");
+    return n;
+}
+
+START_TEST(test_identity_notification_puts_the_session_aside_and_tells)
+{
+    greet();
+    struct wa_node *message = send_and_hear(0);
+    say(ack_of(message, NULL));
+    expect(WA_EVENT_ACKED);
+    line_forget_output(&line); /* our token was given */
+    pass_time(1000);
+    say(identity_notification(PEER_PN));
+    struct wa_event ev = expect(WA_EVENT_IDENTITY);
+    ck_assert(wa_jid_is_pn(&ev.u.identity.user));
+    expect_quiet();
+    ck_assert_int_eq(session_usable(), 0);
+    struct wa_node *token = hear_tag("iq");
+    const struct wa_node *given = wa_node_find(wa_node_find(token, "tokens"), "token");
+    uint64_t t = 0;
+    ck_assert(wa_node_attr_u64(given, "t", &t) && t == LINE_NOW_MS / 1000); /* as of then */
+    ck_assert(wa_node_attr_is(hear_tag("ack"), "class", "notification"));
+    /* What was on its way under the old keys is still read. */
+    struct wa_node *late = line_message(&line, &peer, "3A05", text_message("late"));
+    set_jid(late, "from", PEER_LID);
+    say(late);
+    testing_assert_bytes(expect(WA_EVENT_MESSAGE).u.message.content->text, bytes_text("late"),
+                         "text");
+}
+END_TEST
+
+START_TEST(test_identity_notification_of_a_companion_or_ourselves_is_only_acked)
+{
+    static const char *const from[] = {"222222222222222:3@lid", "123456789012345@lid", GROUP_JID};
+    greet();
+    for (size_t i = 0; i < ARRAY_LEN(from); i++) {
+        say(identity_notification(from[i]));
+        expect_quiet();
+        hear_tag("ack");
+        hear_nothing();
+    }
+    ck_assert_int_eq(session_usable(), 1);
+}
+END_TEST
+
+START_TEST(test_identity_of_a_new_phone_in_a_message_is_taken_and_told)
+{
+    struct line_peer again;
+    greet();
+    line_meet(&line, &again); /* the same number, other keys */
+    again.mem.counter = 991;
+    wa_signal_close(again.signal);
+    fake_host_deinit(&again.mem);
+    fake_host_init(&again.mem);
+    again.mem.counter = 991;
+    wa_device_generate(&again.device, &again.mem.host);
+    again.signal = wa_signal_open(&again.device, &again.mem.host);
+    struct wa_bundle b = {.registration_id = line.device.registration_id,
+                          .signed_prekey_id = line.device.signed_prekey.id};
+    memcpy(b.identity, line.device.identity.pub, WA_KEY_LEN);
+    memcpy(b.signed_prekey, line.device.signed_prekey.key.pub, WA_KEY_LEN);
+    memcpy(b.signed_prekey_signature, line.device.signed_prekey.signature, WA_SIGNATURE_LEN);
+    ck_assert_int_eq(wa_signal_process_bundle(again.signal, &again.us, &b), 0);
+    for (int time = 0; time < 2; time++) {
+        struct wa_node *m =
+            line_message(&line, &again, time ? "3A07" : "3A06", text_message("new phone"));
+        set_jid(m, "from", PEER_LID);
+        say(m);
+        if (time == 0)
+            expect(WA_EVENT_IDENTITY);
+        testing_assert_bytes(expect(WA_EVENT_MESSAGE).u.message.content->text,
+                             bytes_text("new phone"), "text");
+        expect_quiet();
+    }
+    line_part(&again);
+}
+END_TEST
+
+/* ---- order ------------------------------------------------------------------------------------
+ */
+
+/* The library opens what comes late as long as no more than 2000 keys were skipped. */
+START_TEST(test_message_skipped_keys_up_to_the_bound_open_and_beyond_asks_again)
+{
+    static const struct {
+        int skipped;
+        bool opens;
+    } cases[] = {{1, true}, {1990, true}, {2100, false}};
+    greet();
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct wa_node *first = line_message(&line, &peer, "3A10", text_message("first"));
+        for (int n = 1; n < cases[i].skipped; n++)
+            line_message(&line, &peer, "3A11", text_message("skipped"));
+        struct wa_node *last = line_message(&line, &peer, "3A12", text_message("last"));
+        set_jid(first, "from", PEER_LID);
+        set_jid(last, "from", PEER_LID);
+        say(last);
+        struct wa_event ev = expect(WA_EVENT_MESSAGE);
+        ck_assert_int_eq(ev.u.message.fault == NULL, cases[i].opens);
+        struct wa_node *answer = hear_tag("receipt");
+        ck_assert_int_eq(wa_node_attr_is(answer, "type", "retry"), !cases[i].opens);
+        line_forget_output(&line);
+        /* In either case the session is as good as before for what lies within the bound. */
+        say(first);
+        ev = expect(WA_EVENT_MESSAGE);
+        ck_assert_ptr_null(ev.u.message.fault);
+        line_forget_output(&line);
+        say(first); /* a duplicate: receipted again, no event */
+        expect_quiet();
+        ck_assert(!wa_node_attr_is(hear_tag("receipt"), "type", "retry"));
+        hear_nothing();
+    }
+}
+END_TEST
+
+/* ---- one person, two names ----------------------------------------------------------------------
+ */
+
+START_TEST(test_lid_learnt_in_the_middle_keeps_the_session)
+{
+    struct wa_node *m = line_message(&line, &peer, "3A20", text_message("by number"));
+    set_jid(m, "from", PEER_PN);
+    say(m);
+    struct wa_event ev = expect(WA_EVENT_MESSAGE);
+    ck_assert(wa_jid_is_none(&ev.u.message.chat_lid));
+    m = line_message(&line, &peer, "3A21", text_message("by LID"));
+    set_jid(m, "from", PEER_LID);
+    set_jid(m, "sender_pn", PEER_PN);
+    say(m);
+    ev = expect(WA_EVENT_MESSAGE);
+    ck_assert_ptr_null(ev.u.message.fault);
+    struct wa_jid pn = jid(PEER_PN);
+    ck_assert(wa_jid_equal(&ev.u.message.chat_pn, &pn));
+    ck_assert(fake_host_has(&line.mem, WA_TABLE_SESSION, "222222222222222_1:0"));
+    ck_assert(!fake_host_has(&line.mem, WA_TABLE_SESSION, "4915112345678:0"));
+    m = line_message(&line, &peer, "3A22", text_message("by number again"));
+    set_jid(m, "from", PEER_PN);
+    say(m);
+    ck_assert_ptr_null(expect(WA_EVENT_MESSAGE).u.message.fault);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("wa traffic");
@@ -812,6 +1110,15 @@ int main(void)
         test_digest_notification_is_compared_and_acked,
         test_signed_prekey_is_rotated_after_27_days_and_the_old_one_still_opens,
         test_signed_prekey_rotation_failed_is_tried_again_a_day_later,
+        test_send_refused_each_code_is_handed_on_once,
+        test_send_refused_by_lid_goes_once_to_the_phone_number,
+        test_send_phash_of_another_set_asks_for_the_devices_again,
+        test_send_device_without_keys_is_not_asked_for_again_and_again,
+        test_identity_notification_puts_the_session_aside_and_tells,
+        test_identity_notification_of_a_companion_or_ourselves_is_only_acked,
+        test_identity_of_a_new_phone_in_a_message_is_taken_and_told,
+        test_message_skipped_keys_up_to_the_bound_open_and_beyond_asks_again,
+        test_lid_learnt_in_the_middle_keeps_the_session,
     };
     TCase *tc = tcase_create("traffic");
     tcase_add_checked_fixture(tc, setup, teardown);
