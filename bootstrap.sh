@@ -14,7 +14,9 @@ usage: ./bootstrap.sh VERB [options]
   check [--all]
           build, then run all tests; --all: the slow analysers (clang-tidy, valgrind) too, and
           the tests with containers and a browser where this machine can run them (as root)
-  bench   build optimised, then print the benchmark table
+  bench [--docs] [--quick]
+          build optimised, then measure beside Baileys and Chromium (20 to 25 minutes; --quick: 5), into
+          build/bench.json; --docs: also write docs/performance.md. See tests/bench/bench.py --help
   build   only set up and build (into ./build)
 TEXT
 }
@@ -26,6 +28,7 @@ RUN_PACKAGES="curl jq zbar-tools"
 CONTAINER_PACKAGES="podman buildah runc catatonit mmdebstrap chromium fonts-noto-core fonts-dejavu-core python3-yaml"
 CHECK_PACKAGES="$RUN_PACKAGES sqlite3 procps strace valgrind socat openssl mandoc man-db clang
     libclang-rt-14-dev cppcheck"
+BENCH_PACKAGES="$RUN_PACKAGES sqlite3 strace binutils gnuplot-nox chromium"
 ALL_PACKAGES="clang-tidy"
 
 need() { # PACKAGE…: installs what is missing
@@ -113,9 +116,11 @@ check)
     ;;
 bench)
     # shellcheck disable=SC2086
-    need $CHECK_PACKAGES
+    need $BENCH_PACKAGES
+    command -v npm >/dev/null || need npm
+    command -v python3 >/dev/null || need python3
     build build CFLAGS='-O2 -g'
-    exec make -C build -s bench
+    exec make -C build -s bench BENCH_OPTIONS="$*"
     ;;
 build) build build CFLAGS='-O2 -g' ;;
 -h | --help | help) usage ;;

@@ -705,6 +705,7 @@ static bool post_load(struct sim_request *r)
     struct sim_load_spec spec = {.contacts = json_int(v, "contacts", 1),
                                  .messages = json_int(v, "messages", 1),
                                  .rate = json_int(v, "rate", 0),
+                                 .bytes = json_int(v, "bytes", 0),
                                  .prefix = json_text(v, "prefix", "load"),
                                  .paired = json_bool(v, "paired", false)};
     struct err err;

@@ -28,6 +28,8 @@ struct sim_load {
     struct sim_table by_user; /* PN user -> struct contact */
     uint64_t contact_count, messages, rate;
     char prefix[64];
+    struct buf text;
+    size_t text_bytes;
     bool paired;
     uint32_t nonce;
     uint8_t *state;   /* of message n at n */
@@ -71,13 +73,18 @@ static bool may_send(const struct sim_load *l, int64_t now)
 static void send_next(struct sim_load *l)
 {
     uint64_t n = ++l->sent;
-    char id[SIM_ID_MAX + 1], text[128];
+    char id[SIM_ID_MAX + 1];
     struct sim_outgoing m = {.to = l->to, .id = id};
     struct err err;
 
-    snprintf(text, sizeof text, "%s %llu", l->prefix, (unsigned long long)n);
+    buf_clear(&l->text);
+    buf_printf(&l->text, "%s %llu", l->prefix, (unsigned long long)n);
+    if (l->text.n < l->text_bytes)
+        buf_append_u8(&l->text, ' ');
+    while (l->text.n < l->text_bytes)
+        buf_append_u8(&l->text, '.');
     snprintf(id, sizeof id, ID_FORMAT, l->nonce, (unsigned long long)n);
-    m.text = bytes_text(text);
+    m.text = buf_bytes(&l->text);
     l->state[n] |= SENT;
     l->sent_us[n] = clock_mono_us();
     if (sim_phone_send(contact_of(l, n)->account->phone, &m, id, &err) != 0)
@@ -109,6 +116,8 @@ static int check_spec(const struct sim_load_spec *spec, struct err *err)
         return err_set(err, ERR_INVALID, "messages must be 1 to %d", SIM_LOAD_MESSAGES_MAX);
     if (spec->rate < 0 || spec->rate > 1000000)
         return err_set(err, ERR_INVALID, "rate must be 0 to 1000000");
+    if (spec->bytes < 0 || spec->bytes > SIM_LOAD_BYTES_MAX)
+        return err_set(err, ERR_INVALID, "bytes must be 0 to %d", SIM_LOAD_BYTES_MAX);
     if (!spec->prefix[0] || strlen(spec->prefix) >= sizeof((struct sim_load *)0)->prefix)
         return err_set(err, ERR_INVALID, "prefix must be 1 to 63 bytes");
     return 0;
@@ -152,6 +161,8 @@ int sim_load_start(struct sim *s, const struct sim_load_spec *spec, struct err *
     l->messages = (uint64_t)spec->messages;
     l->rate = (uint64_t)spec->rate;
     l->paired = spec->paired;
+    l->text_bytes = (size_t)spec->bytes;
+    buf_init(&l->text, SIM_LOAD_BYTES_MAX + sizeof l->prefix + 24);
     bytes_copy_text(bytes_text(spec->prefix), l->prefix, sizeof l->prefix);
     l->contacts = err_calloc(l->contact_count, sizeof *l->contacts);
     l->state = err_calloc(l->messages + 1, 1);
@@ -179,6 +190,7 @@ void sim_load_free(struct sim_load *l)
     free(l->contacts);
     free(l->state);
     free(l->sent_us);
+    buf_deinit(&l->text);
     free(l);
 }
 

@@ -8,12 +8,14 @@
 
 #define SIM_LOAD_CONTACTS_MAX 10000
 #define SIM_LOAD_MESSAGES_MAX 10000000
+#define SIM_LOAD_BYTES_MAX 60000
 #define SIM_LOAD_FIRST_CONTACT 9990000001u
 
 struct sim_load_spec {
     struct sim_account *to;
     int64_t contacts, messages;
     int64_t rate;       /* messages per second; 0: as fast as it goes */
+    int64_t bytes;      /* to which a text is filled up with dots; 0: not at all */
     const char *prefix; /* texts are "PREFIX <n>", n from 1 */
     bool paired;        /* a contact writes again only after it was answered */
 };
