@@ -188,7 +188,8 @@ def latency_chart(bench):
             points = [f'{x} {y}' for x, y in points if y]
             if points:
                 blocks += f'$d{len(lines)} << E\n' + '\n'.join(points) + '\nE\n'
-                lines.append(f'$d{len(lines)} with linespoints lw 2 pt 7 dt {dash} lc rgb {COLOURS[who]} title "{who}, {share}"')
+                lines.append(f'$d{len(lines)} with linespoints lw 2 pt 7 dt {dash} lc rgb {COLOURS[who]} '
+                             f'title "{who}, {share}"')
     if not lines:
         return None
     title = 'From a message written to its answer decrypted'
