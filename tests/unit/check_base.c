@@ -104,9 +104,12 @@ START_TEST(test_arena_many_sizes_stay_whole_until_reset)
             memset(fill, (int)i, sizeof(fill));
             kept[i] = arena_copy(&a, BYTES(fill, i * 79));
         }
-        for (size_t i = 0; i < ARRAY_LEN(kept); i++)
-            for (size_t j = 0; j < kept[i].n; j++)
-                ck_assert_uint_eq(kept[i].p[j], i);
+        for (size_t i = 0; i < ARRAY_LEN(kept); i++) {
+            size_t same = 0;
+            while (same < kept[i].n && kept[i].p[same] == i)
+                same++;
+            ck_assert_uint_eq(same, kept[i].n);
+        }
         arena_reset(&a);
     }
     ck_assert_str_eq(arena_text(&a, "%s-%d", "x", 7), "x-7");
