@@ -26,6 +26,25 @@ for target in json state control; do
     cp "$TOP"/docs/state.schema.json "$CORPUS/$target/schema"
 done
 
+# Texts that a target takes as a piece, its length in front.
+piece() { # TEXT
+    # shellcheck disable=SC2059
+    printf "$(printf '\\x%02x\\x%02x' $((${#1} / 256)) $((${#1} % 256)))"
+    printf '%s' "$1"
+}
+mkdir -p "$CORPUS/outbox" "$CORPUS/hours" "$CORPUS/passkey"
+{ printf '\0'; piece '{"to":"4915112345678","text":"Hi","quote":"3EB0","not_before":"2026-01-02T03:04:05Z"}'; } >"$CORPUS/outbox/good"
+{ printf '\1'; piece notes.txt; piece '{"to":"1@g.us","text":"x","expires_at":"2026-01-02T03:04:05.000Z"}'; } >"$CORPUS/outbox/name"
+{ printf '\0\x6a\x70\0\0'; piece Africa/Nairobi; piece 'Mon-Fri 09:00-18:00, Sat 10:00-02:00, 12-24..01-02 closed, 2026-12-24 09:00-12:00'; } >"$CORPUS/hours/all"
+webauthn() { jq -j ".webauthn.$1" "$VECTORS_DIR/passkey.json"; }
+{ piece "$(webauthn request_options_text)"; piece "$(webauthn webauthn_assertion_node_text)"; } >"$CORPUS/passkey/answer"
+
+# Decoders unpack by descriptor or by the generated function; each message so unpacked is a case of fuzz_protobuf.
+unpacked=$(grep -rhoE 'wa__[a-z_]+__(descriptor|unpack)' "$TOP"/src/wa/*.c "$TOP"/src/bridge/*.c | sed -E 's/__(descriptor|unpack)$//' | sort -u)
+forgotten=$(for name in $unpacked; do grep -q "X($name)" "$TOP/tests/fuzz/fuzz_protobuf.c" || echo "$name"; done)
+[ -z "$forgotten" ] || { echo "not ok - protobufs that fuzz_protobuf.c does not know: $forgotten"; exit 1; }
+echo "ok - fuzz_protobuf knows all $(wc -w <<<"$unpacked") protobufs that are unpacked"
+
 fuzz() { # TARGET
     local log=$BUILDDIR/fuzz-logs/$1.log known=() status=0
     [ ! -d "$TOP/tests/fuzz/corpus/$1" ] || known=("$TOP/tests/fuzz/corpus/$1")
