@@ -24,10 +24,10 @@ static int is_ping_pong(struct bridge *b, const char *chat, bool *found)
 int bridge_guard_chat(struct bridge *b, const char *chat, struct bridge_verdict *out)
 {
     struct store_guards g;
-    int64_t now = clock_wall_ms(), silence = b->config.ping_pong_silence_s * 1000;
+    int64_t now = clock_wall_ms();
     bool bot = false;
-    int rc = store_messages_guards(b->messages, chat, now - (silence > DAY_MS ? silence : DAY_MS),
-                                   now - DAY_MS, &g);
+    int rc =
+        store_messages_guards(b->messages, chat, now - DAY_MS, b->config.replies_daily_cap, &g);
     if (rc == 0)
         rc = is_ping_pong(b, chat, &bot);
     if (rc < 0)
@@ -35,7 +35,7 @@ int bridge_guard_chat(struct bridge *b, const char *chat, struct bridge_verdict 
     const struct bridge_chat known = {.now = now,
                                       .last_reply_at = g.last_reply_at,
                                       .ping_pong_at = g.ping_pong_at,
-                                      .replies_in_day = g.replies_in_day};
+                                      .replies_in_day = g.replies};
     *out = (struct bridge_verdict){.answer = bridge_chat_decide(&known, &b->config),
                                    .last_wait_at = g.wait_at};
     if (out->answer != BRIDGE_ANSWER || !bot)

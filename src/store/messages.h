@@ -222,15 +222,15 @@ int store_messages_report_again(struct store_messages *m, const char *outbox_nam
 
 /* ---- what the guards go by --------------------------------------------------------------------
  */
-/* Of the replies of one chat queued at or after since_ms; times are 0 when there was none. What
- * failed or was dropped is no reply. */
+/* Of one chat; times are 0 when there was none. What failed or was dropped is no reply. */
 struct store_guards {
-    int64_t last_reply_at, replies_in_day; /* at or after day_ms */
-    int64_t ping_pong_at; /* when a reply was last kept back as STORE_ERROR_PING_PONG */
-    int64_t wait_at;      /* of the last STORE_INTENT_WAIT */
+    int64_t last_reply_at; /* if at or after since_ms */
+    int64_t replies;       /* at or after since_ms; not counted further than cap, or 1 */
+    int64_t ping_pong_at;  /* when a reply was last kept back as STORE_ERROR_PING_PONG */
+    int64_t wait_at;       /* of the last STORE_INTENT_WAIT */
 };
-int store_messages_guards(struct store_messages *m, const char *chat, int64_t since_ms,
-                          int64_t day_ms, struct store_guards *out);
+int store_messages_guards(struct store_messages *m, const char *chat, int64_t since_ms, int64_t cap,
+                          struct store_guards *out);
 /* The newest rows of a chat, newest first, at most limit: their number or ERR_STORE. Texts are
  * borrowed until the next call on m. */
 struct store_turn {

@@ -61,21 +61,31 @@ int store_messages_release(struct store_messages *m, const char *chat)
 
 /* ---- what the guards go by -------------------------------------------------------------- */
 
-int store_messages_guards(struct store_messages *m, const char *chat, int64_t since_ms,
-                          int64_t day_ms, struct store_guards *out)
+/* What went to the chat, or will; however much that is, only so many are looked at. */
+static int count_replies(struct store_messages *m, const char *chat, int64_t since_ms, int64_t cap,
+                         struct store_guards *out)
 {
-    struct sqlite3_stmt *row =
-        store_db_select(m->db, SQL_CHAT_GUARDS,
-                        STORE_VALUES(STORE_TEXT(chat), STORE_INT(since_ms), STORE_INT(day_ms)));
-    int rc = store_db_next(m->db, row);
+    struct sqlite3_stmt *rows = store_db_select(
+        m->db, SQL_NEWEST_REPLIES,
+        STORE_VALUES(STORE_TEXT(chat), STORE_INT(since_ms), STORE_INT(cap > 0 ? cap : 1)));
+    int rc;
+    while ((rc = store_db_next(m->db, rows)) == 1)
+        if (out->replies++ == 0)
+            out->last_reply_at = store_db_int(rows, 0);
+    return rc;
+}
+
+int store_messages_guards(struct store_messages *m, const char *chat, int64_t since_ms, int64_t cap,
+                          struct store_guards *out)
+{
     *out = (struct store_guards){0};
-    if (rc == 1)
-        *out = (struct store_guards){.last_reply_at = store_db_int(row, 0),
-                                     .replies_in_day = store_db_int(row, 1),
-                                     .ping_pong_at = store_db_int(row, 2),
-                                     .wait_at = store_db_int(row, 3)};
-    store_db_end(row);
-    return rc < 0 ? rc : 0;
+    int rc = count_replies(m, chat, since_ms, cap, out);
+    if (rc == 0)
+        rc = store_db_number(m->db, &out->ping_pong_at, SQL_LAST_PING_PONG,
+                             STORE_VALUES(STORE_TEXT(chat)));
+    if (rc == 0)
+        rc = store_db_number(m->db, &out->wait_at, SQL_LAST_WAIT, STORE_VALUES(STORE_TEXT(chat)));
+    return rc;
 }
 
 int store_messages_newest_in(struct store_messages *m, const char *chat, int limit,

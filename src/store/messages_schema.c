@@ -181,8 +181,9 @@ static const char *const migrations[] = {
     " END;",
 
     /*
-     * 6: cheaper writes. One trigger for what is added and one for what moves on, since each costs
-     * a program of its own; words enter the index in batches, up to the row totals.searchable.
+     * 6: cheaper writes, and guards that do not read all replies of a chat. One trigger for what is
+     * added and one for what moves on, since each costs a program of its own; words enter the index
+     * in batches, up to the row totals.searchable.
      */
     "DROP TRIGGER messages_count_undecryptable; DROP TRIGGER messages_count_received;"
     "DROP TRIGGER messages_count_completed; DROP TRIGGER messages_count_queued;"
@@ -191,6 +192,8 @@ static const char *const migrations[] = {
     "DROP TRIGGER messages_report_outbox;"
     "DROP TRIGGER messages_search_insert; DROP TRIGGER messages_search_update;"
     "DROP TRIGGER messages_search_delete;"
+    "CREATE INDEX messages_ping_pong ON messages(chat, received_at) WHERE " IS_PING_PONG ";"
+    "CREATE INDEX messages_wait ON messages(chat, received_at) WHERE " IS_WAIT ";"
     "ALTER TABLE totals ADD COLUMN searchable INTEGER NOT NULL DEFAULT 0;"
     "UPDATE totals SET searchable = coalesce((SELECT max(id) FROM messages), 0) WHERE id = 1;"
     "CREATE TRIGGER messages_added AFTER INSERT ON messages BEGIN"

@@ -52,6 +52,8 @@
 #define BY_SENDER(value) value " IN (sender, sender_pn, sender_lid)"
 #define CHAT_OF_234 "(" IN_CHAT("?2") " OR " IN_CHAT("?3") " OR " IN_CHAT("?4") ")"
 #define SENDER_OF_567 "(" BY_SENDER("?5") " OR " BY_SENDER("?6") " OR " BY_SENDER("?7") ")"
+#define IS_PING_PONG "error = '" STORE_ERROR_PING_PONG "'"
+#define IS_WAIT "intent = '" STORE_INTENT_WAIT "'"
 #define CHATS "SELECT chat, language, menu, handover_at FROM chats WHERE "
 #define LEFT_ONCE "(status = 'sending' OR (status = 'queued' AND attempts > 0))"
 
@@ -132,13 +134,14 @@
     X(REPORTED, "UPDATE messages SET report = 0 WHERE id = ?1")                                    \
     X(CAN_QUOTE, "SELECT count(*) FROM messages INDEXED BY messages_identity WHERE wa_id = ?1"     \
                  " AND ?2 IN (chat, chat_pn, chat_lid)")                                           \
-    X(CHAT_GUARDS, "SELECT max(CASE WHEN status NOT IN ('failed', 'dropped') THEN received_at"     \
-                   "  END), coalesce(sum(received_at >= ?3 AND status NOT IN"                      \
-                   "  ('failed', 'dropped')), 0),"                                                 \
-                   " max(CASE WHEN error = '" STORE_ERROR_PING_PONG "' THEN received_at END),"     \
-                   " max(CASE WHEN intent = '" STORE_INTENT_WAIT "' THEN received_at END)"         \
-                   " FROM messages INDEXED BY messages_replies"                                    \
-                   " WHERE chat = ?1 AND reply_to IS NOT NULL AND received_at >= ?2")              \
+    X(NEWEST_REPLIES, "SELECT received_at FROM messages INDEXED BY messages_replies"               \
+                      " WHERE chat = ?1 AND reply_to IS NOT NULL AND received_at >= ?2"            \
+                      " AND status NOT IN ('failed', 'dropped')"                                   \
+                      " ORDER BY received_at DESC LIMIT ?3")                                       \
+    X(LAST_PING_PONG, "SELECT max(received_at) FROM messages INDEXED BY messages_ping_pong"        \
+                      " WHERE chat = ?1 AND " IS_PING_PONG)                                        \
+    X(LAST_WAIT, "SELECT max(received_at) FROM messages INDEXED BY messages_wait"                  \
+                 " WHERE chat = ?1 AND " IS_WAIT)                                                  \
     X(CHAT_NEWEST, "SELECT direction = 'OUT', from_me, received_at, text FROM messages"            \
                    " INDEXED BY messages_chat WHERE chat = ?1 ORDER BY id DESC LIMIT ?2")          \
     X(OWNER_WROTE, "SELECT EXISTS(SELECT 1 FROM messages INDEXED BY messages_owner"                \

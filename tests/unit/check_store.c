@@ -1263,18 +1263,18 @@ START_TEST(test_guards_count_replies_that_left_only)
     struct store_guards g;
     int64_t in = record(m, "a@lid", "one"), id = queue(m, "a@lid", "A", in);
     int64_t other = record(m, "a@lid", "two"), kept = queue(m, "a@lid", "B", other);
-    ck_assert_int_eq(store_messages_guards(m, "a@lid", 0, 0, &g), 0);
-    ck_assert_int_eq(g.replies_in_day, 2);
+    ck_assert_int_eq(store_messages_guards(m, "a@lid", 0, 10, &g), 0);
+    ck_assert_int_eq(g.replies, 2);
     ck_assert_int_gt(g.last_reply_at, 0);
     ck_assert_int_eq(g.ping_pong_at, 0);
     ck_assert_int_eq(store_messages_set_dropped(m, kept, STORE_ERROR_PING_PONG), 0);
     ck_assert_int_eq(store_messages_replace_text(m, id, bytes_text("wait"), STORE_INTENT_WAIT), 0);
-    ck_assert_int_eq(store_messages_guards(m, "a@lid", 0, 0, &g), 0);
-    ck_assert_int_eq(g.replies_in_day, 1);
+    ck_assert_int_eq(store_messages_guards(m, "a@lid", 0, 10, &g), 0);
+    ck_assert_int_eq(g.replies, 1);
     ck_assert_int_gt(g.ping_pong_at, 0);
     ck_assert_int_gt(g.wait_at, 0);
-    ck_assert_int_eq(store_messages_guards(m, "b@lid", 0, 0, &g), 0);
-    ck_assert_int_eq(g.replies_in_day, 0);
+    ck_assert_int_eq(store_messages_guards(m, "b@lid", 0, 10, &g), 0);
+    ck_assert_int_eq(g.replies, 0);
     store_messages_close(m);
 }
 END_TEST
@@ -1753,7 +1753,7 @@ static void use_outbox(struct store_messages *m)
     ck_assert_int_eq(store_messages_next_report(m, 0, &r), 1);
     ck_assert_int_eq(store_messages_reported(m, id), 0);
     ck_assert_int_eq(store_messages_can_quote(m, "I9", "2@lid"), 1);
-    ck_assert_int_eq(store_messages_guards(m, "3@lid", 79990, 79990, &g), 0);
+    ck_assert_int_eq(store_messages_guards(m, "3@lid", 79990, 10, &g), 0);
     ck_assert_int_eq(store_messages_newest_in(m, "3@lid", 4, turns), 4);
     ck_assert_int_eq(store_messages_owner_wrote(m, "3@lid", 79000), 0);
 }
