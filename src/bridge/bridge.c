@@ -70,12 +70,18 @@ void bridge_stop(struct bridge *b, const char *reason)
 
 static void heartbeat(struct bridge *b, int64_t now)
 {
-    b->heartbeat_at = now + b->config.heartbeat_interval_ms;
+    /* From when it was due, not from now: the keepalive, which counts on a multiple, comes along.
+     */
+    b->heartbeat_at += b->config.heartbeat_interval_ms;
+    if (b->heartbeat_at <= now)
+        b->heartbeat_at = now + b->config.heartbeat_interval_ms;
     bridge_commands_scan(b);
     bridge_history_tend(b);
     if (b->config.log_file)
         volume_log_tend(&b->log);
     bridge_outbox_look(b);
+    if (b->session && wa_session_awake(b->session))
+        b->settle_due = true;
     bridge_status_want(b, BRIDGE_PUBLISH_LIGHT);
 }
 
@@ -102,6 +108,8 @@ static void on_wake(void *ctx)
 {
     struct bridge *b = ctx;
     int64_t now = clock_mono_ms();
+    if (b->heartbeat_at <= now)
+        heartbeat(b, now);
     if (b->session &&
         (b->settle_due || wa_session_deadline(b->session) <= now || b->send_at <= now))
         bridge_settle(b);
@@ -122,8 +130,6 @@ static void on_wake(void *ctx)
     }
     if (b->dial_due)
         bridge_dial(b);
-    if (b->heartbeat_at <= now)
-        heartbeat(b, now);
     bridge_history_flush(b);
     bridge_history_index(b, false);
     bridge_status_flush(b);

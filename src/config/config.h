@@ -65,7 +65,7 @@
       511, NULL, true)                                                                             \
     X("outbox", "max_per_minute", outbox_max_per_minute, INT, 30, 0, 1000000, NULL, true)          \
     X("outbox", "queue_messages", outbox_queue_messages, INT, 1000, 100, 1000000, NULL, true)      \
-    X("heartbeat", "interval_ms", heartbeat_interval_ms, INT, 10000, 100, 3600000,                 \
+    X("heartbeat", "interval_ms", heartbeat_interval_ms, INT, 15000, 100, 3600000,                 \
       "HEARTBEAT_INTERVAL_MS", true)                                                               \
     X("messages", "keep_days", messages_keep_days, INT, 0, 0, 36500, NULL, true)                   \
     X("messages", "keep_mb", messages_keep_mb, INT, 0, 0, 1000000, NULL, true)                     \

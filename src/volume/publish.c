@@ -3,7 +3,9 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <linux/magic.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <time.h>
 
 #include "base/clock.h"
@@ -88,15 +90,26 @@ static int sync_directory(int dir_fd)
     return fsync(dir_fd) == 0 || errno == EINVAL || errno == ENOTSUP ? 0 : -1;
 }
 
-/* Synced also when it may get lost: else a power cut could leave the new name on an empty file. */
-static int fill(int fd, struct bytes content)
+/*
+ * Whether a file that takes another's name is written before the name is, without being asked to:
+ * ext4 and btrfs do so, for the programs that trust in it.
+ */
+static bool orders_renames(int fd)
+{
+    struct statfs fs;
+    return fstatfs(fd, &fs) == 0 &&
+           (fs.f_type == EXT4_SUPER_MAGIC || (unsigned)fs.f_type == BTRFS_SUPER_MAGIC);
+}
+
+/* Synced also when it may get lost, where a power cut could leave the new name on an empty file. */
+static int fill(int fd, struct bytes content, bool durable)
 {
     /* The umask may have narrowed it; where modes do not exist, it stays as it is. */
     if (fchmod(fd, FILE_MODE) != 0 && errno != EPERM && errno != ENOTSUP)
         return -1;
     if (write_all(fd, content) != 0)
         return -1;
-    return fsync(fd);
+    return durable || !orders_renames(fd) ? fsync(fd) : 0;
 }
 
 static int put(int dir_fd, const char *name, struct bytes content, bool durable)
@@ -105,7 +118,7 @@ static int put(int dir_fd, const char *name, struct bytes content, bool durable)
     int fd = volume_temporary(dir_fd, name, temporary);
     if (fd < 0)
         return -1;
-    int failed = fill(fd, content);
+    int failed = fill(fd, content, durable);
     int why = errno;
     if (close(fd) != 0 && !failed) {
         failed = -1;

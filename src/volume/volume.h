@@ -31,9 +31,10 @@ void volume_close(struct volume *v);
 /*
  * Publishes one file atomically, mode 0640: never seen half-written, not even after a power cut; on
  * failure the old one stays. durable also syncs the directory, so that a power cut does not bring
- * the old one back; when only that fails the new file is seen already. dir_fd is one of the above,
- * or any directory. name: at most 200 bytes, no '/', no
- * '.' first. 0; ERR_INVALID for another name; ERR_SYSTEM.
+ * the old one back; when only that fails the new file is seen already. Without durable the file
+ * itself is not synced where the file system orders that (ext4, btrfs). dir_fd is one of the above,
+ * or any directory. name: at most 200 bytes, no '/', no '.' first. 0; ERR_INVALID for another name;
+ * ERR_SYSTEM.
  */
 int volume_publish(int dir_fd, const char *name, struct bytes content, bool durable,
                    struct err *err);

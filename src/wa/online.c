@@ -171,7 +171,9 @@ void wa_online_schedule_ping(struct wa_session *s)
 {
     uint32_t random;
     s->host->random(s->host->ctx, (uint8_t *)&random, sizeof(random));
-    s->ping_at = wa_session_now(s) + PING_MIN_MS + random % (PING_MAX_MS - PING_MIN_MS + 1);
+    s->ping_at = wa_session_now(s) + PING_MAX_MS;
+    s->ping_from =
+        s->ping_at - PING_MAX_MS + PING_MIN_MS + random % (PING_MAX_MS - PING_MIN_MS + 1);
 }
 
 static void ask_pong(struct wa_session *s, int64_t timeout_ms)
@@ -183,4 +185,13 @@ static void ask_pong(struct wa_session *s, int64_t timeout_ms)
 void wa_online_ping(struct wa_session *s)
 {
     ask_pong(s, PING_ANSWER_MS);
+}
+
+bool wa_session_awake(struct wa_session *s)
+{
+    if (s->phase == WA_PHASE_CLOSED || s->ping_at == CLOCK_NEVER ||
+        wa_session_now(s) < s->ping_from)
+        return false;
+    wa_online_ping(s);
+    return true;
 }

@@ -199,6 +199,9 @@ void wa_session_feed(struct wa_session *s, struct bytes data);
 int wa_session_next(struct wa_session *s, struct wa_event *ev);
 /* When to call wa_session_next at the latest, on the host's monotonic clock; CLOCK_NEVER. */
 int64_t wa_session_deadline(const struct wa_session *s);
+/* The host is awake for something else: a keepalive that would be due soon goes along, so that it
+ * need not wake again for it. Whether one did. */
+bool wa_session_awake(struct wa_session *s);
 /* Bytes for the wire; the caller drains with buf_drop_front or buf_clear once durable and sent. */
 struct buf *wa_session_output(struct wa_session *s);
 

@@ -111,8 +111,8 @@ struct wa_session {
     struct wa_bucket phone_requests; /* wa_placeholder_ask */
 
     /* deadlines on the monotonic clock; CLOCK_NEVER = off */
-    int64_t phase_until; /* the current phase must be over by then */
-    int64_t ping_at;
+    int64_t phase_until;        /* the current phase must be over by then */
+    int64_t ping_from, ping_at; /* the keepalive: when the host is awake anyway; at the latest */
     int64_t upload_at, rotate_at;
     int64_t last_received;
     unsigned pings_failed;

@@ -819,7 +819,7 @@ START_TEST(test_load_all_problems_are_reported)
         "environment HEARTBEAT_INTERVAL_MS: heartbeat.interval_ms must be 100 to 3600000 "
         "milliseconds, not 5\n"
         "environment LOG_LEVEL: log.level must be debug, info, warn or error\n");
-    ck_assert_int_eq(config.heartbeat_interval_ms, 10000);
+    ck_assert_int_eq(config.heartbeat_interval_ms, 15000);
     ck_assert_str_eq(config.log_level, "info");
 }
 END_TEST

@@ -7,10 +7,12 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <linux/magic.h>
 #include <sys/inotify.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
 
@@ -139,11 +141,21 @@ static int as_nobody(int (*fn)(void))
 
 int __real_fsync(int fd);
 int __wrap_fsync(int fd);
+int __real_fstatfs(int fd, struct statfs *out);
+int __wrap_fstatfs(int fd, struct statfs *out);
 int __real_renameat(int from_fd, const char *from, int to_fd, const char *to);
 int __wrap_renameat(int from_fd, const char *from, int to_fd, const char *to);
 
 static char calls[64]; /* f: fsync of a file, d: of a directory, r: rename */
 static int file_fault, directory_fault;
+static unsigned file_system; /* what the kernel says it is */
+
+int __wrap_fstatfs(int fd, struct statfs *out)
+{
+    int rc = __real_fstatfs(fd, out);
+    out->f_type = (__fsword_t)file_system;
+    return rc;
+}
 
 int __wrap_fsync(int fd)
 {
@@ -412,6 +424,15 @@ START_TEST(test_publish_syncs_file_before_rename_and_when_durable_directory_afte
     calls[0] = '\0';
     ck_assert_int_eq(volume_publish(v.root_fd, "a", bytes_text("y"), false, &err), 0);
     ck_assert_str_eq(calls, "fr");
+    for (size_t i = 0; i < 2; i++) { /* these write a file before its new name */
+        file_system = i ? BTRFS_SUPER_MAGIC : EXT4_SUPER_MAGIC;
+        calls[0] = '\0';
+        ck_assert_int_eq(volume_publish(v.root_fd, "a", bytes_text("y"), false, &err), 0);
+        ck_assert_str_eq(calls, "r");
+        calls[0] = '\0';
+        ck_assert_int_eq(volume_publish(v.root_fd, "a", bytes_text("x"), true, &err), 0);
+        ck_assert_str_eq(calls, "frd");
+    }
     calls[0] = '\0';
     ck_assert_int_eq(volume_unpublish(v.root_fd, "a", true, &err), 0);
     ck_assert_str_eq(calls, "d");

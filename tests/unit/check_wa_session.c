@@ -1057,6 +1057,34 @@ START_TEST(test_keepalive_two_unanswered_pings_close)
 }
 END_TEST
 
+static int heard_pings(void)
+{
+    int pings = 0;
+    struct wa_event ev;
+    ck_assert_int_eq(wa_session_next(session, &ev), 0);
+    for (struct wa_node *node; (node = hear());)
+        pings += wa_node_attr_is(node, "xmlns", "w:p");
+    return pings;
+}
+
+START_TEST(test_awake_anyway_takes_the_keepalive_along)
+{
+    go_online(true);
+    mem.now_ms += 2000;
+    expect(WA_EVENT_OFFLINE_DONE);
+    ck_assert(!wa_session_awake(session));
+    heard_pings();
+    mem.now_ms += 17999; /* 20 seconds after it was scheduled at login */
+    ck_assert(!wa_session_awake(session));
+    ck_assert_int_eq(heard_pings(), 0);
+    mem.now_ms += 10000;
+    ck_assert(wa_session_awake(session));
+    ck_assert_int_eq(heard_pings(), 1);
+    ck_assert(!wa_session_awake(session));
+    ck_assert_int_eq(heard_pings(), 0);
+}
+END_TEST
+
 START_TEST(test_iq_server_ping_is_answered)
 {
     go_online(true);
@@ -1971,7 +1999,8 @@ int main(void)
           test_stream_error_each_kind_closes_as_documented, test_feed_flipped_mac_closes,
           test_feed_overlong_announcement_closes_at_once,
           test_feed_malformed_vectors_close_or_are_ignored);
-    GROUP("online", test_keepalive_two_unanswered_pings_close, test_iq_server_ping_is_answered,
+    GROUP("online", test_keepalive_two_unanswered_pings_close,
+          test_awake_anyway_takes_the_keepalive_along, test_iq_server_ping_is_answered,
           test_backlog_preview_asks_and_marker_ends_it,
           test_backlog_without_marker_ends_soon_after_the_last_stanza,
           test_notification_any_type_is_acked, test_ib_client_expiration_is_an_event);
