@@ -93,6 +93,7 @@ static void arm(struct bridge *b)
         b->retry_at,
         b->stable_at,
         b->recent_at,
+        b->rest_at,
         b->session ? wa_session_deadline(b->session) : CLOCK_NEVER,
         b->session ? b->send_at : CLOCK_NEVER,
         b->session ? b->look_at : CLOCK_NEVER,
@@ -134,6 +135,7 @@ static void on_wake(void *ctx)
     bridge_history_index(b, false);
     bridge_status_flush(b);
     bridge_recent_flush(b, now);
+    bridge_rest(b, now);
     if (b->stop_due)
         bridge_loop_stop(b->loop);
     arm(b);
@@ -413,6 +415,8 @@ int bridge_run(const struct config *config, const char *(*env)(const char *name)
     b->dial_until = b->retry_at = b->stable_at = b->online_at = b->send_at = b->look_at =
         CLOCK_NEVER;
     b->recent_at = CLOCK_NEVER;
+    bridge_rest_prepare();
+    bridge_rest_later(b);
     b->history.unindexed = 1; /* what the last process did not get to */
     buf_init_secret(&b->qr_payload, QR_PAYLOAD_MAX);
     bridge_commands_block_signals();

@@ -14,6 +14,7 @@
  *   version.c     which client version we say we are
  *   history.c     the history and the retention of messages.db
  *   recent.c      recent.json
+ *   rest.c        memory that is given back when nothing happens
  *
  * The one rule: what a wake-up brought is settled once at its end (bridge_settle): messages.db is
  * committed, then keys.db, then the output goes to the link (D1, D2, D4 to D6).
@@ -98,7 +99,7 @@ struct bridge {
     bool was_online;
 
     /* times on the monotonic clock; CLOCK_NEVER = off */
-    int64_t dial_until, retry_at, stable_at, heartbeat_at, online_at;
+    int64_t rest_at, dial_until, retry_at, stable_at, heartbeat_at, online_at;
     bool dial_due;
     int64_t wait_ms; /* until the next dial, where the server or a pause says so */
 
@@ -247,6 +248,13 @@ void bridge_history_flush(struct bridge *b);
 void bridge_history_tend(struct bridge *b);
 /* Words for the search index, when many messages wait for it or all shall be in it. */
 void bridge_history_index(struct bridge *b, bool all);
+
+/* ---- rest.c --------------------------------------------------------------------------------- */
+/* Before anything else: how memory is taken from the system. */
+void bridge_rest_prepare(void);
+/* Something happened; when nothing more does, memory is given back. */
+void bridge_rest_later(struct bridge *b);
+void bridge_rest(struct bridge *b, int64_t now);
 
 /* ---- status.c ------------------------------------------------------------------------------- */
 void bridge_status_open(struct bridge *b);

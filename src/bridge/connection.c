@@ -316,6 +316,8 @@ void bridge_settle(struct bridge *b)
         return;
     work(b);
     bool news = store_messages_dirty(b->messages);
+    if (news || store_keys_dirty(b->keys))
+        bridge_rest_later(b);
     if (commit(b, &err) < 0) {
         drop_for_store(b, &err);
         return;

@@ -101,6 +101,12 @@ static int on_writable(struct bridge_link *link)
     return link->closing && waiting(link) == 0 ? finish(link) : 0;
 }
 
+void bridge_link_rest(struct bridge_link *link)
+{
+    if (waiting(link) == 0)
+        buf_deinit(&link->out);
+}
+
 int bridge_link_send(struct bridge_link *link, struct buf *data)
 {
     if (data->n == 0)

@@ -43,6 +43,8 @@ int bridge_link_port(const char *endpoint);
 /* Queues bytes for the wire and empties the buffer. ERR_LIMIT when the peer takes nothing for too
  * long. */
 int bridge_link_send(struct bridge_link *link, struct buf *data);
+/* Gives back the memory for sending when nothing waits there. */
+void bridge_link_rest(struct bridge_link *link);
 /* Sends what waits, closes with code 1000, and forgets the link: no event follows. Takes the link.
  */
 void bridge_link_close(struct bridge_link *link);

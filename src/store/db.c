@@ -214,6 +214,11 @@ void store_db_rollback(struct store_db *db)
     db->failed = false;
 }
 
+void store_db_rest(struct store_db *db)
+{
+    sqlite3_db_release_memory(db->sql);
+}
+
 int store_db_flush_log(struct store_db *db, struct err *err)
 {
     if (run_sql(db, "PRAGMA wal_checkpoint(TRUNCATE)") == 0)

@@ -114,6 +114,8 @@ int store_db_commit(struct store_db *db, struct err *err);
 void store_db_rollback(struct store_db *db);
 /* A checkpoint that leaves an empty -wal file; no group may be open. 0 or ERR_STORE. */
 int store_db_flush_log(struct store_db *db, struct err *err);
+/* Gives back the page cache; it fills again when it is needed. */
+void store_db_rest(struct store_db *db);
 /* What SQLite said last when something was ERR_STORE: path, words, code. */
 const char *store_db_error(const struct store_db *db);
 

@@ -179,6 +179,11 @@ void store_keys_rollback(struct store_keys *k)
     store_db_rollback(k->db);
 }
 
+void store_keys_rest(struct store_keys *k)
+{
+    store_db_rest(k->db);
+}
+
 const char *store_keys_error(const struct store_keys *k)
 {
     return store_db_error(k->db);

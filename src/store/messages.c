@@ -49,6 +49,12 @@ void store_messages_rollback(struct store_messages *m)
     store_db_rollback(m->db);
 }
 
+void store_messages_rest(struct store_messages *m)
+{
+    store_db_rest(m->db);
+    arena_deinit(&m->row);
+}
+
 const char *store_messages_error(const struct store_messages *m)
 {
     return store_db_error(m->db);

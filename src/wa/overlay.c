@@ -55,6 +55,12 @@ void wa_overlay_reset(struct wa_overlay *o)
         release_rows(o);
 }
 
+void wa_overlay_rest(struct wa_overlay *o)
+{
+    wa_overlay_reset(o);
+    release_rows(o);
+}
+
 static struct wa_overlay_row *find_row(struct wa_overlay *o, enum wa_table table, const char *key)
 {
     for (size_t i = 0; i < o->count; i++)

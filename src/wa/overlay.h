@@ -35,5 +35,7 @@ int wa_overlay_del(struct wa_overlay *o, enum wa_table table, const char *key);
 int wa_overlay_commit(struct wa_overlay *o);
 /* Forgets everything that was read or changed, and both flags. */
 void wa_overlay_reset(struct wa_overlay *o);
+/* The same, and gives its memory back. */
+void wa_overlay_rest(struct wa_overlay *o);
 
 #endif

@@ -217,6 +217,21 @@ static void release_large(struct wa_session *s)
             buf_deinit(buffers[i]);
 }
 
+void wa_session_rest(struct wa_session *s)
+{
+    struct buf *buffers[] = {&s->in, &s->plain, &s->scratch, &s->out};
+    for (size_t i = 0; i < ARRAY_LEN(buffers); i++)
+        if (buffers[i]->n == 0 || i == 1 || i == 2)
+            buf_deinit(buffers[i]);
+    if (s->event_next < s->event_count)
+        return;
+    arena_deinit(&s->arena);
+    free(s->events);
+    s->events = NULL;
+    s->event_next = s->event_count = s->event_cap = 0;
+    wa_signal_rest(s->signal);
+}
+
 /* Takes one frame off the input; false when there is no whole one. */
 static bool next_frame(struct wa_session *s)
 {

@@ -202,6 +202,9 @@ int64_t wa_session_deadline(const struct wa_session *s);
 /* The host is awake for something else: a keepalive that would be due soon goes along, so that it
  * need not wake again for it. Whether one did. */
 bool wa_session_awake(struct wa_session *s);
+/* Gives back buffers that are kept for the next work. Not between wa_session_next and the use of
+ * its event. */
+void wa_session_rest(struct wa_session *s);
 /* Bytes for the wire; the caller drains with buf_drop_front or buf_clear once durable and sent. */
 struct buf *wa_session_output(struct wa_session *s);
 

@@ -104,6 +104,11 @@ void wa_signal_close(struct wa_signal *s)
     free(s);
 }
 
+void wa_signal_rest(struct wa_signal *s)
+{
+    wa_overlay_rest(&s->overlay);
+}
+
 /* ---- how a call ends ------------------------------------------------------------------------- */
 
 int wa_signal_finish(struct wa_signal *s, int rc)

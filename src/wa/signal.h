@@ -39,6 +39,9 @@ uint64_t wa_signal_set_aside_count(const struct wa_signal *s);
 struct wa_signal *wa_signal_open(const struct wa_device *d, const struct wa_host *host);
 void wa_signal_close(struct wa_signal *s);
 
+/* Gives back what is kept between two calls. */
+void wa_signal_rest(struct wa_signal *s);
+
 /*
  * Opens one pkmsg or msg from a device. peer is the address to use (LID form when known). Appends
  * the padded plaintext. 0; 1 when this counter was consumed before (a duplicate: nothing appended);
