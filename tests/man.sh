@@ -31,6 +31,14 @@ for page in *.[1-8]; do
         quiet "$page: mandoc finds nothing" mandoc; fi
     quiet "$page: man shows it without a warning" man --warnings -E UTF-8 -l -Tutf8 -Z "$page"
 done
+# What docs/security.md promises names its tests, and names of bounds; all of them must be there.
+named() {
+    local name
+    for name in $(grep -oE '\b(test_[a-z0-9_]+|[A-Z]+(_[A-Z]+)+)\b' ../security.md | grep -vE '^(PR|O)_' | sort -u); do
+        grep -rqw -- "$name" ../../tests/unit ../../src || echo "$name is nowhere" >&2
+    done
+}
+quiet "security.md: its tests and bounds exist" named
 echo "1..$n"
 echo "$((n - failed)) passed, $failed failed"
 [ "$failed" = 0 ]

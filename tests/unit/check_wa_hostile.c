@@ -172,6 +172,33 @@ START_TEST(test_feed_endless_small_frames_cost_nothing)
 }
 END_TEST
 
+/* A byte every ten seconds of a frame that never ends: only whole frames are a sign of life, so the
+ * line counts as dead within a minute and a half, whatever drips. */
+START_TEST(test_feed_dripped_frame_closes_as_a_dead_line)
+{
+    struct wa_event ev = {0};
+    int64_t began = line.mem.now_ms;
+    wa_session_feed(line.session, testing_unhex("100000"));
+    while (ev.type != WA_EVENT_CLOSED && line.mem.now_ms - began < 600000) {
+        line.mem.now_ms += 10000;
+        wa_session_feed(line.session, testing_unhex("00"));
+        while (wa_session_next(line.session, &ev) == 1 && ev.type != WA_EVENT_CLOSED)
+            continue;
+    }
+    ck_assert_int_eq(ev.type, WA_EVENT_CLOSED);
+    ck_assert_str_eq(wa_close_code(ev.u.closed.why), wa_close_code(WA_CLOSE_TIMEOUT));
+    ck_assert_int_le(line.mem.now_ms - began, 90000);
+}
+END_TEST
+
+/* A frame that is announced longer than 4 MiB is not waited for. */
+START_TEST(test_feed_frame_announced_too_long_closes)
+{
+    wa_session_feed(line.session, testing_unhex("400001"));
+    expect_protocol_close();
+}
+END_TEST
+
 /* A server that asks and never reads: the session ends when its output has 32 MiB. */
 START_TEST(test_feed_endless_pings_unread_end_at_the_output_bound)
 {
@@ -670,6 +697,7 @@ int main(void)
           test_feed_counter_reused_for_another_frame_closes, test_feed_skipped_counter_closes,
           test_cipher_used_up_is_refused, test_feed_empty_frame_closes,
           test_feed_endless_small_frames_cost_nothing,
+          test_feed_dripped_frame_closes_as_a_dead_line, test_feed_frame_announced_too_long_closes,
           test_feed_endless_pings_unread_end_at_the_output_bound);
     GROUP("large", setup, teardown, test_stanza_inflate_bomb_closes_within_memory,
           test_stanza_of_tiny_nodes_is_bounded, test_usync_answer_of_countless_users_is_bounded);
