@@ -11,6 +11,7 @@ import argparse
 import os
 import resource
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -95,6 +96,7 @@ def measure(o, work):
 def main():
     o = options()
     failures = 0
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143)) # ends what was started, too
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, 16384), most))
     if not o.docs_only:

@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import signal
 import subprocess
 import time
 import urllib.request
@@ -93,9 +92,13 @@ class Worker:
     def pids(self):
         return machine.tree(self.process.pid)
 
-    def stop(self, how=signal.SIGTERM):
+    def ask_to_stop(self):
         if self.process and self.process.poll() is None:
-            self.process.send_signal(how)
+            self.process.terminate()
+
+    def stop(self):
+        if self.process and self.process.poll() is None:
+            self.process.terminate()
             try:
                 self.process.wait(20)
             except subprocess.TimeoutExpired:

@@ -29,6 +29,8 @@ class Run:
 
     def end_workers(self):
         for w in self.workers:
+            w.ask_to_stop() # all at once, then one after the other
+        for w in self.workers:
             w.stop()
             shutil.rmtree(w.dir, ignore_errors=True)
         self.workers = []
