@@ -63,6 +63,11 @@ stage "TLS"
 BUILDDIR=$PLAIN tap 120 tests/e2e/tls.sh
 stage "names and addresses"
 BUILDDIR=$PLAIN tap 120 tests/e2e/names.sh
+stage "every end of a connection"
+BUILDDIR=$PLAIN tap 300 tests/e2e/ends.sh
+stage "notifications, calls, spoiled stanzas"
+BUILDDIR=$PLAIN tap 120 tests/e2e/notices.sh
+BUILDDIR=$ASAN tap 200 tests/e2e/notices.sh
 stage "end to end with sanitizers"
 BUILDDIR=$ASAN tap 300 tests/e2e/run.sh
 stage "linking in all its ways"

@@ -95,6 +95,7 @@ struct bridge {
     bool settle_due, store_failed;
     int messages_taken; /* since the last commit */
     uint64_t set_aside; /* wa_session_set_aside as of the last commit */
+    uint64_t malformed; /* wa_session_malformed, likewise */
     bool may_send;      /* the backlog is through */
     bool was_online;
 
@@ -222,6 +223,8 @@ void bridge_outbox_take(struct bridge *b);
 /* Lets the first message that is due into the queue of its chat: 1, 0 not now (send_at is set), or
  * ERR_STORE. */
 int bridge_outbox_release(struct bridge *b);
+/* Nobody new may be written to for a time, or may again. */
+void bridge_outbox_limit(struct bridge *b, const struct wa_event *ev);
 /* After the commit: removes the files that were recorded, publishes results, and commits that. */
 void bridge_outbox_settled(struct bridge *b);
 /* After a rollback: the files are taken again. */

@@ -52,7 +52,7 @@ static void forget_connection(struct bridge *b)
 {
     wa_session_close(b->session);
     b->session = NULL;
-    b->set_aside = 0;
+    b->set_aside = b->malformed = 0;
     b->ended = (struct wa_event){.type = WA_EVENT_QR};
     b->may_send = b->settle_due = false;
     b->dial_until = b->stable_at = b->online_at = CLOCK_NEVER;
@@ -253,6 +253,14 @@ static void take_event(struct bridge *b, const struct wa_event *ev)
         b->messages_taken++;
         bridge_inbound_message(b, &ev->u.message);
         break;
+    case WA_EVENT_PHONE_TOO_OLD:
+        bridge_status_error(b, "phone_too_old",
+                            "WhatsApp on the phone that scanned does not support linked devices. "
+                            "Update it and scan again.");
+        break;
+    case WA_EVENT_LIMIT:
+        bridge_outbox_limit(b, ev);
+        break;
     case WA_EVENT_RECEIPT:
         bridge_inbound_receipt(b, ev);
         break;
@@ -297,6 +305,16 @@ static int commit(struct bridge *b, struct err *err)
     return rc < 0 ? rc : store_keys_commit(b->keys, err);
 }
 
+/* Said once per connection: a server that sends one sends many. */
+static void count_malformed(struct bridge *b)
+{
+    uint64_t total = wa_session_malformed(b->session);
+    if (total > 0 && b->malformed == 0)
+        log_event(LOG_WARN, "stanza_malformed", LOG_STR("more", "see counters.malformed"));
+    b->state.counters.malformed += (int64_t)(total - b->malformed);
+    b->malformed = total;
+}
+
 static void count_set_aside(struct bridge *b)
 {
     uint64_t total = wa_session_set_aside(b->session), news = total - b->set_aside;
@@ -323,6 +341,7 @@ void bridge_settle(struct bridge *b)
         return;
     }
     count_set_aside(b);
+    count_malformed(b);
     b->settled = b->state.counters;
     if (news) {
         b->history.unindexed += 1 + b->messages_taken;

@@ -8,6 +8,8 @@
 #include "bridge/reply.h"
 #include "config/hours.h"
 
+#define CALL_INTENT "call"
+
 void bridge_make_forms(struct bridge_forms *f, const struct wa_jid *jid, const struct wa_jid *pn,
                        const struct wa_jid *lid)
 {
@@ -242,17 +244,41 @@ static int64_t age_s(const struct bridge *b, const struct wa_incoming *in)
     return (now ? now : clock_wall_ms()) / 1000 - in->timestamp_s;
 }
 
+/* One text for whoever calls; a chat that a person has gets none. */
+static int answer_call(struct bridge *b, const struct wa_incoming *in,
+                       const struct bridge_forms *chat, int64_t id)
+{
+    const struct store_chat_key key = {chat->main, bridge_form(chat->pn), bridge_form(chat->lid)};
+    struct store_chat known;
+    struct bridge_verdict verdict;
+    if (store_messages_find_chat(b->messages, &key, &known) < 0)
+        return ERR_STORE;
+    int rc = handed_over(b, &known);
+    if (rc == 1)
+        return silent(id, BRIDGE_SILENT_HANDED_OVER);
+    if (rc == 0)
+        rc = guarded(b, chat->main, false, &verdict);
+    if (rc < 0)
+        return rc;
+    if (verdict.answer != BRIDGE_ANSWER)
+        return silent(id, verdict.answer);
+    return intend(b, in, chat, id, CALL_INTENT, bytes_text(b->config.replies_call_text), &verdict);
+}
+
 static int answer(struct bridge *b, const struct wa_incoming *in, const struct bridge_forms *chat,
                   int64_t id)
 {
+    bool call = in->content->kind == WA_KIND_CALL;
     const struct bridge_asked asked = {
-        .kind = in->content->kind,
-        .has_text = in->content->text.n > 0,
+        .kind = call ? WA_KIND_TEXT : in->content->kind,
+        .has_text = call ? b->config.replies_call_text[0] != '\0' : in->content->text.n > 0,
         .from_me = in->from_me,
         .group = in->group,
         .age_s = age_s(b, in),
     };
     enum bridge_answer decided = bridge_answer_decide(&asked, &b->config);
+    if (decided == BRIDGE_ANSWER && call)
+        return answer_call(b, in, chat, id);
     if (decided == BRIDGE_ANSWER)
         return reply(b, in, chat, id);
     return silent(id, decided);

@@ -57,7 +57,10 @@ static void link_over(struct bridge_link *link)
     enum bridge_link_stage at = link->stage;
     bool tell = !link->given_back;
     char why[sizeof(link->why)];
-    snprintf(why, sizeof(why), "%s", link->why[0] ? link->why : "the connection broke");
+    snprintf(why, sizeof(why), "%s",
+             link->why[0]             ? link->why
+             : at == BRIDGE_LINK_OPEN ? "the connection broke"
+                                      : "no answer in time");
     link_free(link);
     if (tell)
         events.closed(events.ctx, at, why);

@@ -15,7 +15,8 @@
 #define UNDER_WAY_MAX 16 /* of WA_SENDS_MAX; the rest is for replies */
 #define REPORTS_AT_ONCE 256
 #define LOOK_AGAIN_MS 1000
-#define NUMBER_MIN 7 /* digits with country code; E.164 allows 15 */
+#define LIMIT_UNKNOWN_MS 86400000 /* how long one lasts of which the server names no end */
+#define NUMBER_MIN 7              /* digits with country code; E.164 allows 15 */
 #define NUMBER_MAX 15
 
 /* ---- a message becomes a row -------------------------------------------------------------------
@@ -180,12 +181,64 @@ static int rate_allows(struct bridge *b, int64_t mono_ms)
     return first <= 0;
 }
 
+static int64_t server_now(const struct bridge *b)
+{
+    int64_t now = b->session ? wa_session_server_ms(b->session) : 0;
+    return now ? now : clock_wall_ms();
+}
+
+static void end_limit(struct bridge *b)
+{
+    b->state.limit.kind[0] = '\0';
+    b->state.limit.until = 0;
+    bridge_status_want(b, BRIDGE_PUBLISH_DURABLE);
+}
+
+/* How long nobody new may be written to; 0: no limit. */
+static int64_t limit_left(struct bridge *b)
+{
+    int64_t left = b->state.limit.until - server_now(b);
+    if (!b->state.limit.kind[0])
+        return 0;
+    if (left <= 0)
+        end_limit(b);
+    return left > 0 ? left : 0;
+}
+
+void bridge_outbox_limit(struct bridge *b, const struct wa_event *ev)
+{
+    const char *kind = ev->u.limit.kind;
+    char until[CLOCK_TEXT_SIZE];
+    if (ev->u.limit.active) {
+        bytes_copy_text(bytes_text(kind), b->state.limit.kind, sizeof(b->state.limit.kind));
+        b->state.limit.until =
+            ev->u.limit.until_s ? ev->u.limit.until_s * 1000 : server_now(b) + LIMIT_UNKNOWN_MS;
+        clock_format(b->state.limit.until, until);
+        bridge_status_error(b, kind,
+                            "WhatsApp lets this account write to nobody new until %s. The outbox "
+                            "waits, answers go on. Write less to people who did not write first.",
+                            until);
+    } else if (strcmp(b->state.limit.kind, kind) == 0) {
+        end_limit(b);
+    }
+    if (ev->u.limit.warning)
+        bridge_status_error(b, "new_chats_warned",
+                            "WhatsApp will soon let this account write to nobody new. Write less "
+                            "to people who did not write first.");
+    bridge_status_want(b, BRIDGE_PUBLISH_DURABLE);
+}
+
 int bridge_outbox_release(struct bridge *b)
 {
     int64_t mono = clock_mono_ms(), now = clock_wall_ms(), id, due;
     int rc = store_messages_first_held(b->messages, &id, &due);
     if (rc != 1)
         return rc;
+    int64_t limited = limit_left(b);
+    if (limited > 0) {
+        wait_until(b, mono + limited);
+        return 0;
+    }
     if (due > now) {
         wait_until(b, mono + (due - now));
         return 0;

@@ -74,13 +74,19 @@ bool bridge_handed_over(int64_t handover_at_ms, int64_t limit_s, int64_t now_ms)
 /* ---- guards of one chat -----------------------------------------------------------------------
  */
 
+/* What lies ahead of us was written under another clock: it would hold for years. */
+static bool is_within(int64_t at, int64_t now, int64_t window_s)
+{
+    return at && at <= now && now - at < window_s * 1000;
+}
+
 enum bridge_answer bridge_chat_decide(const struct bridge_chat *chat, const struct config *c)
 {
-    if (chat->ping_pong_at && chat->now - chat->ping_pong_at < c->ping_pong_silence_s * 1000)
+    if (is_within(chat->ping_pong_at, chat->now, c->ping_pong_silence_s))
         return BRIDGE_SILENT_BOT;
     if (c->replies_daily_cap && chat->replies_in_day >= c->replies_daily_cap)
         return BRIDGE_SILENT_CAP;
-    if (chat->last_reply_at && chat->now - chat->last_reply_at < c->replies_cooldown_s * 1000)
+    if (is_within(chat->last_reply_at, chat->now, c->replies_cooldown_s))
         return BRIDGE_SILENT_COOLDOWN;
     return BRIDGE_ANSWER;
 }

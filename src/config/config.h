@@ -51,6 +51,7 @@
     X("replies", "wait_text", replies_wait_text, TEXT,                                             \
       "We got your messages. Please wait a moment; we answer one after the other.", 0, 511, NULL,  \
       true)                                                                                        \
+    X("replies", "call_text", replies_call_text, TEXT, "", 0, 511, NULL, true)                     \
     X("replies", "cooldown_s", replies_cooldown_s, INT, 0, 0, 86400, NULL, true)                   \
     X("replies", "daily_cap", replies_daily_cap, INT, 0, 0, 100000, NULL, true)                    \
     X("replies", "ping_pong_messages", ping_pong_messages, INT, 24, 0, 50, NULL, true)             \

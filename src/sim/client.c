@@ -7,6 +7,7 @@
 #include "sim/login.h"
 #include "sim/server.h"
 #include "sim/stanza.h"
+#include "sim/xml.h"
 #include "wa/frame.h"
 
 #define IN_MAX (20u << 20) /* a frame of 16 MiB and what came behind it */
@@ -199,6 +200,20 @@ void sim_client_stream_error(struct sim_client *c, const char *code, const char 
     sim_client_end(c, "stream error");
 }
 
+bool sim_client_last_words(struct sim_client *c)
+{
+    struct wa_node *node;
+
+    if (!c->faults.stanza[0] ||
+        sim_xml_parse(&node, &c->arena, bytes_text(c->faults.stanza), NULL) != 0)
+        return false;
+    sim_client_send(c, node);
+    sim_note(c->sim, wa_node_is(node, "failure") ? "failure" : "stream_error", &c->who, BYTES_NONE,
+             c->faults.stanza);
+    sim_client_end(c, "fault");
+    return true;
+}
+
 struct wa_node *sim_client_ib(struct sim_client *c, const char *child, struct wa_node **ib)
 {
     struct wa_jid server = wa_jid_make(WA_SERVER_PN, "", 0);
@@ -220,6 +235,7 @@ static void send_preview(struct sim_client *c)
     wa_node_set_u64(preview, "message", q->per_class[SIM_MESSAGE]);
     wa_node_set_u64(preview, "receipt", q->per_class[SIM_RECEIPT]);
     wa_node_set_u64(preview, "notification", q->per_class[SIM_NOTIFICATION]);
+    wa_node_set_u64(preview, "call", q->per_class[SIM_CALL]);
     wa_node_set(preview, "appdata", "0");
     sim_client_send(c, ib);
 }

@@ -79,6 +79,8 @@ void sim_client_end(struct sim_client *c, const char *why);
 void sim_client_kill(struct sim_client *c, const char *why);
 /* <stream:error code> with an optional <conflict type>, then the end. */
 void sim_client_stream_error(struct sim_client *c, const char *code, const char *conflict);
+/* Says the stanza that a fault asks for, then the end; false when it asks for none. */
+bool sim_client_last_words(struct sim_client *c);
 /* Lets the faults act that do so at once on an open connection. */
 void sim_client_faults(struct sim_client *c);
 /* <ib from> with one child, which is returned. */

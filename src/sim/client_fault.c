@@ -82,7 +82,8 @@ static void do_deep_node(struct sim_client *c)
 
 static void do_stream_error(struct sim_client *c)
 {
-    sim_client_stream_error(c, c->faults.code, NULL);
+    if (!sim_client_last_words(c))
+        sim_client_stream_error(c, c->faults.code, NULL);
 }
 
 /* Strikes at the next frame, so one is sent. */

@@ -8,6 +8,7 @@
 #include "sim/login.h"
 #include "sim/notify.h"
 #include "sim/phone.h"
+#include "sim/xml.h"
 
 #define WAIT_MAX_MS 300000
 #define LISTED_MAX 1000 /* messages or receipts in one answer */
@@ -472,6 +473,50 @@ static bool post_refill(struct sim_request *r)
     return answer_ok(r);
 }
 
+/* ---- any stanza ---------------------------------------------------------------------------------
+ */
+
+/* Through the queue where the kind is one that is acknowledged, unless raw. */
+static int give_stanza(struct sim_device *d, struct wa_node *node, bool raw)
+{
+    char id[24];
+
+    if (!raw && sim_class_of(node->tag) != SIM_CLASS_COUNT) {
+        if (!wa_node_attr(node, "id").p)
+            wa_node_set(node, "id", sim_stanza_id(d->account->sim, id));
+        return sim_deliver(d, node, false);
+    }
+    if (!d->client)
+        return ERR_STATE;
+    sim_client_send(d->client, node);
+    return 0;
+}
+
+static bool post_stanza(struct sim_request *r)
+{
+    struct json_doc AUTO_DOC *doc = NULL;
+    struct sim_account *a = account(r);
+    const struct json_value *v = a ? body(r, &doc) : NULL;
+    struct sim_device *d = v ? companion(r, a, v) : NULL;
+    struct arena AUTO_ARENA arena;
+    struct json_writer w;
+    struct wa_node *node;
+    struct err err;
+
+    arena_init(&arena);
+    if (!d)
+        return true;
+    if (sim_xml_parse(&node, &arena, bytes_text(json_text(v, "stanza", "")), &err) != 0)
+        return refuse_err(r, &err);
+    if (give_stanza(d, node, json_bool(v, "raw", false)) != 0)
+        return refuse(r, 409, "the device is not connected, or its queue is full");
+    begin(r, &w);
+    json_open(&w, NULL, '{');
+    json_put_bytes(&w, "id", wa_node_attr(node, "id"));
+    json_close(&w, '}');
+    return true;
+}
+
 /* ---- messages and receipts ----------------------------------------------------------------------
  */
 
@@ -602,6 +647,17 @@ static bool until_cleared(enum sim_fault f)
     return f == SIM_FAULT_DELAY || f == SIM_FAULT_NO_PREKEYS || f == SIM_FAULT_SILENT;
 }
 
+static int read_fault_stanza(const char *text, struct sim_faults *out, struct err *err)
+{
+    struct arena AUTO_ARENA arena;
+    struct wa_node *node;
+
+    arena_init(&arena);
+    if (!bytes_copy_text(bytes_text(text), out->stanza, sizeof out->stanza))
+        return err_set(err, ERR_LIMIT, "stanza is longer than %d bytes", SIM_FAULT_STANZA_SIZE - 1);
+    return text[0] ? sim_xml_parse(&node, &arena, bytes_text(text), err) : 0;
+}
+
 static int read_fault(const struct json_value *v, struct sim_faults *out, struct err *err)
 {
     const char *kind = json_text(v, "kind", "");
@@ -619,7 +675,7 @@ static int read_fault(const struct json_value *v, struct sim_faults *out, struct
     memcpy(out->ack_code, out->code, sizeof out->code);
     memcpy(out->keys_code, out->code, sizeof out->code);
     bytes_copy_text(bytes_text(json_text(v, "reason", "405")), out->reason, sizeof out->reason);
-    return 0;
+    return read_fault_stanza(json_text(v, "stanza", ""), out, err);
 }
 
 /* "PHONE:1", or "PHONE" for the phone itself. */
@@ -740,6 +796,7 @@ static const struct {
     {"GET", "/accounts/*/receipts", get_receipts},
     {"POST", "/accounts/*/unlink", post_unlink},
     {"POST", "/accounts/*/refill", post_refill},
+    {"POST", "/accounts/*/stanza", post_stanza},
     {"GET", "/groups", get_groups},
     {"POST", "/groups", post_group},
     {"POST", "/groups/*/add", post_group_add},

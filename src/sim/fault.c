@@ -51,6 +51,8 @@ void sim_faults_merge(struct sim_faults *set, const struct sim_faults *more)
         memcpy(set->keys_code, more->keys_code, sizeof set->keys_code);
     if (more->left[SIM_FAULT_FAILURE])
         memcpy(set->reason, more->reason, sizeof set->reason);
+    if (more->left[SIM_FAULT_STREAM_ERROR] || more->left[SIM_FAULT_FAILURE])
+        memcpy(set->stanza, more->stanza, sizeof set->stanza);
 }
 
 void sim_faults_take_over(struct sim_faults *connection, struct sim_faults *device)

@@ -41,7 +41,8 @@
     X(SIM_FAULT_RESUME_IGNORED, "resume_ignored")                                                  \
     X(SIM_FAULT_RESUME_SPOILED, "resume_spoiled")                                                  \
     X(SIM_FAULT_RESUME_CLOSED, "resume_closed")                                                    \
-    X(SIM_FAULT_ROUTING_CLOSED, "routing_closed")
+    X(SIM_FAULT_ROUTING_CLOSED, "routing_closed")                                                  \
+    X(SIM_FAULT_SILENT_LOGIN, "silent_login")
 
 enum sim_fault {
 #define X(symbol, name) symbol,
@@ -50,6 +51,8 @@ enum sim_fault {
         SIM_FAULT_COUNT
 };
 
+#define SIM_FAULT_STANZA_SIZE 800
+
 struct sim_faults {
     /* How often each still strikes; UINT32_MAX means until it is cleared. */
     uint32_t left[SIM_FAULT_COUNT];
@@ -57,6 +60,8 @@ struct sim_faults {
     char code[8];                   /* stream_error */
     char ack_code[8], keys_code[8]; /* ack_error, refuse_keys */
     char reason[8];                 /* failure */
+    /* stream_error, failure: the whole stanza (sim/xml.h); "" one with that code or reason */
+    char stanza[SIM_FAULT_STANZA_SIZE];
 };
 
 const char *sim_fault_text(enum sim_fault f);

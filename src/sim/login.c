@@ -163,6 +163,12 @@ static void send_routing(struct sim_client *c)
     sim_client_send(c, ib);
 }
 
+static void refuse(struct sim_client *c)
+{
+    if (!sim_client_last_words(c))
+        sim_login_failure(c, c->faults.reason);
+}
+
 void sim_login_success(struct sim_client *c)
 {
     const struct sim_account *a = c->device->account;
@@ -215,7 +221,7 @@ static void log_in(struct sim_client *c, struct bytes payload)
     }
     attach(c, d);
     if (sim_fault_take(&c->faults, SIM_FAULT_FAILURE)) {
-        sim_login_failure(c, c->faults.reason);
+        refuse(c);
         return;
     }
     sim_login_success(c);
@@ -235,8 +241,10 @@ void sim_login(struct sim_client *c, struct bytes payload)
     struct bytes pairing = sim_pb_bytes(payload, PAYLOAD_PAIRING);
 
     memcpy(c->noise_key, c->responder.client_key, sizeof c->noise_key);
-    if (sim_fault_take(&c->faults, SIM_FAULT_FAILURE))
-        sim_login_failure(c, c->faults.reason);
+    if (sim_fault_take(&c->faults, SIM_FAULT_SILENT_LOGIN))
+        c->faults.left[SIM_FAULT_SILENT] = UINT32_MAX;
+    else if (sim_fault_take(&c->faults, SIM_FAULT_FAILURE))
+        refuse(c);
     else if (version_of(payload) < c->sim->oldest_version)
         sim_login_failure(c, "405");
     else if (pairing.n)

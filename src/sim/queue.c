@@ -3,7 +3,8 @@
 
 #include "base/err.h"
 
-static const char *const class_texts[SIM_CLASS_COUNT] = {"message", "receipt", "notification"};
+static const char *const class_texts[SIM_CLASS_COUNT] = {"message", "receipt", "notification",
+                                                         "call"};
 
 enum sim_class sim_class_of(struct bytes tag)
 {

@@ -11,7 +11,7 @@
 #define SIM_QUEUE_MAX 200000 /* stanzas per device */
 #define SIM_ID_MAX 127       /* bytes of a message id */
 
-enum sim_class { SIM_MESSAGE, SIM_RECEIPT, SIM_NOTIFICATION, SIM_CLASS_COUNT };
+enum sim_class { SIM_MESSAGE, SIM_RECEIPT, SIM_NOTIFICATION, SIM_CALL, SIM_CLASS_COUNT };
 
 struct sim_item {
     struct sim_item *prev, *next;

@@ -23,7 +23,7 @@ static void on_ack(const struct sim_sender *from, struct wa_node *node)
     struct wa_jid pn;
     char detail[32];
 
-    if (class == SIM_CLASS_COUNT) /* of a call: nothing waits for it */
+    if (class == SIM_CLASS_COUNT) /* nothing waits for it */
         return;
     sim_queue_done(&from->device->queue, class, id, class != SIM_MESSAGE || error.n);
     pn = sim_device_pn(from->device);

@@ -137,7 +137,8 @@ int store_messages_next_queued(struct store_messages *m, int64_t after_id,
 int store_messages_requeue(struct store_messages *m);
 int64_t store_messages_count_queued(struct store_messages *m); /* queued + sending */
 int64_t store_messages_count_queued_in(struct store_messages *m, const char *chat);
-/* Replies that left (sending or later) at or after since_ms; warnings false leaves the rate-limit
+/* Replies that left (sending or later) within the day from since_ms on (what has a later time was
+ * written before the clock was set back); warnings false leaves the rate-limit
  * warnings out; the outbox does not count. These three: the number or ERR_STORE. */
 int64_t store_messages_count_sent_since(struct store_messages *m, int64_t since_ms, bool warnings);
 

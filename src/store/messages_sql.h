@@ -110,7 +110,8 @@
     X(COUNT_QUEUED_IN, "SELECT count(*) FROM messages INDEXED BY messages_waiting"                 \
                        " WHERE chat = ?1 AND " IN_QUEUE)                                           \
     X(COUNT_SENT_SINCE, "SELECT count(*) FROM messages INDEXED BY messages_left"                   \
-                        " WHERE direction = 'OUT' AND sent_at >= ?1 AND outbox_name IS NULL"       \
+                        " WHERE direction = 'OUT' AND sent_at >= ?1"                               \
+                        " AND sent_at < ?1 + 86400000 AND outbox_name IS NULL"                     \
                         " AND (?2 OR intent IS NOT '" STORE_INTENT_WARNING "')")                   \
     X(COUNT_OUTBOX, "SELECT outbox FROM totals")                                                   \
     X(COUNT_DUE, "SELECT count(*) FROM messages INDEXED BY messages_held"                          \
@@ -118,7 +119,8 @@
     X(COUNT_UNDER_WAY, "SELECT count(*) FROM messages INDEXED BY messages_under_way"               \
                        " WHERE " UNDER_WAY)                                                        \
     X(OUTBOX_SENT, "SELECT count(*), max(sent_at) FROM messages INDEXED BY messages_left"          \
-                   " WHERE direction = 'OUT' AND sent_at >= ?1 AND outbox_name IS NOT NULL")       \
+                   " WHERE direction = 'OUT' AND sent_at >= ?1"                                    \
+                   " AND sent_at < ?1 + 86400000 AND outbox_name IS NOT NULL")                     \
     X(FIRST_HELD, "SELECT id, due_at FROM messages INDEXED BY messages_held WHERE held = 1"        \
                   " ORDER BY due_at, id LIMIT 1")                                                  \
     X(LET_IN, "UPDATE messages AS m SET held = 0, turn = NOT EXISTS(SELECT 1 FROM messages q"      \
@@ -136,7 +138,7 @@
                  " AND ?2 IN (chat, chat_pn, chat_lid)")                                           \
     X(NEWEST_REPLIES, "SELECT received_at FROM messages INDEXED BY messages_replies"               \
                       " WHERE chat = ?1 AND reply_to IS NOT NULL AND received_at >= ?2"            \
-                      " AND status NOT IN ('failed', 'dropped')"                                   \
+                      " AND received_at < ?2 + 172800000 AND status NOT IN ('failed', 'dropped')"  \
                       " ORDER BY received_at DESC LIMIT ?3")                                       \
     X(LAST_PING_PONG, "SELECT max(received_at) FROM messages INDEXED BY messages_ping_pong"        \
                       " WHERE chat = ?1 AND " IS_PING_PONG)                                        \

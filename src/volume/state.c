@@ -65,6 +65,18 @@ static void put_liveness(struct json_writer *w, const struct volume_state *s, in
     json_close(w, '}');
 }
 
+static void put_limit(struct json_writer *w, const struct volume_state *s)
+{
+    if (!s->limit.kind[0]) {
+        json_put_null(w, "limit");
+        return;
+    }
+    json_open(w, "limit", '{');
+    json_put_text(w, "kind", s->limit.kind);
+    json_put_time(w, "until", s->limit.until);
+    json_close(w, '}');
+}
+
 static void put_last(struct json_writer *w, const struct volume_state *s)
 {
     if (s->last_error.code[0]) {
@@ -139,6 +151,7 @@ int volume_state_write(const struct volume_state *s, int64_t now_ms, struct buf 
     put_session(&w, s);
     put_qr(&w, s);
     put_liveness(&w, s, now_ms);
+    put_limit(&w, s);
     put_last(&w, s);
     put_numbers(&w, s);
     put_process(&w, s);
@@ -190,6 +203,9 @@ void volume_state_restore(struct volume_state *s, const struct volume *v)
     const struct json_value *root = json_root(doc);
     s->seq = read_count(root, "seq");
     s->qr.generation = read_count(root, "qr.generation");
+    copy_text(root, "limit.kind", s->limit.kind, sizeof(s->limit.kind));
+    if (!read_time(root, "limit.until", &s->limit.until))
+        s->limit.kind[0] = '\0';
     copy_text(root, "last_error.code", s->last_error.code, sizeof(s->last_error.code));
     copy_text(root, "last_error.message", s->last_error.message, sizeof(s->last_error.message));
     if (!read_time(root, "last_error.at", &s->last_error.at))

@@ -14,7 +14,7 @@
 #define VOLUME_COUNTERS(X)                                                                         \
     X(received) X(recorded) X(duplicates) X(replied) X(rate_limited) X(queue_overflow) X(sent)     \
     X(delivered) X(read) X(failed) X(decrypt_failures) X(retries_asked) X(reconnects)    \
-    X(records_set_aside)
+    X(records_set_aside) X(malformed)
 /* clang-format on */
 
 /* Strings are borrowed from the bridge; NULL or "" is written as null. Times are wall-clock ms, 0
@@ -38,6 +38,10 @@ struct volume_state {
         int attempt, max_attempts;
         int64_t next_at;
     } reconnect;
+    struct {
+        char kind[32]; /* "" none */
+        int64_t until;
+    } limit; /* nobody new may be written to */
     struct {
         char code[64], message[512];
         int64_t at;
@@ -69,7 +73,8 @@ struct volume_state {
     int64_t seq; /* continued from the file of the last process */
 };
 
-/* Reads what goes on across processes (seq, qr.generation, last_error, last_message_at, counters)
+/* Reads what goes on across processes (seq, qr.generation, limit, last_error, last_message_at,
+ * counters)
  * from the volume; no file, or one that cannot be read, is fine and changes nothing. */
 void volume_state_restore(struct volume_state *s, const struct volume *v);
 /* Serialises with heartbeat.at = now: 0 or ERR_LIMIT. */

@@ -95,6 +95,23 @@ static void forget_own_devices(struct wa_session *s, const struct wa_node *node)
     wa_device_cache_drop(s->devices, &s->device.lid);
 }
 
+/* Somebody has a new number: the LID that we know them by stays (protocol/05 section 12). */
+static void on_contacts(struct wa_session *s, const struct wa_node *node)
+{
+    const struct wa_node *change = wa_node_find(node, "modify");
+    struct wa_jid old, fresh, lid;
+    if (!change || !wa_node_attr_jid(change, "old", &old) ||
+        !wa_node_attr_jid(change, "new", &fresh) || !wa_jid_is_pn(&old) || !wa_jid_is_pn(&fresh) ||
+        wa_device_is_own(&s->device, &old) || wa_device_is_own(&s->device, &fresh))
+        return;
+    if (!wa_node_attr_jid(change, "new_lid", &lid))
+        lid = wa_session_lid_of(s, &old);
+    wa_session_forget_devices(s, &old);
+    wa_session_forget_devices(s, &fresh);
+    if (wa_jid_is_lid(&lid))
+        wa_session_learn_lid(s, &fresh, &lid);
+}
+
 static void on_reg_refresh(struct wa_session *s, const struct wa_node *node)
 {
     (void)node;
@@ -112,6 +129,8 @@ void wa_notification(struct wa_session *s, const struct wa_node *node)
         {"account_sync", forget_own_devices},
         {"companion_reg_refresh", on_reg_refresh},
         {"w:gp2", on_group_notification},
+        {"contacts", on_contacts},
+        {"mex", wa_limits_notification},
         {"privacy_token", on_privacy_token},
         {"link_code_companion_reg", wa_linking_code_notification},
         {"passkey_prologue_request", wa_linking_passkey_push},

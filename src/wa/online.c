@@ -127,6 +127,8 @@ void wa_online_ib(struct wa_session *s, const struct wa_node *node)
     const struct wa_node *edge = wa_node_find(node, "edge_routing");
     if (edge)
         keep_routing(s, edge);
+    if (wa_node_find(node, "downgrade_webclient"))
+        wa_session_emit(s, WA_EVENT_PHONE_TOO_OLD);
     if (s->phase != WA_PHASE_ONLINE)
         return;
     const struct wa_node *preview = wa_node_find(node, "offline_preview");

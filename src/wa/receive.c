@@ -32,11 +32,14 @@ struct envelope {
 void wa_receive_ack(struct wa_session *s, const struct wa_node *node, unsigned error)
 {
     struct wa_node *ack = wa_session_stanza(s, "ack");
+    struct bytes unread = wa_node_attr(node, "from");
     struct wa_jid from;
     wa_node_set_bytes(ack, "class", node->tag);
     wa_node_copy_attr(ack, node, "id");
     if (wa_node_attr_jid(node, "from", &from))
         wa_node_set_jid(ack, "to", &from);
+    else if (unread.n > 0 && unread.n < WA_JID_TEXT_SIZE)
+        wa_node_set_bytes(ack, "to", unread);
     wa_node_copy_attr(ack, node, "participant");
     wa_node_copy_attr(ack, node, "recipient");
     if (!wa_node_is(node, "call"))

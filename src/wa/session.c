@@ -153,11 +153,6 @@ static void on_iq(struct wa_session *s, const struct wa_node *node)
 
 /* ---- the table of stanzas -------------------------------------------------------------------- */
 
-static void on_call(struct wa_session *s, const struct wa_node *node)
-{
-    wa_receive_ack(s, node, 0);
-}
-
 static void dispatch(struct wa_session *s, const struct wa_node *node)
 {
     static const struct {
@@ -170,19 +165,27 @@ static void dispatch(struct wa_session *s, const struct wa_node *node)
         {"ack", true, wa_send_acked},
         {"iq", false, on_iq},
         {"notification", false, wa_notification},
-        {"call", true, on_call},
+        {"call", true, wa_call},
         {"ib", false, wa_online_ib},
         {"success", false, wa_online_success},
         {"failure", false, wa_ends_failure},
         {"stream:error", false, wa_ends_stream_error},
         {"xmlstreamend", false, wa_ends_stream_end},
     };
+    enum wa_shape shape = wa_shape_of(node);
+    s->malformed += shape != WA_SHAPE_GOOD;
     for (size_t i = 0; i < ARRAY_LEN(table); i++) {
         if (!wa_node_is(node, table[i].tag))
             continue;
         if (table[i].online && s->phase != WA_PHASE_ONLINE)
             return;
         wa_online_count_backlog(s, node);
+        if (shape == WA_SHAPE_NAMELESS)
+            return;
+        if (shape == WA_SHAPE_FOREIGN) {
+            wa_receive_ack(s, node, 0);
+            return;
+        }
         table[i].handle(s, node);
         return;
     }
@@ -422,6 +425,11 @@ const struct wa_device *wa_session_device(const struct wa_session *s)
 const char *wa_session_handshake(const struct wa_session *s)
 {
     return wa_handshake_way_text(s->way);
+}
+
+uint64_t wa_session_malformed(const struct wa_session *s)
+{
+    return s->malformed;
 }
 
 uint64_t wa_session_set_aside(const struct wa_session *s)

@@ -106,7 +106,11 @@ enum wa_event_type {
     WA_EVENT_PAIRED,  /* credentials are in the records; the answer is in the output; closes soon */
     WA_EVENT_CONNECTED,       /* logged in */
     WA_EVENT_OFFLINE_DONE,    /* the backlog is through; safe to answer */
-    WA_EVENT_MESSAGE,         /* u.message: record it (duplicates included: the record decides) */
+    WA_EVENT_MESSAGE,         /* u.message: record it (duplicates included: the record decides);
+                                 also a call: kind CALL, text "voice" or "video", id that of the
+                                 call */
+    WA_EVENT_PHONE_TOO_OLD,   /* a phone without linked devices scanned; the QR stays valid */
+    WA_EVENT_LIMIT,           /* u.limit: nobody new may be written to, or may again */
     WA_EVENT_ACKED,           /* u.ack: the server has message u.ack.id, or refuses it */
     WA_EVENT_SEND_FAILED,     /* u.ack: never reached the wire (no device, no session) */
     WA_EVENT_RECEIPT,         /* u.receipt */
@@ -173,6 +177,12 @@ struct wa_event {
             unsigned count;
         } resend;
         struct {
+            const char *kind; /* static: new_chats_locked, new_chats_capped */
+            bool active;      /* else it is over */
+            bool warning;     /* not active, but near */
+            int64_t until_s;  /* Unix time; 0 not said */
+        } limit;
+        struct {
             enum wa_close why;
             struct err err;                /* sentence with the particulars */
             int64_t retry_after_s;         /* BANNED, PASSKEY: how long, 0 not said; else 0 */
@@ -214,6 +224,8 @@ const char *wa_session_handshake(const struct wa_session *s);
 const struct wa_device *wa_session_device(const struct wa_session *s);
 /* The server's clock, Unix ms; 0 unknown. This machine's may be wrong, or be set while we run. */
 int64_t wa_session_server_ms(const struct wa_session *s);
+/* Stanzas with missing, repeated, oversized or nonsensical attributes since it was opened. */
+uint64_t wa_session_malformed(const struct wa_session *s);
 /* Records of sessions and sender keys that were given up since it was opened, as they could not be
  * read; a new session took their place. */
 uint64_t wa_session_set_aside(const struct wa_session *s);

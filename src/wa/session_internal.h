@@ -116,7 +116,8 @@ struct wa_session {
     int64_t upload_at, rotate_at;
     int64_t last_received;
     unsigned pings_failed;
-    int64_t server_ms; /* what the server's clock (Unix ms) is ahead of the monotonic one */
+    uint64_t malformed; /* stanzas that did not look as they must */
+    int64_t server_ms;  /* what the server's clock (Unix ms) is ahead of the monotonic one */
 
     uint8_t refs[WA_REFS_MAX][WA_REF_MAX];
     size_t ref_length[WA_REFS_MAX];
@@ -240,6 +241,25 @@ void wa_online_check_digest(struct wa_session *s);
 /* Timers: an upload that failed is sent again; the signed prekey is old. */
 void wa_online_retry_upload(struct wa_session *s);
 void wa_online_rotate(struct wa_session *s);
+
+/* ---- shape.c -----------------------------------------------------------------------------------
+ */
+enum wa_shape {
+    WA_SHAPE_GOOD,
+    WA_SHAPE_ODD,      /* missing, repeated, oversized or nonsensical attributes; may be of use */
+    WA_SHAPE_FOREIGN,  /* without a sender that is a JID: can be acked, and no more */
+    WA_SHAPE_NAMELESS, /* lacks what an ack needs */
+};
+enum wa_shape wa_shape_of(const struct wa_node *node);
+
+/* ---- calls.c -----------------------------------------------------------------------------------
+ */
+#define WA_CALL_ID_MAX 128 /* bytes */
+void wa_call(struct wa_session *s, const struct wa_node *node);
+
+/* ---- limits.c ----------------------------------------------------------------------------------
+ */
+void wa_limits_notification(struct wa_session *s, const struct wa_node *node);
 
 /* ---- notifications.c ---------------------------------------------------------------------------
  */

@@ -4,8 +4,9 @@
  *
  *   WORLD_CLOCK=FILE  the wall clock is so many seconds ahead as the text in FILE says; written in
  *                     place (not replaced), also while the bridge runs
- *   WORLD_NAMES=FILE  lines "NAME ADDRESS…", or "NAME hang": the resolver does not answer as long
- * as the line is there; other names are the system's
+ *   WORLD_SPEED=N     the monotonic clock runs N times as fast; what sleeps in poll wakes as late
+ * as ever, so give the bridge a short heartbeat WORLD_NAMES=FILE  lines "NAME ADDRESS…", or "NAME
+ * hang": the resolver does not answer as long as the line is there; other names are the system's
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -23,10 +24,13 @@
 #define CLOCK_TEXT 24
 
 static const char *ahead_text;
+static long speed = 1;
 
 __attribute__((constructor)) static void init(void)
 {
-    const char *name = getenv("WORLD_CLOCK");
+    const char *name = getenv("WORLD_CLOCK"), *factor = getenv("WORLD_SPEED");
+    if (factor)
+        speed = strtol(factor, NULL, 10);
     int fd = name ? open(name, O_RDONLY | O_CLOEXEC) : -1;
     if (fd < 0)
         return;
@@ -56,6 +60,10 @@ int clock_gettime(clockid_t id, struct timespec *t)
     int rc = real(id, t);
     if (rc == 0 && (id == CLOCK_REALTIME || id == CLOCK_REALTIME_COARSE))
         t->tv_sec += ahead();
+    if (rc == 0 && (id == CLOCK_MONOTONIC || id == CLOCK_BOOTTIME) && speed > 1) {
+        long long ns = ((long long)t->tv_sec * 1000000000 + t->tv_nsec) * speed;
+        *t = (struct timespec){.tv_sec = ns / 1000000000, .tv_nsec = (long)(ns % 1000000000)};
+    }
     return rc;
 }
 

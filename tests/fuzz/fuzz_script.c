@@ -72,7 +72,23 @@ static const char *const tags[] = {"message",
                                    "tokens",
                                    "token",
                                    "device-identity",
-                                   "edge_routing"};
+                                   "edge_routing",
+                                   "presence",
+                                   "chatstate",
+                                   "xmlstreamend",
+                                   "offer",
+                                   "offer_notice",
+                                   "terminate",
+                                   "video",
+                                   "update",
+                                   "modify",
+                                   "remove",
+                                   "add",
+                                   "digest",
+                                   "client_expiration",
+                                   "downgrade_webclient",
+                                   "xml-not-well-formed",
+                                   "group_info"};
 
 static const char *const keys[] = {"id",
                                    "from",
@@ -106,7 +122,20 @@ static const char *const keys[] = {"id",
                                    "mode",
                                    "state",
                                    "expire",
-                                   "timestamp"};
+                                   "timestamp",
+                                   "call-id",
+                                   "call-creator",
+                                   "caller_pn",
+                                   "caller_lid",
+                                   "group-jid",
+                                   "old",
+                                   "new",
+                                   "new_lid",
+                                   "op_name",
+                                   "device_hash",
+                                   "message",
+                                   "logout_message_subtext",
+                                   "display_name"};
 
 static const char *const values[] = {"3A01",
                                      "3EB000",
@@ -151,7 +180,20 @@ static const char *const values[] = {"3A01",
                                      "text",
                                      "media",
                                      "medianotify",
-                                     "companion_reg_refresh"};
+                                     "companion_reg_refresh",
+                                     "business",
+                                     "contacts",
+                                     "devices",
+                                     "mediaretry",
+                                     "mex",
+                                     "newsletter",
+                                     "picture",
+                                     "status",
+                                     "link_code_companion_reg",
+                                     "402",
+                                     "101",
+                                     "3600",
+                                     "\xff\xfe"};
 
 static const char *const jids[] = {"s.whatsapp.net",
                                    "5511987654321@s.whatsapp.net",
@@ -224,6 +266,30 @@ static void say_answer(struct script *s)
     line_say(&s->line, iq);
 }
 
+/* The JSON of limits, with anything in it. */
+static void say_limit(struct script *s)
+{
+    static const char *const before[] = {
+        "{\"data\":{\"xwa2_notify_account_reachout_timelock\":",
+        "{\"data\":{\"xwa2_notify_account_reachout_timelock\":{\"is_active\":true,"
+        "\"time_enforcement_ends\":",
+        "{\"data\":{\"xwa2_notify_new_chat_messages_capping_info_update\":{\"capping_status\":"
+        "\"CAPPED\",\"cycle_end_timestamp\":",
+    };
+    struct buf text = {.max = 1 << 20};
+    struct wa_node *node = line_stanza(&s->line, "notification");
+    struct wa_jid from = pick_jid(s);
+    buf_append_text(&text, PICK(s, before));
+    buf_append(&text, fuzz_piece(&s->in));
+    buf_append_text(&text, "}}}");
+    wa_node_set(node, "id", PICK(s, values));
+    wa_node_set(node, "type", "mex");
+    wa_node_set_jid(node, "from", &from);
+    wa_node_child_data(node, "update", buf_bytes(&text));
+    line_say(&s->line, node);
+    buf_deinit(&text);
+}
+
 static void say_plain(struct script *s)
 {
     line_say_plain(&s->line, fuzz_piece(&s->in));
@@ -289,8 +355,9 @@ static void fail_store(struct script *s)
 }
 
 static void (*const steps[])(struct script *s) = {
-    say_stanza, say_stanza, say_answer, say_answer,    say_message, say_message, say_plain,
-    send_text,  send_text,  pass_time,  wait_deadline, fail_store,  say_small,   log_out};
+    say_stanza,  say_stanza,    say_answer, say_answer, say_message,
+    say_message, say_plain,     say_limit,  send_text,  send_text,
+    pass_time,   wait_deadline, fail_store, say_small,  log_out};
 
 static void remember_asked(struct script *s)
 {

@@ -9,6 +9,7 @@
 #include "testing.h"
 #include "volume/control.h"
 #include "volume/state.h"
+#include "wa/session.h"
 
 static const char *slurp(const char *name)
 {
@@ -210,6 +211,23 @@ START_TEST(test_volume_md_every_column_and_counter)
 }
 END_TEST
 
+START_TEST(test_operations_every_code_of_a_closed_connection)
+{
+    static const char *const codes[] = {
+#define X(symbol, code, advice) code,
+        WA_CLOSES(X)
+#undef X
+    };
+    const char *page = slurp("operations.md"), *at = strstr(page, "\n## Trouble");
+    ck_assert_ptr_nonnull(at);
+    for (size_t i = 0; i < ARRAY_LEN(codes); i++) {
+        char want[100];
+        snprintf(want, sizeof(want), "`%s`", codes[i]);
+        ck_assert_msg(strstr(at, want) != NULL, "%s", want);
+    }
+}
+END_TEST
+
 START_TEST(test_environment_is_in_operations_and_the_seeds_in_migrating)
 {
     static const char *const seeds[] = {"TENANT_ID", "SESSIONS_PATH", "RATE_LIMIT_MAX_PER_MINUTE",
@@ -240,6 +258,7 @@ int main(void)
     tcase_add_test(t, test_man_5_every_key_with_range_and_environment_and_no_other);
     tcase_add_test(t, test_man_5_defaults_are_those_of_the_shipped_file);
     tcase_add_test(t, test_volume_md_every_column_and_counter);
+    tcase_add_test(t, test_operations_every_code_of_a_closed_connection);
     tcase_add_test(t, test_environment_is_in_operations_and_the_seeds_in_migrating);
     suite_add_tcase(s, t);
     return testing_run(s);
