@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "store/db_create.h"
+
 #define AUTO_VACUUM_INCREMENTAL 2
 
 struct store_db {
@@ -338,6 +340,12 @@ static int migrate(struct store_db *db, const struct store_db_spec *spec, int64_
     return 0;
 }
 
+static int add_missing(struct store_db *db, const struct store_db_spec *spec)
+{
+    int rc = store_db_write_sql(db, spec->each_open);
+    return rc == 0 ? store_db_commit(db, NULL) : rc;
+}
+
 /*
  * A file of the time before it could shrink is written anew once. Where that fails (a full disk),
  * it is used as it is: free pages are then kept for new rows, and the next start tries again.
@@ -375,6 +383,8 @@ static int open_handle(struct store_db *db, const struct store_db_spec *spec, bo
         rc = configure(db, spec);
         if (rc == 0)
             rc = migrate(db, spec, version);
+        if (rc == 0 && spec->each_open)
+            rc = add_missing(db, spec);
         return rc == 0 ? make_shrinkable(db, spec) : rc;
     }
     if (version < spec->version)
@@ -408,12 +418,15 @@ int store_db_open(struct store_db **out, const char *path, const struct store_db
                   bool read_only, struct err *err)
 {
     *out = NULL;
+    AUTO_FREE char *file = without_links(path);
+    if (!read_only)
+        store_db_create(file, spec);
     int rc = read_only ? 0 : prepare_files(path, spec->mode, err);
     if (rc != 0)
         return rc;
     struct store_db *db = err_calloc(1, sizeof(*db));
     db->path = err_strdup(path);
-    db->file = without_links(path);
+    db->file = err_strdup(file);
     db->texts = spec->statements;
     db->count = spec->statement_count;
     db->statements = err_calloc(db->count, sizeof(db->statements[0]));

@@ -35,6 +35,7 @@ struct store_db_spec {
     /* SQL that brings PRAGMA user_version from i to i + 1, each run in one transaction. */
     const char *const *migrations;
     int version;
+    const char *each_open; /* SQL that adds what may be missing, in one transaction; or NULL */
     const char *const *statements; /* borrowed for life; prepared when first used */
     size_t statement_count;
 };

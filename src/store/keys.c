@@ -46,19 +46,14 @@ static char *statement_text(const char *table, size_t which)
     return bytes_strdup(buf_bytes(&sql));
 }
 
-static int add_tables(struct store_keys *k, const char *const *tables, struct err *err)
+static void add_tables(struct buf *sql, const char *const *tables, size_t count)
 {
-    for (size_t i = 0; i < k->count; i++) {
-        AUTO_BUF struct buf sql;
-        buf_init(&sql, SQL_MAX);
+    for (size_t i = 0; i < count; i++)
         buf_printf(
-            &sql,
-            "CREATE TABLE IF NOT EXISTS \"%s\"(key TEXT PRIMARY KEY NOT NULL, value BLOB NOT NULL)",
+            sql,
+            "CREATE TABLE IF NOT EXISTS \"%s\"(key TEXT PRIMARY KEY NOT NULL, value BLOB NOT "
+            "NULL);",
             tables[i]);
-        if (store_db_write_sql(k->db, buf_text(&sql)) != 0)
-            break;
-    }
-    return store_db_commit(k->db, err);
 }
 
 int store_keys_open(struct store_keys **out, const char *path, const char *const *tables,
@@ -70,16 +65,18 @@ int store_keys_open(struct store_keys **out, const char *path, const char *const
     k->texts = err_calloc(count * SQL_COUNT, sizeof(k->texts[0]));
     for (size_t i = 0; i < count * SQL_COUNT; i++)
         k->texts[i] = statement_text(tables[i / SQL_COUNT], i % SQL_COUNT);
+    AUTO_BUF struct buf missing;
+    buf_init(&missing, count * SQL_MAX);
+    add_tables(&missing, tables, count);
     struct store_db_spec spec = {.application_id = APPLICATION_ID,
                                  .mode = 0600,
                                  .secure_delete = true,
                                  .migrations = migrations,
                                  .version = ARRAY_LEN(migrations),
+                                 .each_open = buf_text(&missing),
                                  .statements = (const char *const *)k->texts,
                                  .statement_count = count * SQL_COUNT};
     int rc = store_db_open(&k->db, path, &spec, false, err);
-    if (rc == 0)
-        rc = add_tables(k, tables, err);
     if (rc != 0)
         store_keys_close(k);
     else

@@ -892,6 +892,7 @@ START_TEST(test_commit_power_cut_at_any_moment_loses_nothing_committed)
     store_vfs.watched = dir;
     store_vfs.image = image;
     struct store_messages *m = messages_at(path_of(dir, "messages.db"));
+    store_vfs_synced(path_of(dir, "messages.db")); /* it was renamed */
     for (int i = 1; i <= 250; i++) {
         char id[16];
         snprintf(id, sizeof(id), "M%d", i);

@@ -60,7 +60,7 @@ static void path_in(char *out, size_t size, const char *dir, const char *name)
     snprintf(out, size, "%s/%s", dir, name);
 }
 
-static void remember(const char *name)
+void store_vfs_synced(const char *name)
 {
     if (!name || !store_vfs.watched)
         return;
@@ -133,7 +133,7 @@ static int shim_sync(sqlite3_file *f, int flags)
         return store_vfs.code;
     int rc = real_of(f)->pMethods->xSync(real_of(f), flags);
     if (rc == SQLITE_OK)
-        remember(((struct shim_file *)f)->name);
+        store_vfs_synced(((struct shim_file *)f)->name);
     return rc;
 }
 

@@ -23,6 +23,9 @@ extern struct store_vfs store_vfs;
 void store_vfs_install(void);
 /* No faults from here on; counters at 0. */
 void store_vfs_clear(void);
+/* What is in the file (under watched) now is what was synced last: SQLite knew it by another name.
+ */
+void store_vfs_synced(const char *name);
 /* Writes to directory `to` what a power cut now would leave of file name: of each sector either
  * what was synced last or what was written since. No -shm is left. */
 void store_vfs_power_cut(const char *name, const char *to, unsigned *seed);

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Making a database that is not there yet. Internal to src/store. */
+#ifndef STORE_DB_CREATE_H
+#define STORE_DB_CREATE_H
+
+#include "store/db.h"
+
+/*
+ * When file (a path without links in its directory) does not exist: makes it with all migrations
+ * under another name, syncs it once, and gives it its name. What is left behind by a crash is made
+ * anew. Says nothing of failures: then the file is still missing, and who opens it step by step
+ * meets them again.
+ */
+void store_db_create(const char *file, const struct store_db_spec *spec);
+
+#endif
