@@ -84,6 +84,11 @@ found_both() { [ "$(found "GEOFFNET bicyc")" = "IN OUT" ]; }
 check "messages --search finds words without their diacritics, a heartbeat later" wait_for 10 found_both
 equal "… and nothing else" "" "$(found "tricycle")"
 equal "--search with no word is a usage error" 64 "$(run_verb messages --search ' ' >/dev/null 2>&1; echo $?)"
+equal "messages --chat shows one chat by any of its addresses" "$(rows "select count(*) from messages where chat_pn = '$ANN@s.whatsapp.net'")" \
+    "$(run_verb messages --json --limit 1000 --chat $ANN@s.whatsapp.net | wc -l)"
+equal "… and nothing of another" "" "$(run_verb messages --json --chat 4915199999999@s.whatsapp.net)"
+equal "messages --limit is a table of so many lines for people" "1 yes" \
+    "$(run_verb messages --limit 1 | grep -c OUT) $(run_verb messages --limit 1 | grep -q '[{}]' || echo yes)"
 columns=$(rows "select group_concat(name, ' ') from (select name from pragma_table_info('messages') where name not in ('turn', 'held', 'report') order by name)")
 equal "messages --json shows every column" "$columns" "$(run_verb messages --json --limit 1 | jq -r 'keys | join(" ")')"
 "$BUILDDIR/wabridge" messages --volume "$VOLUME" --json --follow --search bicycle --limit 0 >"$WORK/follow.out" 2>&1 &
