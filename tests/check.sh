@@ -87,6 +87,8 @@ stage "the way in: resume and routing"
 BUILDDIR=$PLAIN tap 120 tests/e2e/transport.sh
 stage "the client version"
 BUILDDIR=$PLAIN tap 120 tests/e2e/version.sh
+stage "without containers: sd_notify, make install, the unit, completion"
+BUILDDIR=$PLAIN tap 120 tests/e2e/service.sh
 stage "bad input"
 BUILDDIR=$PLAIN NAMES=2000 tap 300 tests/e2e/badinput.sh
 BUILDDIR=$ASAN NAMES=500 RSS_MORE=200000 tap 300 tests/e2e/badinput.sh

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -83,6 +84,7 @@ static void heartbeat(struct bridge *b, int64_t now)
     if (b->session && wa_session_awake(b->session))
         b->settle_due = true;
     bridge_status_want(b, BRIDGE_PUBLISH_LIGHT);
+    bridge_notify(b->notify_fd, "WATCHDOG=1");
 }
 
 static void arm(struct bridge *b)
@@ -339,6 +341,7 @@ static void serve(struct bridge *b)
     log_event(LOG_INFO, "started", LOG_STR("version", b->state.process.version),
               LOG_STR("boot_id", b->boot_id));
     bridge_recent_want(b);
+    bridge_notify(b->notify_fd, "READY=1");
     begin(b);
     on_wake(b);
     bridge_loop_run(b->loop);
@@ -374,6 +377,7 @@ static int run(struct bridge *b, bool sandboxed)
     }
     volume_log_open(&b->log, &b->volume);
     bridge_set_log(b);
+    b->notify_fd = bridge_notify_open(b->env("NOTIFY_SOCKET"));
     rc = bridge_read_session_config(b, &err);
     bridge_status_open(b);
     bridge_status_flush(b);
@@ -402,6 +406,8 @@ static int run(struct bridge *b, bool sandboxed)
     log_set_copy(NULL, NULL);
     volume_log_close(&b->log);
     volume_close(&b->volume);
+    if (b->notify_fd >= 0)
+        close(b->notify_fd);
     return code;
 }
 
@@ -410,7 +416,7 @@ int bridge_run(const struct config *config, const char *(*env)(const char *name)
     struct bridge *b = err_calloc(1, sizeof(*b));
     b->config = *config;
     b->env = env;
-    b->signal_fd = -1;
+    b->signal_fd = b->notify_fd = -1;
     b->heartbeat_at = 0;
     b->dial_until = b->retry_at = b->stable_at = b->online_at = b->send_at = b->look_at =
         CLOCK_NEVER;

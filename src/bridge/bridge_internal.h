@@ -12,6 +12,7 @@
  *   commands.c    control directory and signals
  *   status.c      state.json, metrics.prom and the QR
  *   version.c     which client version we say we are
+ *   notify.c      what a service manager is told
  *   history.c     the history and the retention of messages.db
  *   recent.c      recent.json
  *   rest.c        memory that is given back when nothing happens
@@ -25,6 +26,7 @@
 #include "bridge/bridge.h"
 #include "bridge/lifecycle.h"
 #include "bridge/link.h"
+#include "bridge/notify.h"
 #include "bridge/policy.h"
 #include "bridge/records.h"
 #include "config/replies.h"
@@ -85,6 +87,7 @@ struct bridge {
     struct bridge_loop *loop;
     struct volume_control *control;
     int signal_fd;
+    int notify_fd; /* the service manager's; -1 none */
 
     /* the connection; session exists from the opening of the link to its end */
     struct bridge_link *link;

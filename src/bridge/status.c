@@ -57,6 +57,9 @@ void bridge_status_config(struct bridge *b)
     s->reconnect.max_attempts = (int)b->config.reconnect_max_attempts;
     s->config.loaded_at = clock_wall_ms();
     s->config.generation++;
+    /* Gone by the rule of state.json is gone for the manager, too, whatever its unit says. */
+    if (b->env("WATCHDOG_USEC"))
+        bridge_notify(b->notify_fd, "WATCHDOG_USEC=%lld", (long long)s->stale_after_ms * 1000);
     bridge_status_want(b, BRIDGE_PUBLISH_DURABLE);
 }
 
@@ -75,6 +78,8 @@ void bridge_status_state(struct bridge *b, enum bridge_state state)
     s->session_state = bridge_state_session(state);
     s->session_since = clock_wall_ms();
     bridge_status_want(b, BRIDGE_PUBLISH_DURABLE);
+    bridge_notify(b->notify_fd, "%sSTATUS=%s, %s", state == BRIDGE_STOPPED ? "STOPPING=1\n" : "",
+                  s->status, s->session_state);
 }
 
 void bridge_status_account(struct bridge *b, const struct wa_event *ev)

@@ -4,9 +4,12 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 
 #include "base/clock.h"
@@ -15,6 +18,7 @@
 #include "bridge/bridge.h"
 #include "bridge/bridge_internal.h"
 #include "bridge/lifecycle.h"
+#include "bridge/notify.h"
 #include "bridge/policy.h"
 #include "bridge/records.h"
 #include "bridge/seal.h"
@@ -927,6 +931,87 @@ START_TEST(test_run_unlinked_offline_pair_waits_and_logout_is_refused)
 }
 END_TEST
 
+/* ---- the service manager -------------------------------------------------------------------- */
+
+/* A socket that listens at this address, as systemd's; length with the family. */
+static int listen_at(const struct sockaddr_un *address, socklen_t length)
+{
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(bind(fd, (const struct sockaddr *)address, length), 0);
+    return fd;
+}
+
+static void assert_told(int fd, const char *want)
+{
+    char got[2 * BRIDGE_NOTIFY_MAX];
+    ssize_t n = recv(fd, got, sizeof(got) - 1, 0);
+    ck_assert_int_ge(n, 0);
+    got[n] = '\0';
+    ck_assert_str_eq(got, want);
+}
+
+START_TEST(test_notify_path_and_abstract_name_one_datagram_each)
+{
+    struct sockaddr_un at = {.sun_family = AF_UNIX};
+    snprintf(at.sun_path, sizeof(at.sun_path), "%s/notify", testing_dir());
+    int manager = listen_at(&at, sizeof(at)), fd = bridge_notify_open(at.sun_path);
+    ck_assert_int_ge(fd, 0);
+    bridge_notify(fd, "STATUS=%s", "here");
+    bridge_notify(fd, "READY=1");
+    assert_told(manager, "STATUS=here");
+    assert_told(manager, "READY=1");
+    close(fd);
+    close(manager);
+
+    char name[64];
+    int length = snprintf(name, sizeof(name), "@wabridge-test-%d", (int)getpid());
+    memset(&at, 0, sizeof(at));
+    at.sun_family = AF_UNIX;
+    memcpy(at.sun_path + 1, name + 1, (size_t)length - 1);
+    manager = listen_at(&at, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + (size_t)length));
+    fd = bridge_notify_open(name);
+    ck_assert_int_ge(fd, 0);
+    bridge_notify(fd, "WATCHDOG=1");
+    assert_told(manager, "WATCHDOG=1");
+    close(fd);
+    close(manager);
+}
+END_TEST
+
+START_TEST(test_notify_without_a_manager_is_nothing)
+{
+    char longest[200] = "/";
+    memset(longest + 1, 'x', sizeof(longest) - 2);
+    ck_assert_int_eq(bridge_notify_open(NULL), -1);
+    ck_assert_int_eq(bridge_notify_open(""), -1);
+    ck_assert_int_eq(bridge_notify_open("/"), -1);
+    ck_assert_int_eq(bridge_notify_open("vsock:2:1"), -1);
+    ck_assert_int_eq(bridge_notify_open("/nonexistent/notify"), -1);
+    ck_assert_int_eq(bridge_notify_open(longest), -1);
+    bridge_notify(-1, "READY=1");
+}
+END_TEST
+
+/* A manager that stops reading, and one that goes, hold nothing up; a long text is cut. */
+START_TEST(test_notify_deaf_manager_does_not_block)
+{
+    struct sockaddr_un at = {.sun_family = AF_UNIX};
+    char text[2 * BRIDGE_NOTIFY_MAX], want[BRIDGE_NOTIFY_MAX + 1];
+    snprintf(at.sun_path, sizeof(at.sun_path), "%s/notify", testing_dir());
+    int manager = listen_at(&at, sizeof(at)), fd = bridge_notify_open(at.sun_path);
+    memset(text, 'x', sizeof(text) - 1);
+    text[sizeof(text) - 1] = '\0';
+    snprintf(want, sizeof(want), "%.*s", BRIDGE_NOTIFY_MAX, text);
+    for (int i = 0; i < 10000; i++)
+        bridge_notify(fd, "%s", text);
+    assert_told(manager, want);
+    close(manager);
+    bridge_notify(fd, "STOPPING=1");
+    close(fd);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("bridge");
@@ -963,6 +1048,11 @@ int main(void)
     tcase_add_test(tc, test_records_open_plain_with_key_is_sealed_for_good);
     tcase_add_test(tc, test_records_open_old_key_rotates_and_unseals);
     tcase_add_test(tc, test_records_get_value_moved_to_another_key_is_refused);
+    suite_add_tcase(suite, tc);
+    tc = tcase_create("notify");
+    tcase_add_test(tc, test_notify_path_and_abstract_name_one_datagram_each);
+    tcase_add_test(tc, test_notify_without_a_manager_is_nothing);
+    tcase_add_test(tc, test_notify_deaf_manager_does_not_block);
     suite_add_tcase(suite, tc);
     tc = tcase_create("run");
     tcase_set_timeout(tc, 30);
