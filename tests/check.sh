@@ -89,6 +89,8 @@ stage "the client version"
 BUILDDIR=$PLAIN tap 120 tests/e2e/version.sh
 stage "without containers: sd_notify, make install, the unit, completion"
 BUILDDIR=$PLAIN tap 120 tests/e2e/service.sh
+stage "the portal has words for everything"
+tap 60 node tests/container/words.mjs
 stage "bad input"
 BUILDDIR=$PLAIN NAMES=2000 tap 300 tests/e2e/badinput.sh
 BUILDDIR=$ASAN NAMES=500 RSS_MORE=200000 tap 300 tests/e2e/badinput.sh

@@ -56,6 +56,7 @@ status_of() { grep "^$1:" "/proc/$(pod inspect --format '{{.State.Pid}}' "$(cont
 equal "the process has no capability" 0000000000000000 "$(status_of CapEff)"
 equal "… cannot gain any" 1 "$(status_of NoNewPrivs)"
 equal "… and runs as 10001" 10001 "$(status_of Uid | cut -f1)"
+check "… confined by itself, with the engine's filter around it" sh -c "grep -Eq '\"event\":\"confined(_in_part)?\".*\"seccomp\":true' '$(volume one)/logs/wabridge.log'"
 check "the root is read-only" sh -c "grep -E ' / overlay ro' /proc/$(pod inspect --format '{{.State.Pid}}' "$(container one)")/mounts"
 check "there is no shell to start" sh -c "! CONTAINERS_CONF='$CONTAINERS_CONF' podman exec $(container one) /bin/sh -c true"
 equal "keys are for the owner only" "700 10001" "$(stat -c '%a %u' "$WABRIDGE_ROOT/$RUN-one/private")"

@@ -47,8 +47,9 @@ export async function waitFor(tenant, paths, seconds) {
     return null;
 }
 
-export async function command(tenant, name, seconds = 15) {
+/** Writes control/name, with more members if there are any; its acknowledgement, or null. */
+export async function command(tenant, name, more = {}, seconds = 15) {
     const id = ident();
-    await drop(tenant, 'control', name, { id });
+    await drop(tenant, 'control', name, { ...more, id });
     return (await waitFor(tenant, [`control/ack/${id}.json`], seconds))?.value ?? null;
 }

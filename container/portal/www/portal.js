@@ -31,7 +31,7 @@ function describe(state, now) {
     if (!state) return words.absent;
     if (state.status === 'STOPPED') return words.stopped;
     if (now - Date.parse(state.heartbeat.at) > state.heartbeat.stale_after_ms) return words.gone;
-    if (state.status === 'QR_PENDING' && state.session.state === 'NONE') return words.paused;
+    if (state.status === 'QR_PENDING' && state.session.state === 'NONE') return state.reconnect.next_at ? words.paused : words.held;
     return words.states[state.session.state] ?? ['wait', state.session.state, state.session.state, ''];
 }
 
@@ -62,16 +62,23 @@ async function refreshTenants() {
 }
 
 // ---- one tenant ------------------------------------------------------------------------------------
+/** last_error is kept. It is over when a login came later; while linking, only what linking said counts. */
+function isOver(state) {
+    if (!state?.last_error || Date.parse(state.last_error.at) > Date.parse(state.session.since)) return false;
+    const session = state.session.state;
+    return session === 'CONNECTED' || session.startsWith('PASSKEY_') || (session === 'QR_READY' && !words.ofLinking(state.last_error.code));
+}
+
 function showSummary(state) {
     const [tone, badge, title, text] = describe(state, clock());
-    const error = state?.last_error;
+    const error = isOver(state) ? null : state?.last_error;
     if (!changed('summary', [tone, badge, title, error, state?.reconnect.next_at])) return;
     $('badge').className = `badge ${tone}`;
     $('summary').className = `panel summary ${tone}`;
     $('badge').textContent = badge;
     $('state-title').textContent = title;
     const next = state?.reconnect.next_at;
-    $('state-text').textContent = next && tone === 'bad' ? `${text} Next attempt at ${moment(next)}.` : text;
+    $('state-text').textContent = next ? `${text} Next attempt by itself: ${moment(next)}.` : text;
     $('error').hidden = !error;
     if (error) {
         $('error').replaceChildren(element('strong', { textContent: `${moment(error.at)} · ${error.code}: ` }), error.message,
@@ -96,6 +103,10 @@ function showQr(tenant, state) {
 }
 
 function countDown() {
+    if (view.step && !$('passkey').hidden) {
+        const left = Math.max(0, Date.parse(view.step.expires_at) - clock());
+        $('passkey-countdown').textContent = `Time for this: ${Math.floor(left / 60000)} min ${Math.floor(left / 1000) % 60} s`;
+    }
     const qr = view.state?.qr;
     if (!qr?.expires_at || $('link').hidden) return;
     const whole = Date.parse(qr.expires_at) - Date.parse(qr.issued_at);
@@ -114,6 +125,7 @@ function showFacts(state) {
         ['Started', moment(state.process.started_at)], ['Last message', moment(state.last_message_at)],
         ['Waiting to be sent', `${state.queues.replies} replies, ${state.queues.outbox} from the portal`],
         ['Version', `${state.process.version}, announces ${state.process.wa_version}`],
+        ...(isOver(state) ? [['Last trouble', `${moment(state.last_error.at)}, over: ${state.last_error.code}`]] : []),
         ...(state.exit ? [['Ended', `exit code ${state.exit.code}: ${state.exit.reason}`]] : []),
     ];
     if (changed('facts', facts))
@@ -141,6 +153,7 @@ function messageItem(m) {
     return element('li', { className: own ? 'own' : '' },
         element('span', { className: 'who', textContent: how ? `${who} · ${how}` : who }),
         element('p', { textContent: m.text ? m.text + (m.cut ? ' …' : '') : `[${m.kind ?? 'message'}]` }),
+        ...(m.media_file ? [element('span', { className: 'who', textContent: `file: media/${m.media_file}` })] : []),
         element('span', { className: 'when' }, element('time', { dateTime: m.at, textContent: time(m.at) }), ' ', state,
             element('span', { className: 'visually-hidden', textContent: text })));
 }
@@ -155,26 +168,24 @@ function showMessages(recent) {
     if (atEnd) list.scrollTop = list.scrollHeight;
 }
 
-const phases = {
-    await_assertion: '', submitting: 'Sending the answer …', await_phone: 'Waiting for your phone …',
-    await_owner: '', completing: 'Almost done …',
-};
-
 async function showPasskey(tenant, state) {
     const wanted = state?.session.state.startsWith('PASSKEY_') && describe(state, clock()) !== words.gone;
     const step = wanted ? (await files.readFile(tenant, 'passkey.json')).value : null;
     $('passkey').hidden = !step;
+    if (step?.request_id !== view.step?.request_id) $('passkey-answer').value = $('passkey-result').textContent = '';
     view.step = step;
     if (!step || !changed('passkey', step)) return;
+    $('passkey-tenant').textContent = tenant;
     $('passkey-assert').hidden = step.state !== 'PASSKEY_REQUIRED' || step.phase !== 'await_assertion';
     $('passkey-compare').hidden = step.state !== 'PASSKEY_CONFIRM';
     $('passkey-buttons').hidden = !step.confirm_required || step.phase !== 'await_owner';
     $('passkey-code').textContent = step.code ?? '';
+    $('passkey-compare-text').textContent = step.confirm_required ? 'Compare this code with the one on your phone:' : 'If your phone shows a code, it is this one:';
     const page = /^https:\/\/([a-z]+\.)*whatsapp\.com\//.test(step.page ?? '') ? step.page : 'https://web.whatsapp.com/';
     Object.assign($('passkey-page'), { href: page, textContent: page });
     $('passkey-snippet').value = 'navigator.credentials.get({publicKey: PublicKeyCredential.parseRequestOptionsFromJSON('
         + `${JSON.stringify(step.public_key)})}).then(c => console.log(JSON.stringify(c.toJSON())))`;
-    $('passkey-phase').textContent = step.last_error ? `${step.last_error.code}: ${step.last_error.detail ?? ''}` : phases[step.phase] ?? step.phase;
+    $('passkey-phase').textContent = words.phases[step.phase] ?? step.phase;
 }
 
 async function showTenant(tenant) {
@@ -238,16 +249,45 @@ async function send(form) {
     });
 }
 
+/** What a console prints may have quotes around it, as a JavaScript string has. */
+function readCredential(text) {
+    try {
+        return JSON.parse(text.trim().replace(/^['"`]+|['"`]+$/g, ''));
+    } catch {
+        throw new Error(words.refusals.response_malformed);
+    }
+}
+
 async function answerPasskey(action) {
     const answer = { v: 1, request_id: view.step.request_id, action };
-    if (action === 'confirm') answer.code = view.step.code;
-    try {
-        if (action === 'assert') answer.credential = JSON.parse($('passkey-answer').value);
-        await files.drop(view.tenant, 'control', 'passkey-response.json', answer);
+    await say($('passkey-result'), async () => {
+        if (action === 'confirm') answer.code = view.step.code;
+        if (action === 'assert') answer.credential = readCredential($('passkey-answer').value);
+        const ack = await files.command(view.tenant, 'passkey-response.json', answer);
+        if (!ack) return [false, 'Nobody answered.'];
+        if (ack.result !== 'done') return [false, words.refusals[ack.error] ?? ack.error ?? ack.result];
         $('passkey-answer').value = '';
-    } catch (error) {
-        $('passkey-phase').textContent = `Not sent: ${error.message}`;
+        return [true, 'Taken.'];
+    });
+}
+
+async function copySnippet() {
+    $('passkey-snippet').select();
+    try {
+        await navigator.clipboard.writeText($('passkey-snippet').value);
+        $('passkey-copy').textContent = 'Copied';
+    } catch { // no clipboard without TLS; the line is selected
+        $('passkey-copy').textContent = 'Selected: press Ctrl+C';
     }
+}
+
+async function pairByCode(form) {
+    const phone = form.phone.value.replace(/[^0-9]/g, '');
+    await say($('pair-result'), async () => {
+        const ack = await files.command(view.tenant, 'pair', { phone });
+        if (!ack) return [false, 'Nobody answered.'];
+        return ack.result === 'done' ? [true, 'The code comes in a moment, and is good for 3 minutes.'] : [false, ack.error ?? ack.result];
+    });
 }
 
 $('control').addEventListener('click', event => event.target.dataset.command && run(event.target.dataset.command));
@@ -257,6 +297,11 @@ $('send').addEventListener('submit', event => {
 });
 for (const [id, action] of [['send', 'assert'], ['confirm', 'confirm'], ['reject', 'reject'], ['cancel', 'cancel']])
     $(`passkey-${id}`).addEventListener('click', () => answerPasskey(action));
+$('passkey-copy').addEventListener('click', copySnippet);
+$('pair').addEventListener('submit', event => {
+    event.preventDefault();
+    pairByCode(event.target);
+});
 $('passkey-snippet').addEventListener('focus', event => event.target.select());
 
 // ---- routes and the clock --------------------------------------------------------------------------------
@@ -268,7 +313,8 @@ function route() {
     $('overview').hidden = view.tenant !== null;
     $('tenant').hidden = view.tenant === null;
     $('tenant-title').textContent = view.tenant ?? '';
-    $('control-result').textContent = $('send-result').textContent = '';
+    view.step = null;
+    for (const id of ['control', 'send', 'pair', 'passkey']) $(`${id}-result`).textContent = '';
     document.title = view.tenant ? `${view.tenant} · wabridge` : 'wabridge';
     look();
 }

@@ -18,26 +18,83 @@ export const states = {
 
 export const stopped = ['off', 'Stopped', 'Stopped', 'The bridge was stopped. The operator can start it again.'];
 export const paused = ['act', 'Not linked', 'No QR is shown at the moment', 'Press “New QR code” when you have the phone at hand.'];
+export const held = ['act', 'Not linked', 'Linking failed three times', 'Press “New QR code” to begin again.'];
 export const gone = ['bad', 'Not running', 'The bridge does not answer', 'Its last sign of life is too old: the process is gone or hangs. Call the operator.'];
 export const absent = ['off', 'Never started', 'No bridge has run here yet', 'The operator has to start it.'];
 
-// last_error.code: what to do
+const scanAgain = 'Scan the new QR code.';
+const byItself = 'The bridge dials again by itself; nothing is lost meanwhile.';
+
+// last_error.code: what to do; one for each code in docs/operations.md (tests/container/words.mjs)
 export const remedies = {
     logged_out: 'Press “New QR code” and scan it again.',
-    replaced: 'Stop one of the two bridges, then reload.',
-    temporarily_banned: 'Wait until the restriction ends; send less.',
-    account_locked: 'Open WhatsApp on the phone and follow it, then reload.',
-    version_rejected: 'The bridge has to be updated.',
+    replaced: 'The operator has to stop one of the two bridges, then reload.',
+    temporarily_banned: 'Wait until it ends; then send less, and only to people who wrote first.',
+    account_locked: 'Open WhatsApp on the phone and follow it; then press “New QR code” and scan it.',
+    version_rejected: 'It is tried again every few hours. The operator can set a newer version.',
     refused: 'Reload to try again; if it stays, tell the operator.',
     handshake_failed: 'The operator should look for a proxy that breaks TLS.',
+    protocol_error: `${byItself} If it stays, tell the operator.`,
+    name_not_resolved: `The name server does not answer. ${byItself}`,
+    not_reached: `The network or a firewall is in the way. ${byItself}`,
+    tls_failed: 'The operator should look at the clock, and for something that intercepts TLS.',
+    upgrade_refused: 'The operator should look for a proxy or a login page in between.',
+    server_silent: byItself,
+    connection_lost: byItself,
+    server_unavailable: byItself,
+    stream_end: byItself,
+    link_stuck: byItself,
+    too_many_connects: byItself,
+    restart_required: byItself,
     reconnect_exhausted: 'Check the network; it goes on trying, slowly.',
     pairing_paused: 'Press “New QR code” when you have the phone at hand.',
-    pairing_unconfirmed: 'Scan the new QR code.',
-    pairing_refused: 'Scan the new QR code.',
+    pairing_unconfirmed: scanAgain,
+    pairing_refused: scanAgain,
+    pairing_code_refused: 'Check the number, or scan the QR code.',
+    options_unavailable: scanAgain,
+    options_expired: `The passkey was not used in time. ${scanAgain}`,
+    ref_failed: scanAgain,
+    prologue_refused: scanAgain,
+    nonce_refused: scanAgain,
+    request_refused: scanAgain,
+    hmac_mismatch: scanAgain,
+    phone_timeout: `The phone did not go on. ${scanAgain} Keep WhatsApp open on the phone.`,
+    phone_invalid: `${scanAgain} Choose the passkey of the account that you link.`,
+    disconnected: scanAgain,
+    confirm_expired: `The codes were not compared in time. ${scanAgain}`,
+    user_rejected: `The codes differed, so nothing was linked. ${scanAgain}`,
+    user_cancelled: scanAgain,
+    passkey_not_published: 'The operator has to free disk space.',
     store_failed: 'The operator has to free disk space. Nothing is lost.',
     qr_not_published: 'The operator has to free disk space.',
     start_failed: 'The operator has to mend it and start again.',
     config_refused: 'Mend the configuration at the named place; the old one is still in use.',
+};
+
+export const ofLinking = code => code.startsWith('pairing_') || (remedies[code] ?? '').includes(scanAgain);
+
+// phase of passkey.json
+export const phases = {
+    await_assertion: '',
+    submitting: 'WhatsApp looks at your passkey …',
+    await_phone: 'Waiting for your phone. Keep WhatsApp open on it.',
+    await_owner: '',
+    completing: 'Almost done. Your phone may show the same code.',
+};
+
+// error of a passkey answer: what to do
+export const refusals = {
+    response_malformed: 'This is not the whole answer: copy the line from { to } and paste it again.',
+    response_stale: 'This belongs to an earlier step. Use the line that is shown now.',
+    type_mismatch: 'This is not the answer of a passkey. Use the line that is shown now.',
+    challenge_mismatch: 'This answers another question. Use the line that is shown now.',
+    origin_mismatch: 'The line has to be run in a tab of WhatsApp’s own page.',
+    cross_origin: 'The line has to be run in a tab of its own, not in a frame.',
+    rpid_mismatch: 'The line has to be run in a tab of WhatsApp’s own page.',
+    up_missing: 'The passkey was not touched. Run the line again.',
+    uv_missing: 'The passkey did not ask for your fingerprint, face or PIN. Run the line again.',
+    credential_not_allowed: 'This is the passkey of another account. Choose the one of the number that you link.',
+    code_mismatch: 'This is not the code that was shown.',
 };
 
 export const counters = [
@@ -53,7 +110,8 @@ export const statuses = {
 
 export const questions = {
     stop: ['Stop this bridge?', 'Messages wait at WhatsApp until the operator starts it again.', 'Stop'],
+    release: ['Answer in all chats again?', 'Chats that were handed over to a person are answered by the bridge again.', 'Answer again'],
     logout: ['Unlink this account?', 'The keys of this device are deleted. To go on, the QR has to be scanned again.', 'Unlink'],
 };
 
-export const results = { done: 'Done', refused: 'Refused', failed: 'Failed', stale: 'Not done: too old' };
+export const results = { done: 'Done', refused: 'Refused', failed: 'Failed', 'unknown command': 'This bridge does not know it', stale: 'Not done: too old' };

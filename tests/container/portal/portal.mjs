@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The portal in headless Chromium against a live bridge: portal.mjs URL TENANT CONTROL PHONE CONTACT PICTURES VOLUME
-import { readdirSync } from 'node:fs';
+import { readFileSync, readdirSync } from 'node:fs';
 import { execFileSync } from 'node:child_process';
 import { chromium } from 'playwright-core';
 
@@ -63,6 +63,7 @@ const mobile = await open({ viewport: { width: 390, height: 844 }, deviceScaleFa
 // A page in the background stands still, as it should.
 async function picture(page, name) {
     await page.bringToFront();
+    await page.evaluate(() => scrollTo(0, 0));
     await page.screenshot({ path: `${pictures}/${name}.png`, fullPage: true });
     await desktop.bringToFront();
 }
@@ -79,6 +80,19 @@ await desktop.bringToFront();
 await check('… with a countdown', () => shows(desktop, '#countdown', 'A new code comes in'));
 await picture(desktop, '1-qr-desktop-light');
 await picture(mobile, '2-qr-phone-dark');
+await check('a phone number gets a pairing code', async () => {
+    await desktop.click('#by-code summary');
+    await desktop.fill('#pair-phone', `+${phone}`);
+    await desktop.click('#pair button');
+    await shows(desktop, '#pair-result', 'The code comes');
+    await desktop.waitForFunction(() => /^[0-9A-Z]{4}-[0-9A-Z]{4}$/.test(document.querySelector('#pairing-code').textContent));
+    await picture(desktop, '2b-pairing-code-desktop-light');
+});
+await check('… and a number that is none is refused in words', async () => {
+    await desktop.fill('#pair-phone', '0000000');
+    await desktop.click('#pair button');
+    await desktop.waitForSelector('#pair-result.bad');
+});
 await check('it rotates', async () => {
     const before = await desktop.getAttribute('#qr', 'src');
     await desktop.waitForFunction(b => document.querySelector('#qr').src && !document.querySelector('#qr').src.endsWith(b), before, { timeout: 75000 }); // the first lives a minute
@@ -157,6 +171,67 @@ await check('unlink, then a new QR on request', async () => {
     await desktop.click('[data-command=pair]:not(:disabled)');
     await shows(desktop, '#control-result', 'pair: Done');
     await desktop.waitForSelector('#qr', { state: 'visible' });
+});
+
+// ---- the passkey -----------------------------------------------------------------------------------
+const scanScreen = async () => {
+    await desktop.screenshot({ path: `${pictures}/screen.png` });
+    return post(`/accounts/${phone}/scan`, { qr: execFileSync('zbarimg', ['--nodbus', '--raw', '-q', `${pictures}/screen.png`]).toString().trim() });
+};
+const step = () => JSON.parse(readFileSync(`${volume}/passkey.json`, 'utf8'));
+const answer = async text => {
+    await desktop.fill('#passkey-answer', text);
+    await desktop.click('#passkey-send');
+};
+await check('after the scan of an account with a passkey its steps are shown', async () => {
+    await post(`/accounts/${phone}/passkey`, {});
+    await scanScreen();
+    await desktop.waitForSelector('#passkey-assert', { state: 'visible' });
+    await shows(desktop, '#badge', 'Passkey');
+    await desktop.waitForSelector('#link', { state: 'hidden' });
+    equal((await desktop.inputValue('#passkey-snippet')).includes(step().public_key.challenge), true);
+    await shows(desktop, '#passkey-countdown', 'Time for this');
+    equal(await desktop.isVisible('#error'), false); // that it was unlinked before is over
+});
+await picture(desktop, '6b-passkey-desktop-light');
+await picture(mobile, '6c-passkey-phone-dark');
+await check('what is no answer is refused in words', async () => {
+    await answer('undefined');
+    await shows(desktop, '#passkey-result', 'This is not the whole answer');
+});
+await check('an answer from another page is refused in words', async () => {
+    const { credential } = await post(`/accounts/${phone}/assert`, { public_key: step().public_key, origin: 'https://portal.example' });
+    await answer(JSON.stringify(credential));
+    await shows(desktop, '#passkey-result', 'WhatsApp’s own page');
+});
+await check('the right one links the device', async () => {
+    const { credential } = await post(`/accounts/${phone}/assert`, { public_key: step().public_key });
+    await answer(`'${JSON.stringify(credential)}'`);
+    await shows(desktop, '#badge', 'Connected');
+    await desktop.waitForSelector('#passkey', { state: 'hidden' });
+});
+await check('a code to compare is shown, and its buttons answer', async () => {
+    const state = JSON.parse(readFileSync(`${volume}/state.json`, 'utf8'));
+    Object.assign(state, { status: 'QR_PENDING', session: { state: 'PASSKEY_CONFIRM', since: state.session.since } });
+    await desktop.route('**/state.json', route => route.fulfill({ json: { ...state, heartbeat: { ...state.heartbeat, at: new Date().toISOString() } } }));
+    await desktop.route('**/passkey.json', route => route.fulfill({ json: { v: 1, state: 'PASSKEY_CONFIRM', phase: 'await_owner', request_id: 'ab12',
+        issued_at: new Date().toISOString(), expires_at: new Date(Date.now() + 90000).toISOString(), code: 'K7QX-2MZP', confirm_required: true, last_error: null } }));
+    await desktop.route('**/control/.*', route => route.fulfill({ status: 201 }));
+    const puts = (button, text) => Promise.all([
+        desktop.waitForRequest(r => r.method() === 'PUT' && r.postData().includes(text)), desktop.click(button)]);
+    await shows(desktop, '#passkey-code', 'K7QX-2MZP');
+    await picture(desktop, '6d-compare-desktop-light');
+    await puts('#passkey-confirm', '"action":"confirm","code":"K7QX-2MZP"');
+    await puts('#passkey-reject', '"action":"reject"');
+    await desktop.unroute('**/control/.*');
+    await desktop.unroute('**/passkey.json');
+    await desktop.unroute('**/state.json');
+    await shows(desktop, '#badge', 'Connected');
+});
+await check('chats can be given back to the bridge', async () => {
+    await desktop.click('[data-command=release]');
+    await desktop.click('#ask-yes');
+    await shows(desktop, '#control-result', 'release: Done');
 });
 await check('stop is acknowledged and shown', async () => {
     await desktop.click('[data-command=stop]');
