@@ -63,6 +63,7 @@ const mobile = await open({ viewport: { width: 390, height: 844 }, deviceScaleFa
 // A page in the background stands still, as it should.
 async function picture(page, name) {
     await page.bringToFront();
+    await page.waitForFunction(text => document.querySelector('#badge').textContent === text, await desktop.textContent('#badge'));
     await page.evaluate(() => scrollTo(0, 0));
     await page.screenshot({ path: `${pictures}/${name}.png`, fullPage: true });
     await desktop.bringToFront();
