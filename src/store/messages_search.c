@@ -9,7 +9,7 @@
 
 int store_messages_index(struct store_messages *m, int rows)
 {
-    int64_t from, to;
+    int64_t from, to = 0;
     int rc = store_db_number(m->db, &from, SQL_SEARCHABLE, STORE_VALUES());
     if (rc == 0)
         rc = store_db_number(m->db, &to, SQL_NEXT_SEARCHABLE,
