@@ -25,11 +25,11 @@ BUILD_PACKAGES="gcc libc6-dev make autoconf automake pkg-config protobuf-c-compi
     libsqlite3-dev libqrencode-dev libpng-dev libyaml-dev libssl-dev libsignal-protocol-c-dev
     libprotobuf-c-dev zlib1g-dev libjansson-dev libutf8proc-dev libseccomp-dev check ca-certificates"
 RUN_PACKAGES="curl jq zbar-tools"
-CONTAINER_PACKAGES="podman buildah runc catatonit mmdebstrap chromium fonts-noto-core fonts-dejavu-core python3-yaml"
+CONTAINER_PACKAGES="podman buildah runc catatonit mmdebstrap chromium fonts-noto-core fonts-dejavu-core debhelper dpkg-dev"
 CHECK_PACKAGES="$RUN_PACKAGES sqlite3 procps strace valgrind socat openssl mandoc man-db clang
     libclang-rt-14-dev cppcheck"
 BENCH_PACKAGES="$RUN_PACKAGES sqlite3 strace binutils gnuplot-nox chromium"
-ALL_PACKAGES="clang-tidy"
+ALL_PACKAGES="clang-tidy python3-yaml"
 
 need() { # PACKAGE…: installs what is missing
     local missing="" name

@@ -144,9 +144,12 @@ containers() {
     tap 300 tests/container/run.sh
     tap 400 tests/container/portal.sh
     tap 200 tests/container/kube.sh
+    tap 900 tests/container/service.sh
     rm -rf "$work"
 }
 if [ "$ALL" = --all ]; then
+    stage "the files of Compose and Kubernetes"
+    tap 60 tests/container/files.py "$PLAIN"
     stage "in containers"
     containers
 fi
