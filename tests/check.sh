@@ -98,6 +98,8 @@ stage "the guards, over kill -9"
 BUILDDIR=$PLAIN tap 120 tests/e2e/guards.sh
 stage "the outbox, and kill -9 in the middle of it"
 BUILDDIR=$PLAIN tap 300 tests/e2e/outbox.sh
+stage "files of messages, and kill -9 in the middle"
+BUILDDIR=$PLAIN tap 200 tests/e2e/media.sh
 stage "kills and power cuts under load"
 BUILDDIR=$PLAIN tap 300 tests/torture/torture.sh
 stage "a hostile portal"

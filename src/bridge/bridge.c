@@ -96,6 +96,7 @@ static void arm(struct bridge *b)
         b->stable_at,
         b->recent_at,
         b->rest_at,
+        b->media_at,
         b->session ? wa_session_deadline(b->session) : CLOCK_NEVER,
         b->session ? b->send_at : CLOCK_NEVER,
         b->session ? b->look_at : CLOCK_NEVER,
@@ -133,6 +134,7 @@ static void on_wake(void *ctx)
     }
     if (b->dial_due)
         bridge_dial(b);
+    bridge_media_tend(b, now);
     bridge_history_flush(b);
     bridge_history_index(b, false);
     bridge_status_flush(b);
@@ -340,12 +342,14 @@ static void serve(struct bridge *b)
 {
     log_event(LOG_INFO, "started", LOG_STR("version", b->state.process.version),
               LOG_STR("boot_id", b->boot_id));
+    bridge_media_open(b);
     bridge_recent_want(b);
     bridge_notify(b->notify_fd, "READY=1");
     begin(b);
     on_wake(b);
     bridge_loop_run(b->loop);
     bridge_hang_up(b);
+    bridge_media_close(b);
     bridge_loop_drain(b->loop, DRAIN_MS);
     bridge_recent_flush(b, CLOCK_NEVER - 1);
 }

@@ -7,6 +7,7 @@
  *   restriction.c a restriction of the account, over restarts
  *   inbound.c     messages and receipts that came in
  *   guard.c       what keeps an answer back
+ *   media.c       files of messages
  *   outbound.c    the queue of what goes out
  *   outbox.c      what the portal wants sent
  *   commands.c    control directory and signals
@@ -26,6 +27,7 @@
 #include "bridge/bridge.h"
 #include "bridge/lifecycle.h"
 #include "bridge/link.h"
+#include "bridge/media.h"
 #include "bridge/notify.h"
 #include "bridge/policy.h"
 #include "bridge/records.h"
@@ -143,6 +145,10 @@ struct bridge {
     /* recent.json, on the monotonic clock: due at (CLOCK_NEVER: nothing new), last done at */
     int64_t recent_at, recent_done_at;
     bool recent_failed;
+
+    /* files of messages */
+    struct bridge_media *media;
+    int64_t media_at; /* monotonic: something is to be done; CLOCK_NEVER */
 
     /* commands */
     char pair_phone[24]; /* a code is wanted as soon as a QR is shown; "" none */

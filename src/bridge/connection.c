@@ -246,6 +246,7 @@ static void take_event(struct bridge *b, const struct wa_event *ev)
         break;
     case WA_EVENT_OFFLINE_DONE:
         b->may_send = true;
+        b->media_at = 0;
         bridge_outbox_look(b);
         log_event(LOG_INFO, "backlog_done");
         break;
@@ -278,6 +279,12 @@ static void take_event(struct bridge *b, const struct wa_event *ev)
         break;
     case WA_EVENT_IDENTITY:
         on_identity(b, &ev->u.identity.user);
+        break;
+    case WA_EVENT_MEDIA_HOSTS:
+        bridge_media_hosts(b, ev);
+        break;
+    case WA_EVENT_MEDIA_AGAIN:
+        bridge_media_again(b, ev);
         break;
     case WA_EVENT_CLOSED:
         b->ended = *ev;

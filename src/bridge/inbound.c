@@ -305,6 +305,10 @@ void bridge_inbound_message(struct bridge *b, const struct wa_incoming *in)
               LOG_STR("chat", log_mask(bytes_text(chat.main), masked)),
               LOG_STR("kind", wa_kind_text(in->content->kind)), LOG_BOOL("new", rc == 1),
               LOG_BYTES(b->config.log_content ? "text" : NULL, in->content->text));
+    if (rc >= 0 && in->content->media.type != WA_MEDIA_NONE) {
+        int listed = bridge_media_listed(b, in, id);
+        rc = listed < 0 ? listed : rc;
+    }
     if (rc == 1 && !in->fault) {
         rc = act_on_target(b, in, &chat);
         if (rc >= 0)

@@ -23,6 +23,7 @@ static int put_message(void *ctx, const struct store_row *r)
     json_put_bytes(w, "name", r->sender_name);
     json_put_bytes(w, "kind", r->kind);
     json_put_bytes(w, "text", text_utf8_cut(r->text, TEXT_MAX));
+    json_put_bytes(w, "media_file", r->media_file);
     json_put_bool(w, "cut", r->text.n > TEXT_MAX);
     json_put_bytes(w, "status", r->status);
     json_put_bytes(w, "error", r->error.p ? r->error : r->fault);

@@ -60,6 +60,7 @@ static const char *(*const checks[CONFIG_KEY_COUNT])(const char *) = {
     [CONFIG_KEY_replies_language] = config_check_language,
     [CONFIG_KEY_replies_hours] = config_hours_check,
     [CONFIG_KEY_replies_time_zone] = config_zone_check,
+    [CONFIG_KEY_media_types] = config_check_line,
     [CONFIG_KEY_log_level] = config_check_log_level,
     [CONFIG_KEY_log_format] = config_check_log_format,
 };

@@ -70,6 +70,12 @@
       "HEARTBEAT_INTERVAL_MS", true)                                                               \
     X("messages", "keep_days", messages_keep_days, INT, 0, 0, 36500, NULL, true)                   \
     X("messages", "keep_mb", messages_keep_mb, INT, 0, 0, 1000000, NULL, true)                     \
+    X("media", "download", media_download, BOOL, false, 0, 1, NULL, true)                          \
+    X("media", "types", media_types, TEXT, "image,audio,video,document,sticker", 0, 500, NULL,     \
+      true)                                                                                        \
+    X("media", "max_mb", media_max_mb, INT, 20, 1, 2000, NULL, true)                               \
+    X("media", "keep_days", media_keep_days, INT, 0, 0, 36500, NULL, true)                         \
+    X("media", "keep_mb", media_keep_mb, INT, 0, 0, 1000000, NULL, true)                           \
     X("reconnect", "initial_ms", reconnect_initial_ms, INT, 1000, 10, 3600000, NULL, true)         \
     X("reconnect", "max_ms", reconnect_max_ms, INT, 300000, 10, 86400000, NULL, true)              \
     X("reconnect", "max_attempts", reconnect_max_attempts, INT, 20, 1, 1000000, NULL, true)        \

@@ -520,8 +520,34 @@ static bool post_stanza(struct sim_request *r)
 /* ---- messages and receipts ----------------------------------------------------------------------
  */
 
+/* "media": {"kind", "mimetype", "file_name", "caption", "fault", and "base64" or "bytes": a file of
+ * so many bytes of one letter}. */
+static int read_media(const struct json_value *v, struct sim_media_request *out, struct buf *plain)
+{
+    const char *base64 = json_text(v, "base64", NULL);
+    int64_t bytes = json_int(v, "bytes", 0);
+
+    *out = (struct sim_media_request){.kind = json_text(v, "kind", NULL),
+                                      .mimetype = json_text(v, "mimetype", NULL),
+                                      .file_name = json_text(v, "file_name", NULL),
+                                      .caption = json_text(v, "caption", NULL),
+                                      .fault = json_text(v, "fault", NULL)};
+    if (base64 && text_base64_decode(bytes_text(base64), plain) != 0)
+        return ERR_INVALID;
+    if (bytes < 0 || bytes > SIM_MEDIA_MAX)
+        return ERR_INVALID;
+    if (!base64) {
+        memset(buf_reserve(plain, (size_t)bytes + 1), 'm', (size_t)bytes);
+        plain->n += (size_t)bytes;
+    }
+    out->plain = buf_bytes(plain);
+    return 0;
+}
+
 static bool post_send(struct sim_request *r)
 {
+    struct sim_media_request media;
+    struct buf AUTO_BUF plain = {.max = SIM_MEDIA_MAX + 1};
     struct json_doc AUTO_DOC *doc = NULL;
     struct sim_account *a = account(r);
     const struct json_value *v = a ? body(r, &doc) : NULL;
@@ -540,8 +566,10 @@ static bool post_send(struct sim_request *r)
         m.group = sim_group_by_jid(r->sim, &group);
     if (!m.to && (!m.group || !sim_group_has(m.group, a)))
         return refuse(r, 404, "to is no account, and no group of this one");
-    if (m.text.n == 0)
-        return refuse(r, 422, "text is missing");
+    if (json_get(v, "media") && read_media(json_get(v, "media"), &media, &plain) == 0)
+        m.media = &media;
+    if (m.text.n == 0 && !m.media)
+        return refuse(r, 422, "text is missing, or media cannot be read");
     if (sim_phone_send(a->phone, &m, id, &err) != 0)
         return refuse_err(r, &err);
     begin(r, &w);

@@ -172,7 +172,7 @@ static void iq_media(const struct sim_sender *from, struct wa_node *iq)
     wa_node_set(conn, "ttl", "3600");
     wa_node_set(conn, "auth_ttl", "21600");
     wa_node_set(conn, "max_buckets", "12");
-    wa_node_set(wa_node_child(conn, "host"), "hostname", "127.0.0.1");
+    wa_node_set(wa_node_child(conn, "host"), "hostname", from->sim->media_host);
     sim_reply(from, node);
 }
 

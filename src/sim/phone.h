@@ -7,6 +7,7 @@
 #define SIM_PHONE_H
 
 #include "sim/account.h"
+#include "sim/media.h"
 #include "wa/message.h"
 #include "wa/signal.h"
 
@@ -54,7 +55,8 @@ struct sim_outgoing {
     struct sim_account *to;
     struct sim_group *group; /* instead of to */
     struct bytes text;
-    const char *id, *quote; /* may be NULL */
+    const char *id, *quote;                /* may be NULL */
+    const struct sim_media_request *media; /* instead of text; NULL none */
 };
 int sim_phone_send(struct sim_phone *p, const struct sim_outgoing *m, char out[SIM_ID_MAX + 1],
                    struct err *err);

@@ -28,6 +28,7 @@ struct sim_sent {
     char id[SIM_ID_MAX + 1];
     struct sim_account *to;  /* NULL for a group */
     struct sim_group *group; /* NULL for an account */
+    bool media;              /* the stanza says so */
     bool peer;               /* protocol data for an own companion, never wrapped */
     size_t n;
     uint8_t message[]; /* the protobuf */

@@ -137,7 +137,7 @@ static void fan_out(struct sim_phone *p, const struct sim_sent *sent)
     message = wa_node_new(&arena, "message");
     wa_node_set(message, "id", sent->id);
     wa_node_set_jid(message, "to", &to);
-    wa_node_set(message, "type", "text");
+    wa_node_set(message, "type", sent->media ? "media" : "text");
     participants = wa_node_child(message, "participants");
     for (struct sim_device *d = sent->to->devices; d && sent->to != own; d = d->next)
         put_participant(p, participants, d, &to, BYTES(sent->message, sent->n));
@@ -196,7 +196,7 @@ static void fan_out_group(struct sim_phone *p, const struct sim_sent *sent)
     message = wa_node_new(&arena, "message");
     wa_node_set(message, "id", sent->id);
     wa_node_set_jid(message, "to", &g->jid);
-    wa_node_set(message, "type", "text");
+    wa_node_set(message, "type", sent->media ? "media" : "text");
     wa_node_set(message, "addressing_mode", g->pn_addressed ? "pn" : "lid");
     participants = wa_node_child(message, "participants");
     if (build_key(p, g, &key) != 0)
@@ -220,7 +220,7 @@ static void send_again_to_group(struct sim_phone *p, const struct sim_sent *sent
     wa_node_set(message, "id", sent->id);
     wa_node_set_jid(message, "to", &sent->group->jid);
     wa_node_set_jid(message, "participant", &participant);
-    wa_node_set(message, "type", "text");
+    wa_node_set(message, "type", sent->media ? "media" : "text");
     if (build_key(p, sent->group, &both) == 0 &&
         buf_append(&both, BYTES(sent->message, sent->n)) == 0 &&
         put_enc(p, message, d, buf_bytes(&both), count) == 0)
@@ -249,26 +249,40 @@ static int build_text(struct sim_phone *p, const struct sim_outgoing *m, struct 
     return wa_message_build_text(out, &text);
 }
 
+static int build(struct sim_phone *p, const struct sim_outgoing *m, const char *id, struct buf *out)
+{
+    struct sim_media *media;
+
+    if (!m->media)
+        return build_text(p, m, out);
+    media = sim_media_add(p->sim, m->media, out);
+    if (!media)
+        return ERR_INVALID;
+    bytes_copy_text(bytes_text(id), media->id, sizeof media->id);
+    return 0;
+}
+
 int sim_phone_send(struct sim_phone *p, const struct sim_outgoing *m, char out[SIM_ID_MAX + 1],
                    struct err *err)
 {
     struct buf AUTO_BUF message;
     struct bytes id = bytes_text(m->id);
+    struct sim_sent *sent;
 
     buf_init(&message, WA_MESSAGE_MAX);
     if (m->id && (id.n == 0 || id.n > SIM_ID_MAX))
         return err_set(err, ERR_INVALID, "id must be 1 to %d bytes", SIM_ID_MAX);
     if (m->id && sim_table_get(&p->sent_by_id, id))
         return err_set(err, ERR_EXISTS, "id was used already");
-    if (build_text(p, m, &message) != 0)
-        return err_set(err, ERR_INVALID, "text is too long or not UTF-8");
     if (m->id)
         memcpy(out, m->id, id.n + 1);
     else
         make_id(p, out);
+    if (build(p, m, out, &message) != 0)
+        return err_set(err, ERR_INVALID, "text is too long or not UTF-8, or the kind is unknown");
     if (m->group) {
-        struct sim_sent *sent = remember(p, out, NULL, buf_bytes(&message));
-
+        sent = remember(p, out, NULL, buf_bytes(&message));
+        sent->media = m->media != NULL;
         sent->group = m->group;
         fan_out_group(p, sent);
         return 0;
@@ -276,7 +290,9 @@ int sim_phone_send(struct sim_phone *p, const struct sim_outgoing *m, char out[S
     if (m->to != p->device->account &&
         !sim_table_put(&p->tokens, bytes_text(m->to->pn.user), m->to))
         sim_notify_privacy_token(p->device->account, m->to, (uint64_t)sim_now_s());
-    fan_out(p, remember(p, out, m->to, buf_bytes(&message)));
+    sent = remember(p, out, m->to, buf_bytes(&message));
+    sent->media = m->media != NULL;
+    fan_out(p, sent);
     return 0;
 }
 

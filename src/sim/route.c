@@ -2,6 +2,7 @@
 #include "sim/route.h"
 
 #include "sim/group.h"
+#include "sim/media.h"
 #include "sim/notify.h"
 #include "wa/devices.h"
 
@@ -318,6 +319,8 @@ void sim_route_receipt(const struct sim_sender *from, struct wa_node *receipt)
         from->sim->stats.retries += from->client != NULL;
     else
         take_over(from, receipt);
+    if (bytes_is(type, "server-error"))
+        sim_media_again(from, receipt);
     if (is_for_group(receipt))
         sim_group_receipt(from, receipt);
     else if (!bytes_is(type, "server-error"))

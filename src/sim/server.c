@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "sim/control.h"
+#include "sim/media.h"
 #include "sim/server.h"
 
 #define PATH "/ws/chat"
@@ -36,6 +37,7 @@ struct link {
     struct lws *wsi;
     struct sim_client *client;
     bool close_now, frozen;
+    struct bytes file; /* what is left of a file that is served */
 };
 
 /* One control connection; request is set up anew for each request on it. */
@@ -122,6 +124,49 @@ static int read_link(struct link *l, struct bytes data)
     return l->close_now ? -1 : 0;
 }
 
+/* ---- the media host
+ * ------------------------------------------------------------------------------
+ */
+
+static int file_begin(struct link *l, struct lws *wsi)
+{
+    uint8_t block[LWS_PRE + HEADER_BYTES], *start = block + LWS_PRE, *p = start;
+    struct bytes file = BYTES_NONE;
+    char path[64] = "";
+    int status = 404;
+
+    if (lws_hdr_copy(wsi, path, sizeof path, WSI_TOKEN_GET_URI) > 0)
+        status = sim_media_get(server_of(wsi)->sim, path, &file);
+    *l = (struct link){.wsi = wsi, .file = file};
+    if (lws_add_http_common_headers(wsi, (unsigned)status, "application/octet-stream", file.n, &p,
+                                    block + sizeof block) != 0 ||
+        lws_finalize_write_http_header(wsi, start, &p, block + sizeof block) != 0)
+        return -1;
+    if (file.n == 0)
+        return lws_http_transaction_completed(wsi);
+    lws_callback_on_writable(wsi);
+    return 0;
+}
+
+static int file_write(struct link *l)
+{
+    uint8_t piece[LWS_PRE + TX_BYTES];
+    size_t n = l->file.n < TX_BYTES ? l->file.n : TX_BYTES;
+    bool last = n == l->file.n;
+
+    if (!l->file.n)
+        return 0;
+    memcpy(piece + LWS_PRE, l->file.p, n);
+    if (lws_write(l->wsi, piece + LWS_PRE, n, last ? LWS_WRITE_HTTP_FINAL : LWS_WRITE_HTTP) <
+        (int)n)
+        return -1;
+    l->file = BYTES(l->file.p + n, l->file.n - n);
+    if (last)
+        return lws_http_transaction_completed(l->wsi);
+    lws_callback_on_writable(l->wsi);
+    return 0;
+}
+
 static int on_link(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
                    size_t len)
 {
@@ -144,9 +189,9 @@ static int on_link(struct lws *wsi, enum lws_callback_reasons reason, void *user
         l->client = NULL;
         return 0;
     case LWS_CALLBACK_HTTP:
-        if (lws_return_http_status(wsi, HTTP_STATUS_NOT_FOUND, NULL) != 0)
-            return -1;
-        return lws_http_transaction_completed(wsi);
+        return file_begin(l, wsi);
+    case LWS_CALLBACK_HTTP_WRITEABLE:
+        return file_write(l);
     default:
         return 0;
     }
@@ -408,6 +453,8 @@ int sim_server_open(struct sim_server **out, struct sim *s, int port, int contro
                        control_port);
     }
     snprintf(s->endpoint, sizeof s->endpoint, "ws://" ADDRESS ":%d" PATH,
+             lws_get_vhost_listen_port(server->endpoint));
+    snprintf(s->media_host, sizeof s->media_host, ADDRESS ":%d",
              lws_get_vhost_listen_port(server->endpoint));
     snprintf(s->control, sizeof s->control, "http://" ADDRESS ":%d",
              lws_get_vhost_listen_port(server->control));

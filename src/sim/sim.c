@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "sim/sim.h"
+#include "sim/media.h"
 
 #include <stdio.h>
 
@@ -26,6 +27,7 @@ void sim_deinit(struct sim *s)
 {
     sim_load_free(s->load);
     sim_groups_free(s);
+    sim_media_deinit(s);
     while (s->accounts) {
         struct sim_account *a = s->accounts;
 

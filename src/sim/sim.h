@@ -49,10 +49,12 @@ struct sim {
     struct sim_account *accounts, **accounts_end;
     struct sim_group *groups; /* in the order of their making */
     struct sim_client *clients;
+    struct sim_table media; /* path -> struct sim_media */
     struct sim_faults next_connection;
     struct sim_load *load;                   /* the last one; NULL before */
     uint32_t oldest_version, newest_version; /* revisions: taken at login; told by /sw.js */
     char endpoint[64], control[64];
+    char media_host[64]; /* host:port as clients are told */
 };
 
 void sim_init(struct sim *s, unsigned ref_seconds, bool seeded, uint64_t seed);

@@ -21,8 +21,11 @@
  *            edited_at, revoked_at INTEGER,  -- of the message itself, by the server's clock
  *            held INTEGER,                   -- 1: of the outbox, not let into the queue yet
  *            due_at, expires_at INTEGER,     -- of the outbox: not before; not after (Unix ms)
- *            report INTEGER)                 -- 1: of the outbox, its result is to be published
+ *            report INTEGER,                 -- 1: of the outbox, its result is to be published
+ *            media_file TEXT)                -- name in media/, once it is there
  *            unique: (wa_id, sender, chat); outbox_name and reply_to where not NULL
+ *   media(message INTEGER PRIMARY KEY, status TEXT, mimetype, file_name TEXT, length, width,
+ *         height, seconds, animated, note INTEGER, file, error TEXT, attempts, due_at INTEGER)
  *   messages_search(text)                    -- FTS5 over messages.text, rowid = messages.id
  *   chats(chat TEXT PRIMARY KEY, chat_pn TEXT, chat_lid TEXT,
  *         language TEXT, menu TEXT,                  -- of the last reply; of the last menu shown
@@ -221,6 +224,47 @@ int store_messages_reported(struct store_messages *m, int64_t id);
 /* The same name came again: its result is due once more, if it has one. 1, 0, ERR_STORE. */
 int store_messages_report_again(struct store_messages *m, const char *outbox_name);
 
+/* ---- files of messages ------------------------------------------------------------------------
+ */
+#define STORE_MEDIA_LISTED "listed"         /* nothing is to be fetched */
+#define STORE_MEDIA_WANTED "wanted"         /* to be fetched */
+#define STORE_MEDIA_DOWNLOADED "downloaded" /* it is in media/ */
+#define STORE_MEDIA_TOO_LARGE "too_large"
+#define STORE_MEDIA_TYPE_REFUSED "type_refused"
+#define STORE_MEDIA_EXPIRED "expired" /* neither the server nor the phone has it */
+#define STORE_MEDIA_FAILED "failed"
+#define STORE_MEDIA_DELETED "deleted" /* by retention */
+
+/* What a message says of its file; 0: not said. */
+struct store_media {
+    const char *status;
+    struct bytes mimetype, file_name;
+    int64_t length, width, height, seconds;
+    bool animated, note;
+};
+/* A row has one at most; a second is left out. 1, 0, ERR_STORE. */
+int store_messages_add_media(struct store_messages *m, int64_t id, const struct store_media *media);
+
+struct store_wanted {
+    int64_t id, due_at; /* Unix ms */
+    int attempts;
+    struct bytes mimetype; /* borrowed until the next call on m */
+};
+/* The wanted one that is due first and is none of busy. 1: due now; 0: later (id 0: there is none);
+ * ERR_STORE. */
+int store_messages_next_media(struct store_messages *m, int64_t now_ms, const int64_t *busy,
+                              size_t busy_count, struct store_wanted *out);
+/* Of a wanted one: 0, ERR_STATE when it is none, ERR_STORE. why and error may be NULL. */
+int store_messages_put_off_media(struct store_messages *m, int64_t id, const char *why,
+                                 int64_t due_at, bool counts);
+int store_messages_end_media(struct store_messages *m, int64_t id, const char *status,
+                             const char *file, const char *error);
+/* The wanted file of the message with this WhatsApp id: 1, 0, ERR_STORE. */
+int store_messages_find_media(struct store_messages *m, struct bytes wa_id, int64_t *id);
+/* A file is about to be deleted; whether a row has it. 1, 0, ERR_STORE. */
+int store_messages_forget_file(struct store_messages *m, int64_t id, const char *file);
+int store_messages_knows_file(struct store_messages *m, int64_t id, const char *file);
+
 /* ---- what the guards go by --------------------------------------------------------------------
  */
 /* Of one chat; times are 0 when there was none. What failed or was dropped is no reply. */
@@ -271,7 +315,7 @@ int store_messages_totals(struct store_messages *m, struct store_totals *out);
     X(delivered_at, TIME) X(read_at, TIME) X(status, TEXT) X(error, TEXT) X(attempts, INT) \
     X(reply_to, INT) X(intent, TEXT) X(target, TEXT) X(offline, BOOL) X(outbox_name, TEXT) \
     X(target_id, TEXT) X(edited_at, TIME) X(revoked_at, TIME) X(due_at, TIME) \
-    X(expires_at, TIME)
+    X(expires_at, TIME) X(media_file, TEXT)
 /* clang-format on */
 
 struct store_row {

@@ -236,6 +236,21 @@ static const char *const migrations[] = {
     " WHEN old.text IS NOT NULL AND " IS_SEARCHABLE " BEGIN"
     " INSERT INTO messages_search(messages_search, rowid, text)"
     "  VALUES('delete', old.id, old.text);"
+    " END;",
+
+    /* 7: files of messages. Their keys are in keys.db. */
+    "ALTER TABLE messages ADD COLUMN media_file TEXT;"
+    "CREATE TABLE media("
+    " message INTEGER PRIMARY KEY,"
+    " status TEXT NOT NULL CHECK(status IN ('listed', 'wanted', 'downloaded', 'too_large',"
+    "  'type_refused', 'expired', 'failed', 'deleted')),"
+    " mimetype TEXT, file_name TEXT, length INTEGER, width INTEGER, height INTEGER,"
+    " seconds INTEGER, animated INTEGER NOT NULL DEFAULT 0, note INTEGER NOT NULL DEFAULT 0,"
+    " file TEXT, error TEXT, attempts INTEGER NOT NULL DEFAULT 0,"
+    " due_at INTEGER NOT NULL DEFAULT 0);"
+    "CREATE INDEX media_wanted ON media(due_at) WHERE status = 'wanted';"
+    "CREATE TRIGGER media_gone AFTER DELETE ON messages BEGIN"
+    " DELETE FROM media WHERE message = old.id;"
     " END;"};
 
 static const char *const statements[SQL_COUNT] = {

@@ -189,6 +189,23 @@
     X(ADD_SEARCHABLE, "INSERT INTO messages_search(rowid, text) SELECT id, text FROM messages"     \
                       " WHERE id > ?1 AND id <= ?2 AND text IS NOT NULL ORDER BY id")              \
     X(SET_SEARCHABLE, "UPDATE totals SET searchable = ?1 WHERE id = 1")                            \
+    X(ADD_MEDIA,                                                                                   \
+      "INSERT OR IGNORE INTO media(message, status, mimetype, file_name, length, width,"           \
+      " height, seconds, animated, note)"                                                          \
+      " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)")                                          \
+    X(NEXT_MEDIA, "SELECT message, attempts, due_at, mimetype FROM media INDEXED BY media_wanted"  \
+                  " WHERE status = 'wanted' ORDER BY due_at LIMIT 8")                              \
+    X(PUT_OFF_MEDIA, "UPDATE media SET error = ?2, due_at = ?3, attempts = attempts + ?4"          \
+                     " WHERE message = ?1 AND status = 'wanted'")                                  \
+    X(END_MEDIA, "UPDATE media SET status = ?2, file = ?3, error = ?4"                             \
+                 " WHERE message = ?1 AND status = 'wanted'")                                      \
+    X(SET_MEDIA_FILE, "UPDATE messages SET media_file = ?2 WHERE id = ?1")                         \
+    X(FIND_MEDIA,                                                                                  \
+      "SELECT m.id FROM messages m INDEXED BY messages_identity JOIN media"                        \
+      " ON media.message = m.id WHERE m.wa_id = ?1 AND media.status = 'wanted' LIMIT 1")           \
+    X(FORGET_FILE, "UPDATE media SET status = 'deleted', file = NULL"                              \
+                   " WHERE message = ?1 AND file = ?2")                                            \
+    X(KNOWS_FILE, "SELECT message FROM media WHERE message = ?1 AND file = ?2")                    \
     X(TOTALS, "SELECT received, replied, sent, delivered, read, failed, undecryptable,"            \
               " last_message_at FROM totals")                                                      \
     X(LIST_AFTER, LISTED " WHERE id > ?1 AND " ADDRESSED_TO " ORDER BY id LIMIT ?2")               \

@@ -72,7 +72,7 @@ void volume_sweep(int dir_fd, int64_t min_age_ms)
     closedir(dir);
 }
 
-static int write_all(int fd, struct bytes content)
+int volume_write_all(int fd, struct bytes content)
 {
     while (content.n > 0) {
         ssize_t n = write(fd, content.p, content.n);
@@ -85,7 +85,7 @@ static int write_all(int fd, struct bytes content)
 }
 
 /* Some network and user-space file systems cannot sync a directory; they say EINVAL. */
-static int sync_directory(int dir_fd)
+int volume_sync_directory(int dir_fd)
 {
     return fsync(dir_fd) == 0 || errno == EINVAL || errno == ENOTSUP ? 0 : -1;
 }
@@ -102,14 +102,17 @@ static bool orders_renames(int fd)
 }
 
 /* Synced also when it may get lost, where a power cut could leave the new name on an empty file. */
-static int fill(int fd, struct bytes content, bool durable)
+int volume_finish(int fd, bool durable)
 {
     /* The umask may have narrowed it; where modes do not exist, it stays as it is. */
     if (fchmod(fd, FILE_MODE) != 0 && errno != EPERM && errno != ENOTSUP)
         return -1;
-    if (write_all(fd, content) != 0)
-        return -1;
     return durable || !orders_renames(fd) ? fsync(fd) : 0;
+}
+
+static int fill(int fd, struct bytes content, bool durable)
+{
+    return volume_write_all(fd, content) != 0 ? -1 : volume_finish(fd, durable);
 }
 
 static int put(int dir_fd, const char *name, struct bytes content, bool durable)
@@ -133,7 +136,7 @@ static int put(int dir_fd, const char *name, struct bytes content, bool durable)
         errno = why;
         return -1;
     }
-    return durable ? sync_directory(dir_fd) : 0;
+    return durable ? volume_sync_directory(dir_fd) : 0;
 }
 
 static bool name_ok(const char *name)
@@ -156,7 +159,7 @@ int volume_unpublish(int dir_fd, const char *name, bool durable, struct err *err
 {
     if (unlinkat(dir_fd, name, 0) != 0)
         return errno == ENOENT ? 0 : err_sys(err, ERR_SYSTEM, "cannot remove %s", name);
-    if (durable && sync_directory(dir_fd) != 0)
+    if (durable && volume_sync_directory(dir_fd) != 0)
         return err_sys(err, ERR_SYSTEM, "cannot make the removal of %s durable", name);
     return 0;
 }

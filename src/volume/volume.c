@@ -30,6 +30,7 @@ static const struct place places[] = {
     {"outbox/new", 02770, -1, offsetof(struct volume, new_fd)},
     {"outbox/done", 02750, 0, offsetof(struct volume, done_fd)},
     {"outbox/failed", 02750, 0, offsetof(struct volume, failed_fd)},
+    {"media", 02750, 0, offsetof(struct volume, media_fd)},
     {"logs", 02750, -1, NOT_HELD},
 };
 
@@ -244,7 +245,8 @@ static int set_paths(struct volume *v, const char *path, const char *private_pat
                          .outbox_fd = -1,
                          .new_fd = -1,
                          .done_fd = -1,
-                         .failed_fd = -1};
+                         .failed_fd = -1,
+                         .media_fd = -1};
     if (!path[0] || !private_path[0] ||
         !bytes_copy_text(bytes_text(path), v->path, sizeof(v->path)) ||
         !bytes_copy_text(bytes_text(private_path), v->private_path, sizeof(v->private_path)))
@@ -276,8 +278,8 @@ void volume_close(struct volume *v)
 {
     if (!v || !v->path[0])
         return;
-    int *fds[] = {&v->new_fd,     &v->done_fd, &v->failed_fd, &v->outbox_fd, &v->ack_fd,
-                  &v->control_fd, &v->root_fd, &v->lock_fd,   &v->private_fd};
+    int *fds[] = {&v->media_fd, &v->new_fd,     &v->done_fd, &v->failed_fd, &v->outbox_fd,
+                  &v->ack_fd,   &v->control_fd, &v->root_fd, &v->lock_fd,   &v->private_fd};
     for (size_t i = 0; i < ARRAY_LEN(fds); i++) {
         if (*fds[i] >= 0)
             close(*fds[i]);

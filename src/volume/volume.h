@@ -12,12 +12,13 @@
 struct volume {
     char path[512], private_path[512];
     int root_fd, control_fd, ack_fd, private_fd, lock_fd;
-    int outbox_fd, new_fd, done_fd, failed_fd;
+    int outbox_fd, new_fd, done_fd, failed_fd, media_fd;
 };
 
 /*
  * Locks the private directory, then makes what is missing: volume 2750, control 2770, control/ack
- * 2750, outbox 2750, outbox/new 2770, outbox/done and outbox/failed 2750, logs 2750; private 0700,
+ * 2750, outbox 2750, outbox/new 2770, outbox/done and outbox/failed 2750, media 2750,
+ * logs 2750; private 0700,
  * ours. An existing shared directory keeps its mode, what it lacks is added where we own it. Each
  * is tried by making a file in it; stale temporaries are swept (outbox/new is the portal's and left
  * alone). The lock is an OFD write lock on private/lock, our pid written into it. 0; ERR_SYSTEM

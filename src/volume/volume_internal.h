@@ -23,6 +23,12 @@ int volume_read_given(int dir_fd, const char *name, struct buf *out);
 /* Creates `.NAME.tmp-<pid>-<random>`, mode 0640; its name in out. A descriptor, or -1 with errno.
  */
 int volume_temporary(int dir_fd, const char *name, char out[256]);
+/* All of it: 0, or -1 with errno. */
+int volume_write_all(int fd, struct bytes content);
+/* Sets the mode; the content is on the disk before another file's name can be taken by it, and at
+ * once when durable: 0, or -1 with errno. */
+int volume_finish(int fd, bool durable);
+int volume_sync_directory(int dir_fd);
 /* Removes what volume_temporary left behind in an earlier life and is at least min_age_ms old. */
 void volume_sweep(int dir_fd, int64_t min_age_ms);
 

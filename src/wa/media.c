@@ -2,6 +2,7 @@
 #include "wa/media.h"
 
 #include "base/err.h"
+#include "base/text.h"
 #include "wa/pb.h"
 #include "wa/proto/message.pb-c.h"
 
@@ -48,20 +49,6 @@ bool wa_media_is_fetchable(const struct wa_media *m)
            path_is_good(m->direct_path);
 }
 
-static void append_base64url(struct buf *out, struct bytes b)
-{
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    uint32_t bits = 0;
-    int have = 0;
-    for (size_t i = 0; i < b.n; i++) {
-        bits = bits << 8 | b.p[i];
-        for (have += 8; have >= 6; have -= 6)
-            buf_append_u8(out, (uint8_t)digits[bits >> (have - 6) & 63]);
-    }
-    if (have > 0)
-        buf_append_u8(out, (uint8_t)digits[bits << (6 - have) & 63]);
-}
-
 int wa_media_append_path(struct buf *out, enum wa_media_type type, struct bytes direct_path,
                          struct bytes sealed_sha256)
 {
@@ -69,7 +56,7 @@ int wa_media_append_path(struct buf *out, enum wa_media_type type, struct bytes 
         return ERR_INVALID;
     buf_append(out, direct_path);
     buf_append_text(out, memchr(direct_path.p, '?', direct_path.n) ? "&hash=" : "?hash=");
-    append_base64url(out, sealed_sha256);
+    text_base64url_append(out, sealed_sha256);
     return buf_printf(out, "&mms-type=%s&__wa-mms=", types[type].mms);
 }
 

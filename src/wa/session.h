@@ -17,6 +17,7 @@
 #include "wa/passkey.h"
 #include "wa/payload.h"
 
+#define WA_MEDIA_HOSTS_MAX 4
 #define WA_SENDS_MAX 64 /* messages under way at once; wa_session_send says ERR_LIMIT beyond */
 
 struct wa_session_config {
@@ -117,7 +118,9 @@ enum wa_event_type {
     WA_EVENT_VERSION_EXPIRES, /* u.expires: then this client version is refused */
     WA_EVENT_RESEND,   /* u.resend: a device asks again; answer with wa_session_resend or ignore */
     WA_EVENT_IDENTITY, /* u.identity: the contact has set up WhatsApp anew, with new keys */
-    WA_EVENT_CLOSED,   /* u.closed: drain the output, then close the socket; no event follows */
+    WA_EVENT_MEDIA_HOSTS, /* u.hosts: answers wa_session_ask_media_hosts */
+    WA_EVENT_MEDIA_AGAIN, /* u.media_again: the phone's answer to wa_session_ask_media_again */
+    WA_EVENT_CLOSED,      /* u.closed: drain the output, then close the socket; no event follows */
 };
 
 enum wa_receipt_type { WA_RECEIPT_DELIVERED, WA_RECEIPT_READ, WA_RECEIPT_PLAYED };
@@ -182,6 +185,16 @@ struct wa_event {
             bool warning;     /* not active, but near */
             int64_t until_s;  /* Unix time; 0 not said */
         } limit;
+        struct {
+            const struct bytes *names; /* as the server said them, primary first */
+            size_t count;              /* 0: it named none */
+            int64_t ttl_s;             /* 0 to 86400 */
+        } hosts;
+        struct {
+            struct bytes id;            /* of the message */
+            unsigned error;             /* not 0: refused */
+            struct bytes sealed, nonce; /* wa_media_retry_open */
+        } media_again;
         struct {
             enum wa_close why;
             struct err err;                /* sentence with the particulars */
@@ -274,5 +287,17 @@ void wa_session_mark_read(struct wa_session *s, const struct wa_jid *chat,
 /* Unlinks this device: asks the server, then closes with WA_CLOSE_LOGGED_OUT (at most 3 s later).
  */
 int wa_session_logout(struct wa_session *s);
+
+/* Asks for the hosts that have files (protocol/07 section 1). Nothing unless connected. */
+void wa_session_ask_media_hosts(struct wa_session *s);
+/* Asks our phone to upload a file again (protocol/07 section 5); author: none but in groups.
+ * Nothing unless connected. */
+struct wa_media_again {
+    struct bytes id;
+    struct wa_jid chat, author;
+    bool from_me;
+    const uint8_t *key; /* 32 bytes */
+};
+void wa_session_ask_media_again(struct wa_session *s, const struct wa_media_again *m);
 
 #endif

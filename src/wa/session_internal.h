@@ -265,6 +265,10 @@ void wa_limits_notification(struct wa_session *s, const struct wa_node *node);
  */
 void wa_notification(struct wa_session *s, const struct wa_node *node);
 
+/* ---- media_online.c ----------------------------------------------------------------------------
+ */
+void wa_media_notification(struct wa_session *s, const struct wa_node *node);
+
 /* ---- protocol.c --------------------------------------------------------------------------------
  */
 /* Only our own phone may say this; from anybody else it is dropped. */

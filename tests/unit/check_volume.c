@@ -545,9 +545,9 @@ START_TEST(test_open_without_a_free_inode_succeeds)
     volume_close(&v);
     char many[64];
     snprintf(many, sizeof(many), "%s/inodes", base);
-    if (!small_tmpfs(many, "nr_inodes=8"))
+    if (!small_tmpfs(many, "nr_inodes=9"))
         return;
-    /* root, control, ack, outbox, new, done, failed, logs: the probes find no inode left. */
+    /* root, control, ack, outbox, new, done, failed, media, logs: the probes find no inode left. */
     ck_assert_int_eq(volume_open(&v, many, secret, &err), 0);
     volume_close(&v);
     umount2(many, MNT_DETACH);

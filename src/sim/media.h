@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The media host: encrypted files that phones send, served on the endpoint's port under /m/
+ * (protocol/07 sections 1 to 5). */
+#ifndef SIM_MEDIA_H
+#define SIM_MEDIA_H
+
+#include "sim/sim.h"
+#include "sim/stanza.h"
+
+#define SIM_MEDIA_PATH "/m/"
+#define SIM_MEDIA_MAX (16u << 20) /* bytes of a plain file */
+
+/* What is wrong with a file: "" nothing; "missing" 404, and the phone has it no more; "gone" 404
+ * until the phone is asked; "corrupt" one byte is another; "truncated" the end is missing; "busy"
+ * 503 the first time; "denied" 403 the first time. */
+struct sim_media {
+    char path[64], id[SIM_ID_MAX + 1]; /* of the message */
+    uint8_t key[32], sha256[32], sealed_sha256[32];
+    struct buf sealed;
+    char fault[16];
+    size_t length; /* of the plain file */
+    unsigned gets;
+    bool again; /* the phone was asked */
+};
+
+/* Owned by s; NULL for an unknown kind (image, video, audio, voice, document, sticker). Appends the
+ * Message that tells of it. Texts may be NULL. */
+struct sim_media_request {
+    const char *kind, *mimetype, *file_name, *caption, *fault;
+    struct bytes plain;
+};
+struct sim_media *sim_media_add(struct sim *s, const struct sim_media_request *r,
+                                struct buf *message);
+/* The status of the answer, and for 200 the bytes. */
+int sim_media_get(struct sim *s, const char *path, struct bytes *out);
+/* A server-error receipt: the phone uploads it again, or says that it cannot. */
+void sim_media_again(const struct sim_sender *from, const struct wa_node *receipt);
+void sim_media_deinit(struct sim *s);
+
+#endif
