@@ -6,6 +6,7 @@
 #include <check.h>
 
 TCase *group_cases(void);
+TCase *history_cases(void);
 TCase *key_cases(void);
 TCase *media_cases(void);
 TCase *message_cases(void);

@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "wa/history.h"
+
+#include <zlib.h>
+
+#include "base/err.h"
+
+#define PIECE 16384 /* bytes inflated at once */
+#define VARINT_MAX 10
+
+/* Numbers of protos-message.md. */
+enum {
+    SYNC_CONVERSATION = 2,
+    SYNC_PUSH_NAME = 7,
+    SYNC_SETTINGS = 8,
+    SYNC_MAPPING = 15,
+    CHAT_ID = 1,
+    CHAT_TOKEN = 21,
+    CHAT_TOKEN_S = 22,
+    CHAT_PN = 39,
+    CHAT_LID = 42,
+    SETTINGS_MIGRATED = 20,
+};
+
+enum state { TAG, LENGTH, NUMBER, SKIP, TAKE };
+
+struct chat {
+    struct buf id, token, pn, lid;
+    uint64_t token_s;
+};
+
+struct wa_history {
+    struct wa_history_events events;
+    z_stream z;
+    bool over; /* of the zlib stream */
+    uint64_t left_to_inflate;
+
+    enum state state;
+    uint64_t varint;
+    unsigned varint_bytes;
+    uint32_t field;
+    uint64_t need;    /* SKIP, TAKE: bytes until the field ends */
+    struct buf taken; /* TAKE */
+    bool in_chat;
+    uint64_t chat_left;
+    struct chat chat;
+};
+
+/* ---- fields --------------------------------------------------------------------------------- */
+
+/* The last field of a number in a small message: its bytes and its number. false: malformed. */
+static bool find(struct bytes message, uint32_t number, struct bytes *bytes, uint64_t *value)
+{
+    struct reader r = reader_init(message);
+    *bytes = BYTES_NONE;
+    *value = 0;
+    while (reader_left(&r) > 0) {
+        uint64_t v[2] = {0};
+        struct bytes content = BYTES_NONE;
+        for (int i = 0; i < 2; i++) { /* the tag, then a number or a length */
+            uint8_t byte = 0x80;
+            for (unsigned shift = 0; byte & 0x80; shift += 7) {
+                if (shift > 63 || reader_u8(&r, &byte) < 0)
+                    return false;
+                v[i] |= (uint64_t)(byte & 0x7f) << shift;
+            }
+            if (i == 0 && (v[0] & 7) != 0 && (v[0] & 7) != 2)
+                break;
+        }
+        size_t n = (v[0] & 7) == 1 ? 8 : (v[0] & 7) == 5 ? 4 : (v[0] & 7) == 2 ? (size_t)v[1] : 0;
+        if ((v[0] & 7) == 3 || (v[0] & 7) == 4 || (v[0] & 7) > 5 ||
+            reader_take(&r, n, &content) < 0)
+            return false;
+        if (v[0] >> 3 == number) {
+            *bytes = content;
+            *value = v[1];
+        }
+    }
+    return true;
+}
+
+static int take_pair(const struct wa_history *h,
+                     int (*event)(void *ctx, struct bytes a, struct bytes b))
+{
+    struct bytes first, second;
+    uint64_t value;
+    if (!find(buf_bytes(&h->taken), 1, &first, &value) ||
+        !find(buf_bytes(&h->taken), 2, &second, &value))
+        return ERR_INVALID;
+    return first.n && second.n ? event(h->events.ctx, first, second) : 0;
+}
+
+static int take_settings(const struct wa_history *h)
+{
+    struct bytes none;
+    uint64_t migrated;
+    if (!find(buf_bytes(&h->taken), SETTINGS_MIGRATED, &none, &migrated))
+        return ERR_INVALID;
+    return migrated ? h->events.migrated(h->events.ctx) : 0;
+}
+
+static struct buf *chat_field(struct wa_history *h, uint32_t field)
+{
+    switch (field) {
+    case CHAT_ID:
+        return &h->chat.id;
+    case CHAT_TOKEN:
+        return &h->chat.token;
+    case CHAT_PN:
+        return &h->chat.pn;
+    case CHAT_LID:
+        return &h->chat.lid;
+    default:
+        return NULL;
+    }
+}
+
+static bool is_wanted(struct wa_history *h, uint32_t field)
+{
+    if (h->in_chat)
+        return chat_field(h, field) != NULL;
+    return field == SYNC_PUSH_NAME || field == SYNC_SETTINGS || field == SYNC_MAPPING;
+}
+
+static int take_field(struct wa_history *h)
+{
+    if (h->in_chat) {
+        struct buf *slot = chat_field(h, h->field);
+        buf_clear(slot);
+        return buf_append(slot, buf_bytes(&h->taken));
+    }
+    if (h->field == SYNC_SETTINGS)
+        return take_settings(h);
+    return take_pair(h, h->field == SYNC_MAPPING ? h->events.mapping : h->events.push_name);
+}
+
+static int end_chat(struct wa_history *h)
+{
+    struct chat *c = &h->chat;
+    int rc = 0;
+    h->in_chat = false;
+    if (c->id.n && c->pn.n)
+        rc = h->events.mapping(h->events.ctx, buf_bytes(&c->pn), buf_bytes(&c->id));
+    if (rc == 0 && c->id.n && c->lid.n)
+        rc = h->events.mapping(h->events.ctx, buf_bytes(&c->id), buf_bytes(&c->lid));
+    if (rc == 0 && c->id.n && c->token.n && c->token_s)
+        rc = h->events.token(h->events.ctx, buf_bytes(&c->id), buf_bytes(&c->token), c->token_s);
+    buf_clear(&c->id);
+    buf_clear(&c->token);
+    buf_clear(&c->pn);
+    buf_clear(&c->lid);
+    c->token_s = 0;
+    return rc;
+}
+
+/* ---- bytes ---------------------------------------------------------------------------------- */
+
+static int on_tag(struct wa_history *h)
+{
+    h->field = (uint32_t)(h->varint >> 3);
+    h->need = 0;
+    h->state = SKIP;
+    switch (h->varint & 7) {
+    case 0:
+        h->state = NUMBER;
+        return 0;
+    case 1:
+        h->need = 8;
+        return 0;
+    case 2:
+        h->state = LENGTH;
+        return 0;
+    case 5:
+        h->need = 4;
+        return 0;
+    default:
+        return ERR_INVALID;
+    }
+}
+
+static int on_length(struct wa_history *h)
+{
+    h->need = h->varint;
+    if (h->in_chat && h->need > h->chat_left)
+        return ERR_INVALID;
+    if (!h->in_chat && h->field == SYNC_CONVERSATION) {
+        h->in_chat = true;
+        h->chat_left = h->need;
+        h->state = TAG;
+        return 0;
+    }
+    buf_clear(&h->taken);
+    h->state = is_wanted(h, h->field) && h->need <= WA_HISTORY_FIELD_MAX ? TAKE : SKIP;
+    return 0;
+}
+
+static int on_varint(struct wa_history *h)
+{
+    if (h->state == TAG)
+        return on_tag(h);
+    if (h->state == LENGTH)
+        return on_length(h);
+    if (h->in_chat && h->field == CHAT_TOKEN_S)
+        h->chat.token_s = h->varint;
+    h->state = TAG;
+    return 0;
+}
+
+static int read_varint(struct wa_history *h, uint8_t byte)
+{
+    if (h->varint_bytes == VARINT_MAX)
+        return ERR_INVALID;
+    h->varint |= (uint64_t)(byte & 0x7f) << 7 * h->varint_bytes++;
+    if (byte & 0x80)
+        return 0;
+    int rc = on_varint(h);
+    h->varint = 0;
+    h->varint_bytes = 0;
+    return rc;
+}
+
+static bool at_end_of_chat(const struct wa_history *h)
+{
+    return h->in_chat && h->chat_left == 0;
+}
+
+/* A field, or a chat, that has no bytes left. */
+static int settle(struct wa_history *h)
+{
+    int rc = 0;
+    if ((h->state == SKIP || h->state == TAKE) && h->need == 0) {
+        rc = h->state == TAKE ? take_field(h) : 0;
+        h->state = TAG;
+    }
+    if (rc == 0 && at_end_of_chat(h))
+        rc = h->state == TAG && h->varint_bytes == 0 ? end_chat(h) : ERR_INVALID;
+    return rc;
+}
+
+static int read_piece(struct wa_history *h, struct bytes piece)
+{
+    int rc = 0;
+    while (rc == 0 && piece.n > 0) {
+        size_t n = 1;
+        if (h->state == SKIP || h->state == TAKE) {
+            n = h->need < piece.n ? (size_t)h->need : piece.n;
+            if (h->state == TAKE)
+                buf_append(&h->taken, BYTES(piece.p, n));
+            h->need -= n;
+        }
+        bool inside = h->in_chat;
+        if (h->in_chat && n > h->chat_left)
+            return ERR_INVALID;
+        if (inside)
+            h->chat_left -= n;
+        if (h->state != SKIP && h->state != TAKE)
+            rc = read_varint(h, piece.p[0]);
+        piece = BYTES(piece.p + n, piece.n - n);
+        if (rc == 0)
+            rc = settle(h);
+    }
+    return rc;
+}
+
+int wa_history_feed(struct wa_history *h, struct bytes packed)
+{
+    uint8_t piece[PIECE];
+    h->z.next_in = (Bytef *)(uintptr_t)packed.p;
+    h->z.avail_in = (uInt)packed.n;
+    int rc = 0;
+    do {
+        h->z.next_out = piece;
+        h->z.avail_out = sizeof(piece);
+        int state = h->over ? Z_STREAM_END : inflate(&h->z, Z_NO_FLUSH);
+        size_t n = sizeof(piece) - h->z.avail_out;
+        if (state == Z_MEM_ERROR)
+            err_fatal("zlib: out of memory");
+        if (state != Z_OK && state != Z_STREAM_END && state != Z_BUF_ERROR)
+            return ERR_INVALID;
+        h->over = state == Z_STREAM_END;
+        if (n > h->left_to_inflate)
+            return ERR_LIMIT;
+        h->left_to_inflate -= n;
+        rc = read_piece(h, BYTES(piece, n));
+    } while (rc == 0 && !h->over && (h->z.avail_in > 0 || h->z.avail_out == 0));
+    return rc;
+}
+
+/* ---- life ----------------------------------------------------------------------------------- */
+
+struct wa_history *wa_history_open(const struct wa_history_events *events, uint64_t inflated_max)
+{
+    struct wa_history *h = err_calloc(1, sizeof(*h));
+    h->events = *events;
+    h->left_to_inflate = inflated_max;
+    if (inflateInit(&h->z) != Z_OK)
+        err_fatal("zlib: inflateInit failed");
+    struct buf *fields[] = {&h->taken, &h->chat.id, &h->chat.token, &h->chat.pn, &h->chat.lid};
+    for (size_t i = 0; i < ARRAY_LEN(fields); i++)
+        buf_init(fields[i], WA_HISTORY_FIELD_MAX);
+    return h;
+}
+
+int wa_history_end(const struct wa_history *h)
+{
+    return h->over && h->state == TAG && h->varint_bytes == 0 && !h->in_chat ? 0 : ERR_INVALID;
+}
+
+void wa_history_close(struct wa_history *h)
+{
+    if (!h)
+        return;
+    inflateEnd(&h->z);
+    struct buf *fields[] = {&h->taken, &h->chat.id, &h->chat.token, &h->chat.pn, &h->chat.lid};
+    for (size_t i = 0; i < ARRAY_LEN(fields); i++)
+        buf_deinit(fields[i]);
+    free(h);
+}
