@@ -104,6 +104,12 @@ void json_put_bytes(struct json_writer *w, const char *key, struct bytes text)
         buf_append_text(w->out, "null");
 }
 
+void json_put_json(struct json_writer *w, const char *key, struct bytes json)
+{
+    begin(w, key);
+    buf_append(w->out, json.p ? json : bytes_text("null"));
+}
+
 void json_put_text(struct json_writer *w, const char *key, const char *text)
 {
     json_put_bytes(w, key, bytes_text(text));

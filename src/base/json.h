@@ -30,6 +30,8 @@ void json_put_bytes(struct json_writer *w, const char *key,
                     struct bytes text); /* bad UTF-8: U+FFFD */
 void json_put_int(struct json_writer *w, const char *key, int64_t v);
 void json_put_bool(struct json_writer *w, const char *key, bool v);
+/* JSON text, spliced in as it is; BYTES_NONE is null. The caller knows that it is valid. */
+void json_put_json(struct json_writer *w, const char *key, struct bytes json);
 void json_put_null(struct json_writer *w, const char *key);
 /* A time in wall-clock milliseconds as RFC 3339 text; 0 is written as null. */
 void json_put_time(struct json_writer *w, const char *key, int64_t wall_ms);

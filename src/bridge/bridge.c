@@ -429,10 +429,12 @@ int bridge_run(const struct config *config, const char *(*env)(const char *name)
     bridge_rest_later(b);
     b->history.unindexed = 1; /* what the last process did not get to */
     buf_init_secret(&b->qr_payload, QR_PAYLOAD_MAX);
+    buf_init_secret(&b->passkey.options, WA_PASSKEY_OPTIONS_MAX);
     bridge_commands_block_signals();
     bridge_set_log(b);
     int code = run(b, sandboxed);
     buf_deinit(&b->qr_payload);
+    buf_deinit(&b->passkey.options);
     free(b);
     return code;
 }

@@ -5,12 +5,14 @@
  *   bridge.c      opens everything, the wake-up, shuts down
  *   connection.c  link and session: dial, events, settle, end
  *   restriction.c a restriction of the account, over restarts
+ *   account.c     linking again: the same account, or another one
  *   inbound.c     messages and receipts that came in
  *   guard.c       what keeps an answer back
  *   media.c       files of messages
  *   outbound.c    the queue of what goes out
  *   outbox.c      what the portal wants sent
  *   commands.c    control directory and signals
+ *   passkey.c     the passkey step of linking: passkey.json and the answers to it
  *   status.c      state.json, metrics.prom and the QR
  *   version.c     which client version we say we are
  *   notify.c      what a service manager is told
@@ -37,6 +39,7 @@
 #include "volume/logfile.h"
 #include "volume/metrics.h"
 #include "volume/outbox.h"
+#include "volume/passkey.h"
 #include "volume/state.h"
 #include "wa/session.h"
 
@@ -72,6 +75,20 @@ struct bridge_version {
     bool renewed;               /* dialled for a newer one, since a login or a wait */
     bool decide_due;            /* UPDATING: nothing more is to come */
     char trouble[160];          /* with the last answer; "" none */
+};
+
+/* The passkey step, while it is open. */
+struct bridge_passkey {
+    bool due, remove_due; /* passkey.json */
+    char request_id[33];
+    enum wa_passkey_phase phase;
+    int64_t issued_at, expires_at, handoff_expires_at; /* wall clock; 0 none */
+    struct buf options;                                /* JSON */
+    char code[WA_LINK_CODE_SHOWN_SIZE];
+    bool confirm;
+    enum wa_passkey_error error; /* of the last answer */
+    int64_t error_at;
+    int failures; /* attempts in a row */
 };
 
 enum bridge_publish { BRIDGE_PUBLISH_NONE, BRIDGE_PUBLISH_LIGHT, BRIDGE_PUBLISH_DURABLE };
@@ -110,7 +127,8 @@ struct bridge {
     int64_t wait_ms; /* until the next dial, where the server or a pause says so */
 
     /* linking */
-    int64_t rounds;  /* connections in a row whose QRs nobody scanned */
+    int64_t rounds; /* connections in a row whose QRs nobody scanned */
+    struct bridge_passkey passkey;
     bool restricted; /* there is a record of it */
     int restarts;    /* asked for by the server in a row, with no stable connection in between */
 
@@ -190,6 +208,14 @@ void bridge_restriction_over(struct bridge *b);
 /* How long one that an earlier process met still lasts, in ms; 0: there is none. */
 int64_t bridge_restriction_left(struct bridge *b);
 
+/* ---- account.c ------------------------------------------------------------------------------ */
+/* wa_device_forget, but whose keys they were is kept: 0 or negative, not committed. */
+int bridge_account_forget(struct bridge *b);
+/* After another account was linked, nothing of the old one's queue goes out and no chat is a
+ * person's any more; after the same one, only replies that nobody expects any more are dropped.
+ * Part of the open group; a failure sets store_failed. */
+void bridge_account_paired(struct bridge *b, const struct wa_event *ev);
+
 /* ---- guard.c -------------------------------------------------------------------------------- */
 struct bridge_verdict {
     enum bridge_answer answer;
@@ -247,8 +273,27 @@ void bridge_commands_close(struct bridge *b);
 void bridge_commands_scan(struct bridge *b);
 /* Asks for the pairing code that control/pair wanted, if it can be had now. */
 void bridge_commands_want_code(struct bridge *b);
+/* Acknowledges; result, error and detail as in volume_control_ack. */
+void bridge_commands_answer(struct bridge *b, const struct volume_control_request *r,
+                            const char *result, const char *error, const char *detail);
 /* Answers a logout that was waiting for the end of the session. */
 void bridge_commands_session_ended(struct bridge *b, enum bridge_event how);
+
+/* ---- passkey.c ------------------------------------------------------------------------------ */
+bool bridge_passkey_open(const struct bridge *b);
+void bridge_passkey_event(struct bridge *b, const struct wa_event *ev);
+/* The lifecycle is about to change: wipes what belongs to the step when it is over. */
+void bridge_passkey_state(struct bridge *b, enum bridge_state next);
+void bridge_passkey_publish(struct bridge *b);
+void bridge_passkey_remove(struct bridge *b);
+/* Says what went wrong, and which event that is; wait_s: how long the server wants to be left
+ * alone, 0 not at all. */
+enum bridge_event bridge_passkey_failed(struct bridge *b, enum wa_passkey_error e, int64_t wait_s,
+                                        const char *particulars);
+/* Somebody asked for a QR, or the device is linked: earlier failures do not count. */
+void bridge_passkey_begin_anew(struct bridge *b);
+/* control/passkey-response.json */
+void bridge_passkey_response(struct bridge *b, const struct volume_control_request *r);
 
 /* ---- history.c ------------------------------------------------------------------------------ */
 /* The state is b->lifecycle; why: a short name; message may be NULL. */

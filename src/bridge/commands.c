@@ -11,8 +11,8 @@
 #include "base/log.h"
 #include "wa/link_code.h"
 
-static void acknowledge(struct bridge *b, const struct volume_control_request *r,
-                        const char *result, const char *error, const char *detail)
+void bridge_commands_answer(struct bridge *b, const struct volume_control_request *r,
+                            const char *result, const char *error, const char *detail)
 {
     struct volume_state *s = &b->state;
     volume_control_ack(b->control, r, result, error, detail);
@@ -27,12 +27,12 @@ static void acknowledge(struct bridge *b, const struct volume_control_request *r
 
 static void done(struct bridge *b, const struct volume_control_request *r, const char *detail)
 {
-    acknowledge(b, r, "done", NULL, detail);
+    bridge_commands_answer(b, r, "done", NULL, detail);
 }
 
 static void refuse(struct bridge *b, const struct volume_control_request *r, const char *error)
 {
-    acknowledge(b, r, "refused", error, NULL);
+    bridge_commands_answer(b, r, "refused", error, NULL);
 }
 
 /* ---- reload --------------------------------------------------------------------------------- */
@@ -103,8 +103,8 @@ static void reload(struct bridge *b, const struct volume_control_request *reques
     else if (strcmp(b->state.last_error.code, refused) == 0)
         bridge_status_no_error(b);
     if (request)
-        acknowledge(b, request, rc < 0 ? "failed" : "done", rc < 0 ? detail : NULL,
-                    rc < 0 ? NULL : detail);
+        bridge_commands_answer(b, request, rc < 0 ? "failed" : "done", rc < 0 ? detail : NULL,
+                               rc < 0 ? NULL : detail);
     if (rc == 0)
         bridge_apply(b, BRIDGE_ON_RELOAD);
 }
@@ -123,7 +123,7 @@ static void logout(struct bridge *b, const struct volume_control_request *r)
         refuse(b, r, "a logout is under way");
     } else if (b->lifecycle == BRIDGE_LOGGED_OUT) {
         if (bridge_forget(b) < 0)
-            acknowledge(b, r, "failed", b->state.last_error.message, NULL);
+            bridge_commands_answer(b, r, "failed", b->state.last_error.message, NULL);
         else
             done(b, r, "was unlinked already; the keys are deleted");
     } else if (b->session && wa_session_logout(b->session) == 0) {
@@ -187,6 +187,7 @@ static void pair(struct bridge *b, const struct volume_control_request *r)
         return;
     }
     b->rounds = 0;
+    bridge_passkey_begin_anew(b);
     if (r->phone[0] && b->lifecycle == BRIDGE_PAIRING && b->session) {
         pair_by_code(b, r);
         return;
@@ -196,7 +197,7 @@ static void pair(struct bridge *b, const struct volume_control_request *r)
         bytes_copy_text(bytes_text(r->phone), b->pair_phone, sizeof(b->pair_phone));
         done(b, r, NULL);
     } else if (rc == ERR_STORE) {
-        acknowledge(b, r, "failed", b->state.last_error.message, NULL);
+        bridge_commands_answer(b, r, "failed", b->state.last_error.message, NULL);
     } else if (waits_for_qr(b) && !bridge_is_linked(b)) {
         pair_soon(b, r);
     } else {
@@ -226,7 +227,7 @@ static void release(struct bridge *b, const struct volume_control_request *r)
         store_messages_release(b->messages, r->chat[0] ? chat_address(r->chat, address) : NULL);
     if (store_messages_commit(b->messages, &err) < 0) {
         b->store_failed = b->session != NULL;
-        acknowledge(b, r, "failed", err.text, NULL);
+        bridge_commands_answer(b, r, "failed", err.text, NULL);
     } else if (released == 0 && r->chat[0]) {
         refuse(b, r, "this chat was not handed over");
     } else {
@@ -241,9 +242,10 @@ void bridge_commands_session_ended(struct bridge *b, enum bridge_event how)
         return;
     b->logout_pending = false;
     if (how != BRIDGE_ON_LOGGED_OUT)
-        acknowledge(b, &b->logout, "failed", "the connection ended before the server agreed", NULL);
+        bridge_commands_answer(b, &b->logout, "failed",
+                               "the connection ended before the server agreed", NULL);
     else if (bridge_forget(b) < 0)
-        acknowledge(b, &b->logout, "failed", b->state.last_error.message, NULL);
+        bridge_commands_answer(b, &b->logout, "failed", b->state.last_error.message, NULL);
     else
         done(b, &b->logout, NULL);
 }
@@ -255,7 +257,7 @@ void bridge_commands_scan(struct bridge *b)
     static void (*const handlers[])(struct bridge * b, const struct volume_control_request *r) = {
         [VOLUME_COMMAND_STOP] = stop,       [VOLUME_COMMAND_RELOAD] = reload,
         [VOLUME_COMMAND_LOGOUT] = logout,   [VOLUME_COMMAND_PAIR] = pair,
-        [VOLUME_COMMAND_RELEASE] = release,
+        [VOLUME_COMMAND_RELEASE] = release, [VOLUME_COMMAND_PASSKEY] = bridge_passkey_response,
     };
     struct volume_control_request r;
     while (!b->stop_due && volume_control_next(b->control, &r) == 1)
@@ -321,7 +323,7 @@ int bridge_commands_open(struct bridge *b, struct err *err)
 void bridge_commands_close(struct bridge *b)
 {
     if (b->logout_pending)
-        acknowledge(b, &b->logout, "failed", "the bridge was stopped", NULL);
+        bridge_commands_answer(b, &b->logout, "failed", "the bridge was stopped", NULL);
     b->logout_pending = false;
     volume_control_close(b->control);
     b->control = NULL;

@@ -91,6 +91,9 @@ static void lost(struct bridge *b, const char *code, const char *text, const cha
         schedule_retry(b, stable, extra_attempts);
         say_lost(b, code, text, advice);
     }
+    if (bridge_passkey_open(b) &&
+        bridge_passkey_failed(b, WA_PASSKEY_DISCONNECTED, 0, text) == BRIDGE_ON_GIVE_UP)
+        event = BRIDGE_ON_GIVE_UP;
     bridge_apply(b, event);
     bridge_commands_session_ended(b, BRIDGE_ON_LOST);
 }
@@ -142,6 +145,7 @@ static void session_ended(struct bridge *b)
 {
     enum wa_close why = b->ended.u.closed.why;
     int64_t banned_s = b->ended.u.closed.retry_after_s;
+    enum wa_passkey_error passkey = b->ended.u.closed.passkey;
     struct err err = b->ended.u.closed.err;
     enum bridge_event event = event_of(b, why);
     bridge_link_close(b->link);
@@ -158,7 +162,10 @@ static void session_ended(struct bridge *b)
     forget_connection(b);
     if (event == BRIDGE_ON_BANNED)
         banned(b, banned_s, &err);
-    if (event != BRIDGE_ON_RESTART && event != BRIDGE_ON_EXPIRED && event != BRIDGE_ON_OUTDATED)
+    if (why == WA_CLOSE_PASSKEY)
+        event = bridge_passkey_failed(b, passkey, banned_s, err.text);
+    else if (event != BRIDGE_ON_RESTART && event != BRIDGE_ON_EXPIRED &&
+             event != BRIDGE_ON_OUTDATED)
         bridge_status_error(b, wa_close_code(why), "%s. %s", err.text, wa_close_advice(why));
     if (bridge_apply(b, end_round(b, event)) == ERR_STORE)
         lost_keys(b);
@@ -202,6 +209,7 @@ static void on_connected(struct bridge *b, const struct wa_event *ev)
     bridge_version_accepted(b);
     settles(b);
     b->rounds = 0;
+    bridge_passkey_begin_anew(b);
     b->state.reconnect.next_at = 0;
     if (b->was_online)
         b->state.counters.reconnects++;
@@ -234,10 +242,11 @@ static void take_event(struct bridge *b, const struct wa_event *ev)
         bridge_status_code(b, ev);
         break;
     case WA_EVENT_PASSKEY:
-        bridge_apply(b, BRIDGE_ON_PASSKEY);
+        bridge_passkey_event(b, ev);
         break;
     case WA_EVENT_PAIRED:
         bridge_status_account(b, ev);
+        bridge_account_paired(b, ev);
         b->restarts = 0;
         bridge_apply(b, BRIDGE_ON_PAIRED);
         break;
@@ -450,7 +459,7 @@ bool bridge_is_linked(struct bridge *b)
 int bridge_forget(struct bridge *b)
 {
     struct err err;
-    if (wa_device_forget(&b->host) < 0 || bridge_version_keep(b) < 0 ||
+    if (bridge_account_forget(b) < 0 || bridge_version_keep(b) < 0 ||
         store_keys_commit(b->keys, &err) < 0) {
         store_keys_rollback(b->keys);
         bridge_status_error(b, wa_close_code(WA_CLOSE_STORE), "the keys could not be deleted: %s",

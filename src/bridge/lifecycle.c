@@ -26,6 +26,8 @@
     X(PAIRING, EXPIRED, CONNECTING, DIAL)                                                          \
     X(PAIRING, PAUSE, PAUSED, WAIT)                                                                \
     X(PAIRING, PASSKEY, PASSKEY, NOTHING)                                                          \
+    X(PAIRING, PASSKEY_FAILED, CONNECTING, DIAL)                                                   \
+    X(PAIRING, GIVE_UP, HELD, HALT)                                                                \
     ENDS_OF(X, PAIRING)                                                                            \
     X(PASSKEY, PASSKEY, PASSKEY, NOTHING)                                                          \
     X(PASSKEY, CONFIRM, CONFIRM, NOTHING)                                                          \

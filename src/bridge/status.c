@@ -44,7 +44,7 @@ void bridge_status_open(struct bridge *b)
     s->process.wa_version = wa_version_text(&b->session_config.version, b->wa_version);
     s->config.path = b->config.path;
     /* Pictures of a process that did not get to clear up are removed after the first publish. */
-    b->qr_remove_due = true;
+    b->qr_remove_due = b->passkey.remove_due = true;
     bridge_status_config(b);
     bridge_status_state(b, BRIDGE_STARTING);
 }
@@ -73,6 +73,7 @@ void bridge_status_state(struct bridge *b, enum bridge_state state)
         b->qr_remove_due = true;
         buf_clear(&b->qr_payload);
     }
+    bridge_passkey_state(b, state);
     b->lifecycle = state;
     s->status = bridge_state_status(state);
     s->session_state = bridge_state_session(state);
@@ -104,15 +105,33 @@ void bridge_status_qr(struct bridge *b, const struct wa_event *ev)
     bridge_status_want(b, BRIDGE_PUBLISH_DURABLE);
 }
 
+/* protocol/03 section 4.3 */
+static const char *code_advice(unsigned error)
+{
+    static const struct {
+        unsigned error;
+        const char *advice;
+    } table[] = {
+        {400, "Check the number, or wait: it may have been tried too often. The QR works, too."},
+        {403, "WhatsApp does not allow a code for this account; scan the QR."},
+        {408, "WhatsApp did not answer; ask again, or scan the QR."},
+        {429, "Too many codes were asked for: wait some hours, or scan the QR."},
+        {452, "WhatsApp offers no codes for this account; scan the QR."},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(table); i++)
+        if (table[i].error == error)
+            return table[i].advice;
+    return "Scan the QR, or try later.";
+}
+
 void bridge_status_code(struct bridge *b, const struct wa_event *ev)
 {
     const char *shown = ev->u.code.shown;
     bytes_copy_text(bytes_text(shown ? shown : ""), b->pairing_code, sizeof(b->pairing_code));
     b->state.pairing_code = shown ? b->pairing_code : NULL;
     if (ev->u.code.error)
-        bridge_status_error(b, "pairing_code_refused",
-                            "The server gave no pairing code (%u). Scan the QR, or try later.",
-                            ev->u.code.error);
+        bridge_status_error(b, "pairing_code_refused", "The server gave no pairing code (%u). %s",
+                            ev->u.code.error, code_advice(ev->u.code.error));
     bridge_status_want(b, BRIDGE_PUBLISH_DURABLE);
 }
 
@@ -238,8 +257,14 @@ void bridge_status_flush(struct bridge *b)
         return;
     if (b->qr_due)
         publish_qr(b);
-    if (publish_state(b) && b->qr_remove_due)
+    if (b->passkey.due)
+        bridge_passkey_publish(b);
+    if (!publish_state(b))
+        return;
+    if (b->qr_remove_due)
         remove_qr(b);
+    if (b->passkey.remove_due)
+        bridge_passkey_remove(b);
 }
 
 void bridge_status_stopped(struct bridge *b, int code, const char *reason)
@@ -248,6 +273,8 @@ void bridge_status_stopped(struct bridge *b, int code, const char *reason)
     bridge_status_state(b, BRIDGE_STOPPED);
     if (b->qr_remove_due)
         remove_qr(b);
+    if (b->passkey.remove_due)
+        bridge_passkey_remove(b);
     b->qr_due = false;
     s->reconnect.next_at = 0;
     s->exit.set = true;

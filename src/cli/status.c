@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/json.h"
 #include "volume/state.h"
@@ -18,6 +19,29 @@ static void print_optional(const struct json_value *root, const char *path, cons
         printf("%-14s %s\n", label, text);
 }
 
+/* What waits for the owner. */
+static void print_to_do(const struct json_value *root)
+{
+    static const struct {
+        const char *session, *text;
+    } table[] = {
+        {"QR_READY", "scan the QR in WhatsApp (Settings, Linked devices): wabridge qr draws it"},
+        {"PASSKEY_REQUIRED", "use the passkey of the account: passkey.json has the challenge, "
+                             "control/passkey-response.json takes the answer"},
+        {"PASSKEY_CONFIRM", "compare the code in passkey.json with the one on the phone"},
+        {"LOGGED_OUT", "wabridge ctl pair, then scan the new QR"},
+    };
+    const char *session = json_text(root, "session.state", "");
+    const char *code = json_text(root, "pairing_code", "");
+    for (size_t i = 0; i < ARRAY_LEN(table); i++)
+        if (strcmp(table[i].session, session) == 0)
+            printf("%-14s %s\n", "to do", table[i].text);
+    if (strcmp(session, "NONE") == 0 && strcmp(json_text(root, "status", ""), "QR_PENDING") == 0)
+        printf("%-14s %s\n", "to do", "wabridge ctl pair shows a QR at once");
+    if (code[0])
+        printf("%-14s type %s in WhatsApp (Linked devices, link with phone number)\n", "or", code);
+}
+
 static void print_words(const struct volume_view *view)
 {
     const struct json_value *root = json_root(view->doc);
@@ -26,6 +50,7 @@ static void print_words(const struct volume_view *view)
            json_text(root, "session.state", "?"), json_text(root, "session.since", "?"));
     printf("%-14s %lld ms ago%s\n", "heartbeat", (long long)view->heartbeat_age_ms,
            view->stale ? " (stale)" : "");
+    print_to_do(root);
     print_optional(root, "account.pn", "account");
     print_optional(root, "account.push_name", "name");
     print_optional(root, "last_seen_at", "last seen");

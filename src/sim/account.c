@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "sim/authenticator.h"
 #include "sim/notify.h"
 #include "sim/phone.h"
 
@@ -81,6 +82,7 @@ int sim_account_create(struct sim *s, const struct sim_account_spec *spec, struc
 void sim_account_free(struct sim_account *a)
 {
     sim_phone_free(a->phone);
+    sim_authenticator_free(a->authenticator);
     while (a->devices)
         sim_device_remove(a->devices);
     sim_table_deinit(&a->peers, NULL);

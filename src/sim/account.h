@@ -12,6 +12,7 @@
 #define SIM_IDENTITY_MAX 512  /* bytes of an ADVSignedDeviceIdentity */
 #define SIM_DEVICE_ID_MAX 98  /* 99 is that of hosted devices */
 
+struct sim_authenticator;
 struct sim_phone;
 struct sim_prekey;
 
@@ -24,6 +25,15 @@ struct sim_bundle_keys {
     uint8_t signed_signature[WA_SIGNATURE_LEN];
     struct sim_prekey *first, **end; /* one-time keys, given out from the front */
     size_t count;
+};
+
+/* The passkey gate of an account (protocol/08), as it was set up; what it does wrong on purpose. */
+struct sim_gate_rules {
+    bool on;
+    bool no_options;       /* the push comes without the challenge */
+    bool no_continuation;  /* the phone never answers */
+    bool bad_continuation; /* … or answers what cannot be read */
+    char refuse[8];        /* error code to the prologue; "" none */
 };
 
 struct sim_device {
@@ -54,6 +64,8 @@ struct sim_account {
     int64_t created_s, devices_changed_s;
     struct sim_device *devices; /* primary first */
     struct sim_phone *phone;
+    struct sim_gate_rules gate;
+    struct sim_authenticator *authenticator; /* with its passkey; NULL: it has none */
     struct sim_table peers; /* PN user part -> struct sim_account: whoever it has written with */
 };
 

@@ -26,7 +26,9 @@ struct sim_registration {
     char ref_text[SIM_REFS][64];
     int64_t ref_until_ms[SIM_REFS]; /* monotonic */
     struct sim_timer expiry;
-    struct sim_scan *scan; /* being answered; NULL otherwise */
+    struct sim_scan *scan;     /* being answered; NULL otherwise */
+    struct sim_gate *gate;     /* the passkey step, when it is open */
+    struct sim_typing *typing; /* the pairing code that it shows; NULL when none */
 };
 
 /* Position in the backlog after login (protocol/01 section 13). */

@@ -3,11 +3,14 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "sim/authenticator.h"
+#include "sim/gate.h"
 #include "sim/group.h"
 #include "sim/load.h"
 #include "sim/login.h"
 #include "sim/notify.h"
 #include "sim/phone.h"
+#include "sim/typing.h"
 #include "sim/xml.h"
 
 #define WAIT_MAX_MS 300000
@@ -325,6 +328,11 @@ static bool begin_scan(struct sim_request *r)
         return refuse(r, 422, "qr is missing");
     if (sim_scan_begin(a, bytes_text(qr), &r->scan, &err) != 0)
         return refuse_err(r, &err);
+    if (!r->scan) {
+        r->status = 202;
+        buf_append_text(&r->answer, "{\"passkey\":\"wanted\"}");
+        return true;
+    }
     return !keep_waiting(r, SIM_SCAN_TIMEOUT_MS);
 }
 
@@ -345,6 +353,89 @@ static bool post_scan(struct sim_request *r)
     json_open(&w, NULL, '{');
     put_jid(&w, "device", &pn);
     put_jid(&w, "lid", &lid);
+    json_close(&w, '}');
+    return true;
+}
+
+static bool post_link_code(struct sim_request *r)
+{
+    struct json_doc AUTO_DOC *doc = NULL;
+    struct sim_account *a = account(r);
+    const struct json_value *v = a ? body(r, &doc) : NULL;
+    struct err err;
+
+    if (!v)
+        return true;
+    if (sim_typing_type(a, json_text(v, "code", ""), &err) != 0)
+        return refuse_err(r, &err);
+    return answer_ok(r);
+}
+
+static bool post_refresh_code(struct sim_request *r)
+{
+    struct json_doc AUTO_DOC *doc = NULL;
+    struct sim_account *a = account(r);
+    const struct json_value *v = a ? body(r, &doc) : NULL;
+    struct err err;
+
+    if (!v)
+        return true;
+    if (sim_typing_refresh(a, json_bool(v, "by_hand", false), &err) != 0)
+        return refuse_err(r, &err);
+    return answer_ok(r);
+}
+
+static bool post_passkey(struct sim_request *r)
+{
+    struct json_doc AUTO_DOC *doc = NULL;
+    struct sim_account *a = account(r);
+    const struct json_value *v = a ? body(r, &doc) : NULL;
+
+    if (!v)
+        return true;
+    a->gate = (struct sim_gate_rules){.on = json_bool(v, "gate", true),
+                                      .no_options = json_bool(v, "no_options", false),
+                                      .no_continuation = json_bool(v, "no_continuation", false),
+                                      .bad_continuation = json_bool(v, "bad_continuation", false)};
+    bytes_copy_text(bytes_text(json_text(v, "refuse", "")), a->gate.refuse, sizeof a->gate.refuse);
+    if (!a->authenticator)
+        a->authenticator = sim_authenticator_new(&r->sim->random);
+    return answer_ok(r);
+}
+
+static bool get_passkey(struct sim_request *r)
+{
+    struct sim_account *a = account(r);
+    struct json_writer w;
+
+    if (!a)
+        return true;
+    begin(r, &w);
+    json_open(&w, NULL, '{');
+    json_put_bool(&w, "gate", a->gate.on);
+    json_put_text(&w, "code", sim_gate_code(a)[0] ? sim_gate_code(a) : NULL);
+    json_close(&w, '}');
+    return true;
+}
+
+/* The owner's browser, on a page of WhatsApp's. */
+static bool post_assert(struct sim_request *r)
+{
+    struct json_doc AUTO_DOC *doc = NULL;
+    struct sim_account *a = account(r);
+    const struct json_value *v = a ? body(r, &doc) : NULL;
+    struct json_writer w;
+
+    if (!v)
+        return true;
+    if (!a->authenticator)
+        return refuse(r, 404, "this account has no passkey");
+    begin(r, &w);
+    json_open(&w, NULL, '{');
+    if (sim_authenticator_use(a->authenticator, json_get(v, "public_key"),
+                              json_text(v, "origin", "https://web.whatsapp.com"), &w,
+                              "credential") != 0)
+        return refuse(r, 422, "public_key has no challenge");
     json_close(&w, '}');
     return true;
 }
@@ -819,6 +910,11 @@ static const struct {
     {"GET", "/accounts", get_accounts},
     {"POST", "/accounts", post_account},
     {"POST", "/accounts/*/scan", post_scan},
+    {"POST", "/accounts/*/link_code", post_link_code},
+    {"POST", "/accounts/*/refresh_code", post_refresh_code},
+    {"GET", "/accounts/*/passkey", get_passkey},
+    {"POST", "/accounts/*/passkey", post_passkey},
+    {"POST", "/accounts/*/assert", post_assert},
     {"POST", "/accounts/*/send", post_send},
     {"GET", "/accounts/*/messages", get_messages},
     {"GET", "/accounts/*/receipts", get_receipts},

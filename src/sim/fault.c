@@ -43,7 +43,7 @@ void sim_faults_merge(struct sim_faults *set, const struct sim_faults *more)
             set->left[i] = more->left[i];
     if (more->left[SIM_FAULT_DELAY])
         set->delay_ms = more->delay_ms;
-    if (more->left[SIM_FAULT_STREAM_ERROR])
+    if (more->left[SIM_FAULT_STREAM_ERROR] || more->left[SIM_FAULT_LINK_CODE])
         memcpy(set->code, more->code, sizeof set->code);
     if (more->left[SIM_FAULT_ACK_ERROR])
         memcpy(set->ack_code, more->ack_code, sizeof set->ack_code);

@@ -32,6 +32,7 @@
     X(SIM_FAULT_DEEP_NODE, "deep_node")                                                            \
     X(SIM_FAULT_WRONG_ADV_HMAC, "wrong_adv_hmac")                                                  \
     X(SIM_FAULT_WRONG_ADV_SIGNATURE, "wrong_adv_signature")                                        \
+    X(SIM_FAULT_LINK_CODE, "link_code_refused")                                                    \
     X(SIM_FAULT_STREAM_ERROR, "stream_error")                                                      \
     X(SIM_FAULT_FAILURE, "failure")                                                                \
     X(SIM_FAULT_CORRUPT_NEXT_MESSAGE, "corrupt_next_message")                                      \
@@ -57,7 +58,7 @@ struct sim_faults {
     /* How often each still strikes; UINT32_MAX means until it is cleared. */
     uint32_t left[SIM_FAULT_COUNT];
     uint32_t delay_ms;
-    char code[8];                   /* stream_error */
+    char code[8];                   /* stream_error, link_code_refused */
     char ack_code[8], keys_code[8]; /* ack_error, refuse_keys */
     char reason[8];                 /* failure */
     /* stream_error, failure: the whole stanza (sim/xml.h); "" one with that code or reason */

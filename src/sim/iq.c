@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "sim/iq.h"
 
+#include "sim/gate.h"
 #include "sim/group.h"
 
 #include "sim/login.h"
 #include "sim/notify.h"
 #include "sim/phone.h"
 #include "sim/scan.h"
+#include "sim/typing.h"
 
 /* ---- answers ------------------------------------------------------------------------------------
  */
@@ -78,7 +80,9 @@ static void iq_companion(const struct sim_sender *from, struct wa_node *iq)
     struct wa_jid jid;
     struct sim_device *d;
 
-    if (!remove) { /* pairing by code is not simulated */
+    if (sim_typing_iq(from, iq) || sim_gate_iq(from, iq))
+        return;
+    if (!remove) {
         sim_iq_error(from, iq, "452", "feature-not-available");
         return;
     }

@@ -5,9 +5,11 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "sim/gate.h"
 #include "sim/notify.h"
 #include "sim/pb.h"
 #include "sim/scan.h"
+#include "sim/typing.h"
 
 /* ClientPayload and DevicePairingRegistrationData (protocol/protos.md). */
 enum {
@@ -118,6 +120,8 @@ void sim_registration_free(struct sim_client *c)
         return;
     if (c->registration->scan)
         sim_scan_gone(c->registration->scan);
+    sim_gate_free(c->registration->gate);
+    sim_typing_free(c->registration->typing);
     sim_timer_cancel(&c->registration->expiry);
     sim_keys_clear(&c->registration->keys);
     free(c->registration);

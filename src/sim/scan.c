@@ -2,6 +2,7 @@
 #include "sim/scan.h"
 
 #include "base/text.h"
+#include "sim/gate.h"
 #include "sim/login.h"
 #include "sim/notify.h"
 #include "sim/pb.h"
@@ -86,7 +87,7 @@ static int find_client(struct sim *s, const struct qr *qr, struct sim_client **o
 
     if (!c)
         return err_set(err, ERR_NOT_FOUND, "the QR is not on show (any more)");
-    if (c->registration->scan)
+    if (c->registration->scan || c->registration->gate)
         return err_set(err, ERR_STATE, "the QR is being scanned already");
     if (!bytes_equal(BYTES_ARRAY(qr->noise), BYTES_ARRAY(c->noise_key)))
         return err_set(err, ERR_AUTH, "the QR's noise key is not that of the connection");
@@ -130,8 +131,8 @@ static void put_signed_identity(const struct sim_scan *scan, struct buf *out)
     sim_pb_put_bytes(out, SIGNED_ACCOUNT_SIG, BYTES_ARRAY(scan->account_signature));
 }
 
-static void put_sealed_identity(const struct sim_scan *scan, const struct qr *qr, bool wrong_hmac,
-                                struct buf *out)
+static void put_sealed_identity(const struct sim_scan *scan, const uint8_t secret[WA_KEY_LEN],
+                                bool wrong_hmac, struct buf *out)
 {
     struct buf AUTO_BUF identity;
     struct bytes part;
@@ -140,7 +141,7 @@ static void put_sealed_identity(const struct sim_scan *scan, const struct qr *qr
     buf_init(&identity, BLOB_MAX);
     put_signed_identity(scan, &identity);
     part = buf_bytes(&identity);
-    wa_hmac_sha256(hmac, BYTES_ARRAY(qr->secret), &part, 1);
+    wa_hmac_sha256(hmac, BYTES(secret, WA_KEY_LEN), &part, 1);
     if (wrong_hmac)
         hmac[0] ^= 1;
     sim_pb_put_bytes(out, HMAC_DETAILS, part);
@@ -177,7 +178,7 @@ static bool strikes(const struct sim_scan *scan, enum sim_fault f)
            sim_fault_take(&scan->account->devices->faults, f);
 }
 
-static void send_pair_success(struct sim_scan *scan, const struct qr *qr)
+static void send_pair_success(struct sim_scan *scan, const uint8_t secret[WA_KEY_LEN])
 {
     struct sim_client *c = scan->client;
     struct wa_jid server = wa_jid_make(WA_SERVER_PN, "", 0);
@@ -186,7 +187,7 @@ static void send_pair_success(struct sim_scan *scan, const struct qr *qr)
 
     buf_init(&sealed, BLOB_MAX);
     sign_details(scan, strikes(scan, SIM_FAULT_WRONG_ADV_SIGNATURE));
-    put_sealed_identity(scan, qr, strikes(scan, SIM_FAULT_WRONG_ADV_HMAC), &sealed);
+    put_sealed_identity(scan, secret, strikes(scan, SIM_FAULT_WRONG_ADV_HMAC), &sealed);
     wa_node_set_jid(iq, "from", &server);
     wa_node_set(iq, "type", "set");
     wa_node_set(iq, "id", sim_stanza_id(c->sim, scan->iq_id));
@@ -196,17 +197,11 @@ static void send_pair_success(struct sim_scan *scan, const struct qr *qr)
     sim_client_send(c, iq);
 }
 
-int sim_scan_begin(struct sim_account *a, struct bytes text, struct sim_scan **out, struct err *err)
+int sim_scan_vouch(struct sim_account *a, struct sim_client *c, const uint8_t secret[WA_KEY_LEN],
+                   struct sim_scan **out, struct err *err)
 {
-    struct qr qr = {.ref = BYTES_NONE};
-    struct sim_client *c = NULL;
     struct sim_scan *scan;
-    int rc = parse_qr(text, &qr, err);
 
-    if (rc == 0)
-        rc = find_client(a->sim, &qr, &c, err);
-    if (rc != 0)
-        return rc;
     if (a->last_device_id >= SIM_DEVICE_ID_MAX)
         return err_set(err, ERR_LIMIT, "no device number is left; make another account");
     scan = err_calloc(1, sizeof *scan);
@@ -215,8 +210,25 @@ int sim_scan_begin(struct sim_account *a, struct bytes text, struct sim_scan **o
     scan->device_id = ++a->last_device_id;
     scan->key_index = ++a->last_key_index;
     c->registration->scan = scan;
-    send_pair_success(scan, &qr);
+    send_pair_success(scan, secret);
     *out = scan;
+    return 0;
+}
+
+int sim_scan_begin(struct sim_account *a, struct bytes text, struct sim_scan **out, struct err *err)
+{
+    struct qr qr = {.ref = BYTES_NONE};
+    struct sim_client *c = NULL;
+    int rc = parse_qr(text, &qr, err);
+
+    *out = NULL;
+    if (rc == 0)
+        rc = find_client(a->sim, &qr, &c, err);
+    if (rc != 0)
+        return rc;
+    if (!a->gate.on)
+        return sim_scan_vouch(a, c, qr.secret, out, err);
+    sim_gate_open(a, c, qr.secret);
     return 0;
 }
 

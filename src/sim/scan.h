@@ -21,8 +21,13 @@ struct sim_scan {
     struct err err; /* when it did not; code 0 otherwise */
 };
 
-/* Checks the QR and sends pair-success. 0 and an owned scan (sim_scan_free), whose client becomes
- * NULL when it is decided; or a code with err. */
+/* The phone vouches for an unpaired client by pair-success; secret: its ADV secret, as the phone
+ * knows it. 0 and an owned scan (sim_scan_free), whose client becomes NULL when it is decided;
+ * ERR_LIMIT. */
+int sim_scan_vouch(struct sim_account *a, struct sim_client *c, const uint8_t secret[WA_KEY_LEN],
+                   struct sim_scan **out, struct err *err);
+/* Checks the QR, then vouches as above; or, where the account has a passkey, opens its gate: 0 and
+ * NULL then. Else a code with err. */
 int sim_scan_begin(struct sim_account *a, struct bytes qr, struct sim_scan **out, struct err *err);
 void sim_scan_free(struct sim_scan *scan);
 /* The companion answered pair-success. */

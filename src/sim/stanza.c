@@ -25,6 +25,10 @@ static void on_ack(const struct sim_sender *from, struct wa_node *node)
 
     if (class == SIM_CLASS_COUNT) /* nothing waits for it */
         return;
+    if (!from->device) { /* nothing is queued for it */
+        sim_note(from->sim, "ack", NULL, id, "unpaired");
+        return;
+    }
     sim_queue_done(&from->device->queue, class, id, class != SIM_MESSAGE || error.n);
     pn = sim_device_pn(from->device);
     snprintf(detail, sizeof detail, "%s%s%.*s", sim_class_text(class), error.n ? " " : "",
@@ -96,7 +100,7 @@ static const struct {
     {"iq", sim_iq, false},
     {"message", sim_route_message, true},
     {"receipt", sim_route_receipt, true},
-    {"ack", on_ack, true},
+    {"ack", on_ack, false},
     {"presence", on_presence, true},
     {"chatstate", on_chatstate, true},
     {"ib", on_ib, true},

@@ -156,6 +156,10 @@ int store_messages_set_sending(struct store_messages *m, int64_t id,
                                int64_t now_ms); /* attempts + 1 */
 int store_messages_set_queued(struct store_messages *m, int64_t id);
 int store_messages_set_dropped(struct store_messages *m, int64_t id, const char *why);
+/* Replies queued before that time become dropped, and with outbox what the portal wanted sent
+ * becomes failed, all with this error. How many, or ERR_STORE. */
+int store_messages_give_up(struct store_messages *m, int64_t before_ms, bool outbox,
+                           const char *why);
 /* By WhatsApp id of an OUT row: 1 when a row changed, 0 when not, ERR_STORE. A row that was queued
  * again after it left may still turn out to have arrived; one that never left does not change but
  * to failed. */

@@ -123,6 +123,13 @@ int store_messages_set_queued(struct store_messages *m, int64_t id)
     return store_messages_change(m, SQL_SET_QUEUED, STORE_VALUES(STORE_INT(id)));
 }
 
+int store_messages_give_up(struct store_messages *m, int64_t before_ms, bool outbox,
+                           const char *why)
+{
+    return store_db_write(m->db, SQL_GIVE_UP,
+                          STORE_VALUES(STORE_INT(before_ms), STORE_INT(outbox), STORE_TEXT(why)));
+}
+
 int store_messages_set_dropped(struct store_messages *m, int64_t id, const char *why)
 {
     return store_messages_change(m, SQL_SET_DROPPED, STORE_VALUES(STORE_INT(id), STORE_TEXT(why)));

@@ -161,6 +161,10 @@
                    " WHERE id = ?1 AND status = 'queued' AND turn = 1")                            \
     X(SET_QUEUED, "UPDATE messages SET status = 'queued', sent_at = NULL"                          \
                   " WHERE id = ?1 AND status = 'sending'")                                         \
+    X(GIVE_UP, "UPDATE messages SET error = ?3, held = 0,"                                         \
+               " status = iif(outbox_name IS NULL, 'dropped', 'failed')"                           \
+               " WHERE status IN " WAITING " AND ((outbox_name IS NULL AND received_at < ?1)"      \
+               " OR (outbox_name IS NOT NULL AND ?2))")                                            \
     X(SET_DROPPED, "UPDATE messages SET status = 'dropped', error = ?2"                            \
                    " WHERE id = ?1 AND status = 'queued'")                                         \
     X(SET_SENT,                                                                                    \

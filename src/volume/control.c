@@ -34,12 +34,14 @@ struct volume_control {
     struct volume *v;
     int64_t started_at;
     struct volume_inbox inbox;
+    struct json_doc *content; /* of the passkey response at hand */
 };
 
 static const char *const command_names[] = {
 #define X(symbol, name) [symbol] = name,
     VOLUME_COMMANDS(X)
 #undef X
+        [VOLUME_COMMAND_PASSKEY] = VOLUME_PASSKEY_RESPONSE,
 };
 
 /* ---- the directory itself ----------------------------------------------------------------------
@@ -87,7 +89,7 @@ static void ack_name(const struct volume_control_request *r, char out[ID_MAX + 8
         if (!volume_inbox_plain(*p) || (p == stem && *p == '.'))
             *p = '_';
     }
-    snprintf(out, ID_MAX + 8, "%s.json", stem);
+    snprintf(out, ID_MAX + 8, "%s%s", stem, is_ack(stem) ? "" : ".json");
 }
 
 static void ack_text(const struct volume_control_request *r, const char *result, const char *error,
@@ -182,8 +184,10 @@ static bool id_ok(const char *id)
     return n == 0;
 }
 
-/* NULL with id, chat and phone, "" where the content names none; or why the command is refused. */
-static const char *read_content(struct bytes content, struct volume_control_request *r)
+/* NULL with id, chat and phone, "" where the content names none; or why the command is refused. The
+ * document goes to *kept unless that is NULL. */
+static const char *read_content(struct bytes content, struct volume_control_request *r,
+                                struct json_doc **kept)
 {
     struct json_doc *doc;
     const char *why = NULL;
@@ -204,19 +208,23 @@ static const char *read_content(struct bytes content, struct volume_control_requ
     else
         bytes_copy_text(bytes_text(chat_text), r->chat, sizeof(r->chat));
     bytes_copy_text(bytes_text(json_text(json_root(doc), "phone", "")), r->phone, sizeof(r->phone));
-    json_doc_close(doc);
+    if (kept)
+        *kept = doc;
+    else
+        json_doc_close(doc);
     return why;
 }
 
 /* Looks at a claimed file. Content that cannot be read (another owner, no permission) names
  * nothing, and is odd. */
-static const char *inspect(const struct volume_control *c, struct volume_control_request *r)
+static const char *inspect(const struct volume_control *c, struct volume_control_request *r,
+                           struct json_doc **kept)
 {
     AUTO_BUF struct buf content;
-    buf_init(&content, CONTENT_MAX);
+    buf_init_secret(&content, CONTENT_MAX);
     switch (volume_read_given(c->v->control_fd, r->claim, &content)) {
     case 0:
-        return read_content(buf_bytes(&content), r);
+        return read_content(buf_bytes(&content), r, kept);
     case ERR_INVALID:
         return "not a regular file";
     case ERR_LIMIT:
@@ -270,7 +278,10 @@ static int take_command(struct volume_control *c, enum volume_command command,
     if (!claim(c, command_names[command], out, &stale))
         return 0;
     out->command = command;
-    const char *why = inspect(c, out);
+    bool passkey = command == VOLUME_COMMAND_PASSKEY;
+    const char *why = inspect(c, out, passkey ? &c->content : NULL);
+    if (passkey)
+        volume_inbox_discard(c->v->control_fd, out->claim);
     if (!why && !stale)
         return 1;
     refuse(c, out, why ? "refused" : "stale", why ? why : "older than the start of this process");
@@ -292,7 +303,7 @@ static bool refuse_unknown(struct volume_control *c, const char *name)
     bool stale;
     if (!claim(c, name, &r, &stale))
         return false;
-    const char *why = inspect(c, &r);
+    const char *why = inspect(c, &r, NULL);
     if (why)
         refuse(c, &r, "refused", why);
     else
@@ -315,9 +326,21 @@ static void refuse_others(struct volume_control *c)
         closedir(dir);
 }
 
+static void forget_content(struct volume_control *c)
+{
+    json_doc_close(c->content);
+    c->content = NULL;
+}
+
+const struct json_value *volume_control_content(const struct volume_control *c)
+{
+    return c->content ? json_root(c->content) : NULL;
+}
+
 int volume_control_next(struct volume_control *c, struct volume_control_request *out)
 {
     volume_inbox_drain(&c->inbox);
+    forget_content(c);
     if (!refresh(c))
         return 0;
     /* By name and before the rest, so that a flood of other files cannot delay a stop. */
@@ -352,7 +375,7 @@ static void answer_leftovers(struct volume_control *c)
         }
         bytes_copy_text(bytes_text(name), r.claim, sizeof(r.claim));
         bytes_copy_text(bytes_text(name + prefix), r.name, sizeof(r.name));
-        inspect(c, &r);
+        inspect(c, &r, NULL);
         refuse(c, &r, "stale", "claimed by a process that ended before it answered");
     }
     if (dir)
@@ -380,6 +403,7 @@ void volume_control_close(struct volume_control *c)
     if (!c)
         return;
     volume_inbox_close(&c->inbox);
+    forget_content(c);
     free(c);
 }
 

@@ -7,6 +7,7 @@
 #ifndef VOLUME_CONTROL_H
 #define VOLUME_CONTROL_H
 
+#include "base/json.h"
 #include "volume/volume.h"
 
 #define VOLUME_COMMANDS(X)                                                                         \
@@ -16,10 +17,14 @@
     X(VOLUME_COMMAND_PAIR, "pair")                                                                 \
     X(VOLUME_COMMAND_RELEASE, "release")
 
+/* The answer to passkey.json comes as a file of control/, too; it is nothing to be touched. */
+#define VOLUME_PASSKEY_RESPONSE "passkey-response.json"
+
 enum volume_command {
 #define X(symbol, name) symbol,
     VOLUME_COMMANDS(X)
 #undef X
+        VOLUME_COMMAND_PASSKEY
 };
 
 #define VOLUME_CONTROL_CLAIM_SIZE 160
@@ -58,6 +63,12 @@ int volume_control_fd(const struct volume_control *c);
  * second.
  */
 int volume_control_next(struct volume_control *c, struct volume_control_request *out);
+/*
+ * The content of a VOLUME_COMMAND_PASSKEY, whose file is gone from the disk before it is acted on,
+ * since it holds a credential. Borrowed until the next volume_control_next; NULL when there is none
+ * that can be read.
+ */
+const struct json_value *volume_control_content(const struct volume_control *c);
 /*
  * Publishes control/ack/<id or name>.json {command, id, result, error, detail, at} and removes the
  * claim, also when publishing fails (which is logged here). result: "done", "refused", "failed"

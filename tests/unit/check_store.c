@@ -1376,6 +1376,33 @@ START_TEST(test_next_queued_keeps_the_order_of_each_chat)
 }
 END_TEST
 
+START_TEST(test_give_up_old_replies_or_everything_that_waits)
+{
+    struct store_messages *m = messages_at(path_of(testing_dir(), "messages.db"));
+    struct store_report r;
+    int64_t a1 = queue(m, "a@lid", "A1", 0), a2 = queue(m, "a@lid", "A2", 0);
+    int64_t held = hold(m, "later", "b@lid", 90, 0);
+    ck_assert_int_eq(store_messages_set_sending(m, a1, 10), 0);
+    ck_assert_int_eq(store_messages_give_up(m, 3000, false, "too_old"), 0);
+    ck_assert_int_eq(store_messages_count_queued(m), 3);
+    ck_assert_int_eq(store_messages_give_up(m, 3001, false, "too_old"), 2);
+    ck_assert_str_eq(status_of(m, a1), "dropped");
+    ck_assert_str_eq(status_of(m, a2), "dropped");
+    ck_assert_str_eq(status_of(m, held), "queued");
+    ck_assert_int_eq(store_messages_give_up(m, INT64_MAX, true, "account_changed"), 1);
+    ck_assert_str_eq(status_of(m, held), "failed");
+    ck_assert_int_eq(store_messages_next_report(m, 0, &r), 1);
+    ck_assert_str_eq(r.error, "account_changed");
+    ck_assert_int_eq(store_messages_count_queued(m), 0);
+    ck_assert_int_eq(store_messages_count_outbox(m), 0);
+    queue(m, "a@lid", "A3", 0); /* the chat's turn was given up with the rest */
+    struct store_queued q;
+    ck_assert_int_eq(store_messages_next_queued(m, 0, &q), 1);
+    ck_assert_str_eq(q.wa_id, "A3");
+    store_messages_close(m);
+}
+END_TEST
+
 START_TEST(test_requeue_same_ids_again_and_first)
 {
     const char *path = path_of(testing_dir(), "messages.db");
@@ -2612,7 +2639,8 @@ int main(void)
         test_held_row_enters_the_queue_only_when_released,
         test_report_each_outcome_once_until_it_changes, test_guards_count_replies_that_left_only,
         test_owner_wrote_only_later_words_of_the_owner, test_next_queued_row_is_complete,
-        test_next_queued_keeps_the_order_of_each_chat, test_requeue_same_ids_again_and_first,
+        test_next_queued_keeps_the_order_of_each_chat,
+        test_give_up_old_replies_or_everything_that_waits, test_requeue_same_ids_again_and_first,
         test_count_sent_since_counts_what_left, test_find_sent_finds_only_what_left,
         test_is_restricted_until_the_contact_writes,
         test_find_resend_leaves_out_old_and_failed_ones,

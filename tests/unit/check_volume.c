@@ -22,6 +22,7 @@
 #include "base/log.h"
 #include "testing.h"
 #include "volume/control.h"
+#include "volume/passkey.h"
 #include "volume/qr.h"
 #include "volume/state.h"
 #include "volume/volume.h"
@@ -669,15 +670,20 @@ static json_t *written(const struct volume_state *s)
     return j;
 }
 
-static json_t *load_schema(void)
+static json_t *load_schema_of(const char *name)
 {
     char path[1024];
     json_error_t at;
     const char *dir = getenv("DOCS_DIR");
-    snprintf(path, sizeof(path), "%s/state.schema.json", dir ? dir : "docs");
+    snprintf(path, sizeof(path), "%s/%s.schema.json", dir ? dir : "docs", name);
     json_t *j = json_load_file(path, JSON_REJECT_DUPLICATES, &at);
     ck_assert_msg(j != NULL, "%s: %s", path, at.text);
     return j;
+}
+
+static json_t *load_schema(void)
+{
+    return load_schema_of("state");
 }
 
 static const json_t *resolve(const json_t *root, const json_t *schema)
@@ -815,6 +821,52 @@ static int walk_schema(const json_t *schema, const char *name)
     }
     return seen;
 }
+
+static json_t *passkey_written(const struct volume_passkey *p)
+{
+    struct buf out = {.max = 65536};
+    ck_assert_int_eq(volume_passkey_write(p, &out), 0);
+    json_t *j = json_loads(buf_text(&out), JSON_REJECT_DUPLICATES, NULL);
+    ck_assert_msg(j != NULL, "%s", buf_text(&out));
+    buf_deinit(&out);
+    return j;
+}
+
+START_TEST(test_passkey_write_each_state_matches_schema)
+{
+    const char *options = "{\"challenge\":\"AAAA\"}";
+    struct volume_passkey p = {.state = "PASSKEY_REQUIRED",
+                               .phase = "await_assertion",
+                               .request_id = "00ff",
+                               .issued_at = NOW,
+                               .expires_at = NOW + 585000,
+                               .handoff_expires_at = NOW + 300000,
+                               .public_key = bytes_text(options)};
+    json_t *schema = load_schema_of("passkey"), *document = passkey_written(&p);
+    json_t *want = json_loads(options, 0, NULL);
+    ck_assert(json_equal(json_object_get(document, "public_key"), want));
+    json_object_clear(json_object_get(document, "public_key")); /* whatever WhatsApp sends */
+    validate(schema, schema, document, "passkey");
+    ck_assert_str_eq(testing_text(document, "page"), VOLUME_PASSKEY_PAGE);
+    json_decref(document);
+    json_decref(want);
+    p = (struct volume_passkey){.state = "PASSKEY_CONFIRM",
+                                .phase = "await_owner",
+                                .request_id = "00ff",
+                                .issued_at = NOW,
+                                .code = "MJVT-KKA6",
+                                .confirm_required = true,
+                                .error_code = "code_mismatch",
+                                .error_detail = "no",
+                                .error_at = NOW};
+    document = passkey_written(&p);
+    validate(schema, schema, document, "passkey");
+    ck_assert(json_is_null(json_object_get(document, "public_key")));
+    ck_assert(json_is_null(json_object_get(document, "expires_at")));
+    json_decref(document);
+    json_decref(schema);
+}
+END_TEST
 
 START_TEST(test_state_schema_every_member_is_described_and_required)
 {
@@ -1191,6 +1243,26 @@ static int leftovers(void)
 {
     return count_entries(under(shared, "control"), ".") - 1;
 }
+
+START_TEST(test_next_passkey_response_is_gone_before_it_is_acted_on)
+{
+    write_file(control(VOLUME_PASSKEY_RESPONSE), "{\"v\":1,\"id\":\"p-1\",\"action\":\"cancel\"}");
+    ck_assert_int_eq(volume_control_next(c, &r), 1);
+    ck_assert_int_eq((int)r.command, VOLUME_COMMAND_PASSKEY);
+    ck_assert_int_eq(count_entries(under(shared, "control"), "passkey"), 0);
+    ck_assert_str_eq(json_text(volume_control_content(c), "action", ""), "cancel");
+    ck_assert_int_eq(volume_control_ack(c, &r, "done", NULL, NULL), 0);
+    ck_assert(exists(under(under(shared, "control/ack"), "p-1.json")));
+    write_file(control(VOLUME_PASSKEY_RESPONSE), "{\"v\":1,");
+    ck_assert_int_eq(volume_control_next(c, &r), 1);
+    ck_assert_ptr_null(volume_control_content(c));
+    ck_assert_int_eq(volume_control_ack(c, &r, "refused", "response_malformed", NULL), 0);
+    ck_assert(exists(under(under(shared, "control/ack"), "passkey-response.json")));
+    ck_assert_int_eq(symlink("/etc/passwd", control(VOLUME_PASSKEY_RESPONSE)), 0);
+    ck_assert_int_eq(volume_control_next(c, &r), 0);
+    ck_assert_int_eq(count_entries(under(shared, "control"), "passkey"), 0);
+}
+END_TEST
 
 START_TEST(test_next_touched_command_is_claimed_once_and_acked)
 {
@@ -1854,6 +1926,7 @@ static void add_state(Suite *s)
     TCase *t = add_case(s, "state", setup_volume, teardown_volume);
     tcase_add_test(t, test_state_write_full_document_matches_schema);
     tcase_add_test(t, test_state_write_empty_document_matches_schema);
+    tcase_add_test(t, test_passkey_write_each_state_matches_schema);
     tcase_add_test(t, test_state_schema_every_member_is_described_and_required);
     tcase_add_test(t, test_state_write_values_arrive_where_they_belong);
     tcase_add_test(t, test_state_write_over_ceiling_is_limit);
@@ -1877,6 +1950,7 @@ static void add_qr(Suite *s)
 static void add_control(Suite *s)
 {
     TCase *t = add_case(s, "control", setup_control, teardown_control);
+    tcase_add_test(t, test_next_passkey_response_is_gone_before_it_is_acted_on);
     tcase_add_test(t, test_next_touched_command_is_claimed_once_and_acked);
     tcase_add_test(t, test_next_every_command_is_known);
     tcase_add_test(t, test_next_descriptor_is_quiet_when_nothing_is_left);
