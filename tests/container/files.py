@@ -67,15 +67,22 @@ example = load("kubernetes/example/kustomization.yaml")
 patch = load(f"kubernetes/example/{example['patches'][0]['path']}")
 equal("the patch means the StatefulSet", (patch["kind"], patch["metadata"]["name"]), ("StatefulSet", kinds["StatefulSet"]["metadata"]["name"]))
 added = patch["spec"]["template"]["spec"]
-containers = pod["containers"] + added["containers"]
 volumes = {v["name"] for v in pod["volumes"] + added["volumes"]} | {c["metadata"]["name"] for c in spec["volumeClaimTemplates"]}
+bridge_added = next(c for c in added["containers"] if c["name"] == "bridge")
+added["containers"].remove(bridge_added)
+containers = pod["containers"] + added["containers"]
+containers[0]["volumeMounts"] += bridge_added["volumeMounts"]
 for container in containers:
     name, security = container["name"], container["securityContext"]
     equal(f"{name}: restricted", (security["allowPrivilegeEscalation"], security["readOnlyRootFilesystem"], security["capabilities"]), (False, True, {"drop": ["ALL"]}))
     equal(f"{name}: its mounts are volumes", {m["name"] for m in container["volumeMounts"]} - volumes, set())
     equal(f"{name}: asks for memory and has a limit", "memory" in container["resources"]["requests"] and "memory" in container["resources"]["limits"], True)
     equal(f"{name}: its image is named in the example", container["image"] in {i["name"] for i in example["images"]}, True)
-equal("the portal does not get the keys", [m["name"] for m in containers[1]["volumeMounts"] if m["name"] == "private"], [])
+equal("the portal does not get the keys", [m["name"] for m in containers[1]["volumeMounts"] if m["name"] in ("private", "key")], [])
+mounted = {m["mountPath"] for m in containers[0]["volumeMounts"]}
+key = load("kubernetes/example/wabridge.yaml")["private"]["key_file"]
+equal("the sealing key is mounted where the configuration says", str(pathlib.Path(key).parent) in mounted, True)
+equal("… for nobody else", [v["secret"]["defaultMode"] for v in added["volumes"] if v["name"] == "key"], [0o440])
 equal("the probes are the program's own", [c["exec"]["command"] for c in (containers[0]["livenessProbe"], containers[0]["readinessProbe"])],
       [["/usr/bin/wabridge", "health"], ["/usr/bin/wabridge", "health", "--ready"]])
 maps = {v["configMap"]["name"] for v in pod["volumes"] if "configMap" in v}

@@ -23,6 +23,7 @@ image() { # NAME DOCKERFILE [OPTION…]
         --layers -f "$top/$file" -t "localhost/$name" "$@" "$top" >"$work/$name.log" 2>&1 || { tail -n 30 "$work/$name.log"; exit 1; }
 }
 image wabridge container/Dockerfile
+image wabridge-debug container/Dockerfile --target debug
 image wabridge-sim container/Dockerfile --target simulator
 image wabridge-portal container/portal/Dockerfile
 grep -h -B 12 '^image size' "$work/wabridge.log" | grep -E '^ *[0-9]+ \./|^image size' | sed 's/^/# /' || :

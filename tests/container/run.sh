@@ -15,12 +15,15 @@ bytes=$(pod image inspect --format '{{.Size}}' localhost/wabridge)
 check "the image has $bytes bytes, less than 20 MB" test "$bytes" -lt 20000000
 files() { pod create --name "$RUN-list" localhost/wabridge >/dev/null && pod export "$RUN-list" | tar -t; pod rm "$RUN-list" >/dev/null; }
 files >"$WORK/files"
+echo "# contents: $(grep -v -e '/$' -e zoneinfo/ "$WORK/files" | xargs), $(grep -c 'zoneinfo/.*[^/]$' "$WORK/files") time zones"
 check "it has no shell, no package manager, no other program" \
     sh -c "grep -q usr/bin/wabridge '$WORK/files' && ! grep -E 'bin/.*[^/]$' '$WORK/files' | grep -v '^usr/bin/wabridge$'"
 check "it has certificates, time zones and templates" \
     sh -c "grep -q etc/ssl/certs/ca-certificates.crt '$WORK/files' && grep -q zoneinfo/Africa/Nairobi '$WORK/files' && grep -q wabridge/replies/.*yaml '$WORK/files'"
 config() { pod image inspect --format "{{$1}}" localhost/wabridge; }
 equal "fixed user, stop signal, volumes" "10001:10001 SIGTERM map[/private:{} /volume:{}]" "$(config '.Config.User') $(config '.Config.StopSignal') $(config .Config.Volumes)"
+pod create --name "$RUN-debug" localhost/wabridge-debug none >/dev/null
+check "the debug symbols are an artefact of their own" sh -c "CONTAINERS_CONF='$CONTAINERS_CONF' podman export $RUN-debug | tar -t | grep -qx wabridge.debug"
 check "the labels name version and licence" sh -c "echo '$(config .Labels)' | grep -q 'image.licenses:GPL-3.0-or-later.*image.version:'"
 equal "the health check is the binary's own" "[CMD /usr/bin/wabridge health]" "$(config .Config.Healthcheck.Test)"
 
@@ -30,13 +33,25 @@ create() {
 }
 check "dry run prints the command and makes nothing" \
     sh -c "'$TOP/container/tenant.sh' --dry-run create x-y | grep -q -- '--read-only --cap-drop=all --security-opt=no-new-privileges' && ! test -e '$WABRIDGE_ROOT/x-y'"
+# As a ConfigMap is mounted: the file is a link through ..data, which is replaced as a whole.
+config_map() { # VERSION LEVEL
+    local dir=$WABRIDGE_ROOT/$RUN-one/config
+    mkdir -p "$dir/..$1" && echo "log: {level: $2}" >"$dir/..$1/wabridge.yaml" && ln -s "..$1" "$dir/..data_tmp" && mv -T "$dir/..data_tmp" "$dir/..data" &&
+        ln -sfn ..data/wabridge.yaml "$dir/wabridge.yaml"
+}
+mkdir -p "$WABRIDGE_ROOT" && chmod 755 "$WABRIDGE_ROOT"
+config_map v1 info
 check "tenant one is created and started" create one
 check "tenant two is created and started" create two
 check "one shows a QR" wait_for 20 is one .status QR_PENDING
 check "two shows a QR" wait_for 20 is two .status QR_PENDING
 check "healthy while a QR waits" pod healthcheck run "$(container one)"
 equal "… but not ready" 1 "$(verb one health --ready >/dev/null; echo $?)"
+tenant qr "$RUN-one" >"$WORK/qr.txt" &
+QR=$!
+check "tenant.sh qr draws it" wait_for 10 grep -q '[█▀▄]' "$WORK/qr.txt"
 check "one is scanned" scan_for one $ONE
+check "tenant.sh qr ends when it is linked" wait $QR
 check "one is connected" wait_for 20 is one .session.state CONNECTED
 equal "two still waits for its own phone" QR_PENDING "$(state_of two .status)"
 check "two is scanned" scan_for two $TWO
@@ -66,6 +81,9 @@ acked() { [ "$(jq -r .result "$(volume "$1")/control/ack/$2.json" 2>/dev/null)" 
 touch "$(volume one)/control/reload"
 check "touch control/reload is acked" wait_for 10 acked one reload done
 check "tenant.sh reload waits for its ack" tenant reload "$RUN-one"
+config_map v2 debug
+check "reload takes a ConfigMap whose ..data was swapped" sh -c "'$TOP/container/tenant.sh' reload $RUN-one 2>/dev/null | grep -q log.level"
+check "tenant.sh logs has the log" sh -c "'$TOP/container/tenant.sh' logs $RUN-one 2>&1 | grep -q '\"event\":\"started\"'"
 check "tenant.sh status speaks" sh -c "'$TOP/container/tenant.sh' status $RUN-one 2>/dev/null | grep -q RUNNING"
 touch "$(volume one)/control/stop"
 check "touch control/stop ends the container" wait_for 10 ended "$(container one)"
