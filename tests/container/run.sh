@@ -128,4 +128,22 @@ equal "a second container on one tenant's directories exits 100" 100 $?
 podman run --rm --name "$RUN-bad" --read-only --cap-drop=all localhost/wabridge >"$WORK/bad.log" 2>&1
 equal "without a tenant's name it exits 78" 78 $?
 check "two was not disturbed by any of it" is two .session.state CONNECTED
+
+# ---- the probes' table in docs/operations.md ---------------------------------------------------------------
+probed() { # LIVE READY: what both say, from beside the tenant
+    local live ready
+    pod run --rm --network=none -v "$(volume two):/volume:ro" localhost/wabridge health >/dev/null
+    live=$?
+    pod run --rm --network=none -v "$(volume two):/volume:ro" localhost/wabridge health --ready >/dev/null
+    ready=$?
+    [ "$live $ready" = "$1 $2" ]
+}
+check "RUNNING: alive and ready" probed 0 0
+pod pause "$(container two)" >/dev/null
+check "hanging: neither" wait_for 20 probed 1 1
+pod unpause "$(container two)" >/dev/null
+check "going on: both again" wait_for 20 probed 0 0
+pod stop -t 5 "$RUN-sim" >/dev/null
+check "the server goes: ERROR" wait_for 20 is two .status ERROR
+check "ERROR: alive, not ready" wait_for 10 probed 0 1
 summary
