@@ -47,7 +47,7 @@ CONTROL=$(jq -r .control "$WORK/sim.json")
 account $ONE "Shop One"
 for name in one two; do
     printf 'whatsapp:\n  endpoint: %s\n  noise_root: %s\nheartbeat: {interval_ms: 1000}\nreconnect: {initial_ms: 100}\n' \
-        "$(jq -r .endpoint "$WORK/sim.json")" "$(jq -r .noise_root "$WORK/sim.json")" | timeout 20 podman exec -i "$BOX" sh -c "cat >/etc/wabridge/$name.yaml"
+        "$(jq -r .endpoint "$WORK/sim.json")" "$(jq -r .noise_root "$WORK/sim.json")" | timeout 20 podman exec -i "$BOX" sh -c "mkdir /etc/wabridge/$name; cat >/etc/wabridge/$name/wabridge.yaml"
 done
 
 # ---- tenants as services -------------------------------------------------------------------------------------------
@@ -62,16 +62,17 @@ check "one is scanned" post "/accounts/$ONE/scan" "$(jq -cn --arg qr "$(zbarimg 
 check "… and connected" wait_for 20 unit_is one StatusText "RUNNING, CONNECTED"
 check "the processes are confined under the unit's own limits" in_box grep -Eq '"event":"confined(_in_part)?".*"seccomp":true' /var/lib/wabridge/one/volume/logs/wabridge.log
 equal "a tenant sees itself only" one "$(in_box ls "/proc/$(unit one MainPID)/root/var/lib/wabridge")"
+equal "… and its configuration only" one "$(in_box ls "/proc/$(unit one MainPID)/root/etc/wabridge")"
 equal "modes of the directories" "750 2750 700 2770" \
     "$(in_box stat -c %a /var/lib/wabridge/one /var/lib/wabridge/one/volume /var/lib/wabridge/one/private /var/lib/wabridge/one/volume/control | xargs)"
 in_box useradd -G wabridge portal
 check "a portal in the group reads the volume" in_box runuser -u portal -- cat /var/lib/wabridge/one/volume/state.json
 check "… not the keys" sh -c "! podman exec $BOX runuser -u portal -- ls /var/lib/wabridge/one/private"
 check "reload waits for its answer" in_box systemctl reload wabridge@one
-in_box sh -c 'cp /etc/wabridge/one.yaml /root/; echo "no_such_key: 1" >>/etc/wabridge/one.yaml'
+in_box sh -c 'cp /etc/wabridge/one/wabridge.yaml /root/; echo "no_such_key: 1" >>/etc/wabridge/one/wabridge.yaml'
 check "… and fails when the configuration is refused" sh -c "! timeout 30 podman exec $BOX systemctl reload wabridge@one"
 check "… which changes nothing else" unit_is one StatusText "RUNNING, CONNECTED"
-in_box cp /root/one.yaml /etc/wabridge/one.yaml
+in_box cp /root/wabridge.yaml /etc/wabridge/one/wabridge.yaml
 
 # ---- ends -------------------------------------------------------------------------------------------------------------
 again() { [ "$(unit "$1" NRestarts)" -ge "$2" ] && unit_is "$1" StatusText "$3"; }
@@ -82,7 +83,7 @@ check "a process that hangs is killed by the watchdog and started again" wait_fo
 in_box touch /var/lib/wabridge/one/volume/control/stop
 check "control/stop: it stays stopped" wait_for 20 unit_is one ActiveState inactive
 equal "… with 0" "0 success" "$(unit one ExecMainStatus) $(unit one Result)"
-in_box sh -c 'echo "no_such_key: 1" >>/etc/wabridge/two.yaml'
+in_box sh -c 'echo "no_such_key: 1" >>/etc/wabridge/two/wabridge.yaml'
 in_box systemctl restart wabridge@two
 check "78 is not tried again" wait_for 20 unit_is two ActiveState failed
 equal "… and says so" 78 "$(unit two ExecMainStatus)"
