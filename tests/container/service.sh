@@ -40,7 +40,7 @@ if ! wait_for 20 in_box systemctl list-units; then
     summary
     exit
 fi
-pod exec -d "$BOX" sh -c 'exec wabridge-sim --ready-file /run/sim.json'
+pod exec -d "$BOX" sh -c 'exec wabridge-sim --ready-file /run/sim.json' >/dev/null
 wait_for 10 in_box test -s /run/sim.json
 in_box cat /run/sim.json >"$WORK/sim.json"
 CONTROL=$(jq -r .control "$WORK/sim.json")
