@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The files of a tenant over HTTP: reads, and writes under a name with a dot, then renames.
 
-const at = (tenant, path) => `tenants/${encodeURIComponent(tenant)}/${path}`;
+export const at = (tenant, path) => `tenants/${encodeURIComponent(tenant)}/${path}`;
 
 export const ident = () => 'portal-' + crypto.getRandomValues(new Uint32Array(4)).reduce((s, n) => s + n.toString(36), '');
 

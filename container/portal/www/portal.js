@@ -153,7 +153,7 @@ function messageItem(m) {
     return element('li', { className: own ? 'own' : '' },
         element('span', { className: 'who', textContent: how ? `${who} · ${how}` : who }),
         element('p', { textContent: m.text ? m.text + (m.cut ? ' …' : '') : `[${m.kind ?? 'message'}]` }),
-        ...(m.media_file ? [element('span', { className: 'who', textContent: `file: media/${m.media_file}` })] : []),
+        ...(m.media_file ? [element('a', { href: files.at(view.tenant, `media/${encodeURIComponent(m.media_file)}`), download: m.media_file, textContent: 'Save the file' })] : []),
         element('span', { className: 'when' }, element('time', { dateTime: m.at, textContent: time(m.at) }), ' ', state,
             element('span', { className: 'visually-hidden', textContent: text })));
 }

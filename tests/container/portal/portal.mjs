@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The portal in headless Chromium against a live bridge: portal.mjs URL TENANT CONTROL PHONE CONTACT PICTURES VOLUME
-import { readFileSync, readdirSync } from 'node:fs';
+import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { execFileSync } from 'node:child_process';
 import { chromium } from 'playwright-core';
 
@@ -44,6 +44,16 @@ for (const [method, path, headers] of [
 await check('a page of another site may not ask', async () => {
     const answer = await fetch(`${url}/tenants/${tenant}/control/.x`, { method: 'OPTIONS', headers: { Origin: 'https://other.example', 'Access-Control-Request-Method': 'PUT' } });
     equal(answer.headers.get('access-control-allow-origin'), null);
+});
+
+await check('a file of a message is served to be saved, not shown', async () => {
+    mkdirSync(`${volume}/media`, { recursive: true });
+    writeFileSync(`${volume}/media/1.html`, '<script>alert(1)</script>');
+    const answer = await fetch(`${url}/tenants/${tenant}/media/1.html`, { headers: { authorization } });
+    equal([answer.status, answer.headers.get('content-type'), answer.headers.get('x-content-type-options')].join(), '200,application/octet-stream,nosniff');
+    equal(await ask('GET', `/tenants/${tenant}/media/`), 404);
+    equal(await ask('PUT', `/tenants/${tenant}/media/.x`, {}, 'x'), 403);
+    rmSync(`${volume}/media/1.html`);
 });
 
 // ---- in the browser --------------------------------------------------------------------------------
@@ -123,6 +133,15 @@ await check('a message and its answer appear', async () => {
     await desktop.waitForFunction(() => document.querySelectorAll('#messages li').length >= 2);
     await shows(desktop, '#messages li p', 'Hello <b>there</b> ☕');
     await desktop.waitForSelector('#messages li.own .mark.delivered, #messages li.own .mark.read');
+});
+await check('a message with a file has a link to save it', async () => {
+    await desktop.route('**/recent.json', async route => {
+        const recent = await (await route.fetch()).json();
+        recent.messages[0].media_file = '7.jpg';
+        await route.fulfill({ json: recent });
+    });
+    await desktop.waitForSelector(`#messages a[download="7.jpg"][href="tenants/${tenant}/media/7.jpg"]`);
+    await desktop.unroute('**/recent.json');
 });
 await check('the counters follow', () => desktop.waitForFunction(() => [...document.querySelectorAll('#counters div')].some(d => d.textContent === 'Received1')));
 await check('reload is acknowledged', async () => {
