@@ -62,9 +62,10 @@ async function refreshTenants() {
 }
 
 // ---- one tenant ------------------------------------------------------------------------------------
-/** last_error is kept. It is over when a login came later; while linking, only what linking said counts. */
+/** last_error is kept. It is over after a login or a stop on request; while linking, only what linking said counts. */
 function isOver(state) {
     if (!state?.last_error || Date.parse(state.last_error.at) > Date.parse(state.session.since)) return false;
+    if (state.status === 'STOPPED') return state.exit?.code === 0;
     const session = state.session.state;
     return session === 'CONNECTED' || session.startsWith('PASSKEY_') || (session === 'QR_READY' && !words.ofLinking(state.last_error.code));
 }

@@ -258,6 +258,7 @@ await check('stop is acknowledged and shown', async () => {
     await desktop.click('#ask-yes');
     await shows(desktop, '#control-result', 'stop: Done');
     await shows(desktop, '#badge', 'Stopped');
+    equal(await desktop.isVisible('#error'), false);
 });
 await picture(mobile, '7-stopped-phone-dark');
 await check('no script failed and no policy was broken', async () => equal(problems.join('; '), ''));
