@@ -295,11 +295,12 @@ static void send_item(struct sim_client *c, const struct sim_item *item, bool of
 {
     bool spoil =
         item->class == SIM_MESSAGE && sim_fault_take(&c->faults, SIM_FAULT_CORRUPT_NEXT_MESSAGE);
+    bool withhold = item->class == SIM_MESSAGE && c->faults.left[SIM_FAULT_WITHHOLD_LID];
     struct arena AUTO_ARENA arena;
     struct wa_node *node;
 
     arena_init(&arena);
-    if (!offline && !spoil) {
+    if (!offline && !spoil && !withhold) {
         sim_client_send_encoded(c, BYTES(item->stanza, item->n));
         return;
     }
@@ -307,6 +308,8 @@ static void send_item(struct sim_client *c, const struct sim_item *item, bool of
         return;
     if (offline)
         wa_node_set_u64(node, "offline", c->backlog.total - c->backlog.left);
+    if (withhold)
+        sim_fault_withhold_lid(node);
     if (spoil)
         sim_fault_corrupt(node);
     sim_client_send(c, node);

@@ -763,7 +763,8 @@ static bool get_receipts(struct sim_request *r)
 
 static bool until_cleared(enum sim_fault f)
 {
-    return f == SIM_FAULT_DELAY || f == SIM_FAULT_NO_PREKEYS || f == SIM_FAULT_SILENT;
+    return f == SIM_FAULT_DELAY || f == SIM_FAULT_NO_PREKEYS || f == SIM_FAULT_SILENT ||
+           f == SIM_FAULT_WITHHOLD_LID;
 }
 
 static int read_fault_stanza(const char *text, struct sim_faults *out, struct err *err)

@@ -75,3 +75,12 @@ void sim_fault_corrupt(struct wa_node *message)
     copy[enc->data.n - CORRUPT_FROM_END] ^= 1;
     enc->data = BYTES(copy, enc->data.n);
 }
+
+void sim_fault_withhold_lid(struct wa_node *message)
+{
+    for (struct wa_attr **at = &message->attrs; *at; at = &(*at)->next)
+        if (bytes_is((*at)->key, "sender_lid")) {
+            *at = (*at)->next;
+            return;
+        }
+}

@@ -43,7 +43,8 @@
     X(SIM_FAULT_RESUME_SPOILED, "resume_spoiled")                                                  \
     X(SIM_FAULT_RESUME_CLOSED, "resume_closed")                                                    \
     X(SIM_FAULT_ROUTING_CLOSED, "routing_closed")                                                  \
-    X(SIM_FAULT_SILENT_LOGIN, "silent_login")
+    X(SIM_FAULT_SILENT_LOGIN, "silent_login")                                                      \
+    X(SIM_FAULT_WITHHOLD_LID, "withhold_lid")
 
 enum sim_fault {
 #define X(symbol, name) symbol,
@@ -76,5 +77,7 @@ void sim_faults_merge(struct sim_faults *set, const struct sim_faults *more);
 void sim_faults_take_over(struct sim_faults *connection, struct sim_faults *device);
 /* Flips a byte in the ciphertext of a message stanza. */
 void sim_fault_corrupt(struct wa_node *message);
+/* Takes the LID away from a message stanza that names its sender by phone number. */
+void sim_fault_withhold_lid(struct wa_node *message);
 
 #endif

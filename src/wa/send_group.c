@@ -88,11 +88,13 @@ static bool is_among(const struct wa_jid *device, const struct wa_jid *devices, 
 }
 
 /* A member left, a device was removed, or another phone has taken its place. A device that starts
- * anew has no session. */
-static bool must_renew(struct wa_session *s, const struct plan *p, const struct wa_jid *devices,
-                       size_t count)
+ * anew has no session. A key of ours that is lost is no longer the one that they hold. */
+static bool must_renew(struct wa_session *s, const struct wa_send *m, const struct plan *p,
+                       const struct wa_jid *devices, size_t count)
 {
     if (!wa_jid_is_none(&p->holders.own) && !wa_jid_equal(&p->holders.own, &p->own))
+        return true;
+    if (p->holders.count > 0 && wa_signal_group_has_key(s->signal, &m->to, &p->own) == 0)
         return true;
     for (size_t i = 0; i < p->holders.count; i++) {
         const struct wa_holder *h = &p->holders.list[i];
@@ -113,7 +115,7 @@ static int make_plan(struct wa_session *s, const struct wa_send *m, const struct
     *p = (struct plan){.own = group && group->lid ? s->device.lid : s->device.pn};
     if (wa_holders_load(&p->holders, s->host, &m->to, &s->arena) < 0)
         return ERR_STORE;
-    p->renew = must_renew(s, p, devices, count);
+    p->renew = must_renew(s, m, p, devices, count);
     if (p->renew)
         p->holders.count = 0;
     p->lacking = arena_alloc(&s->arena, (count + 1) * sizeof(*p->lacking));

@@ -121,6 +121,10 @@ int wa_signal_group_encrypt(struct wa_signal *s, const struct wa_jid *group,
  * ERR_LIMIT. */
 int wa_signal_group_distribution(struct wa_signal *s, const struct wa_jid *group,
                                  const struct wa_jid *own, struct buf *skdm);
+/* 1 when our sender key as own is there and can be read, 0 when the next message would make a new
+ * one, or ERR_STORE. */
+int wa_signal_group_has_key(struct wa_signal *s, const struct wa_jid *group,
+                            const struct wa_jid *own);
 /* Forgets a sender key, so that the next message makes a new one. 0 or ERR_STORE. */
 int wa_signal_group_forget(struct wa_signal *s, const struct wa_jid *group,
                            const struct wa_jid *sender);

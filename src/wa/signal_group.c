@@ -255,6 +255,31 @@ int wa_signal_group_distribution(struct wa_signal *s, const struct wa_jid *group
     return rc;
 }
 
+static bool chain_is_usable(struct wa_signal *s, struct bytes value)
+{
+    sender_key_record *record = NULL;
+    errno = 0;
+    int rc = wa_signal_memory(sender_key_record_deserialize(&record, value.p, value.n, s->context));
+    bool usable = rc >= 0 && !sender_key_record_is_empty(record);
+    SIGNAL_UNREF(record);
+    return usable;
+}
+
+int wa_signal_group_has_key(struct wa_signal *s, const struct wa_jid *group,
+                            const struct wa_jid *own)
+{
+    struct chain_name n;
+    struct bytes value;
+    char key[WA_KEY_MAX];
+    chain_name_init(&n, group, own);
+    wa_signal_sender_key(&n.at, key);
+    int rc = wa_overlay_get(&s->overlay, WA_TABLE_SENDER_KEY, key, &value);
+    if (rc == 1)
+        rc = chain_is_usable(s, value);
+    wa_overlay_reset(&s->overlay);
+    return rc < 0 ? ERR_STORE : rc;
+}
+
 int wa_signal_group_forget(struct wa_signal *s, const struct wa_jid *group,
                            const struct wa_jid *sender)
 {

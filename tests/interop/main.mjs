@@ -10,8 +10,12 @@ import { trustRoot } from './lib/device.mjs';
 import { phones } from './suites/phones.mjs';
 import { bridge } from './suites/bridge.mjs';
 import { groups } from './suites/groups.mjs';
+import { lost } from './suites/lost.mjs';
+import { devices } from './suites/devices.mjs';
+import { lid } from './suites/lid.mjs';
+import { backlog } from './suites/backlog.mjs';
 
-const suites = { phones, bridge, groups };
+const suites = { phones, bridge, groups, lost, devices, lid, backlog };
 const wanted = (process.env.INTEROP_SUITES || Object.keys(suites).join(' ')).split(/\s+/);
 const logs = process.env.INTEROP_LOGS;
 const build = process.env.BUILDDIR;

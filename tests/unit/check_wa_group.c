@@ -243,6 +243,30 @@ START_TEST(test_group_encrypt_is_read_by_other_member)
 }
 END_TEST
 
+START_TEST(test_group_has_key_made_spoiled_and_forgotten_tells_each)
+{
+    struct party p;
+    struct wa_jid group = group_jid();
+    struct buf skdm;
+    char key[WA_KEY_MAX], text[WA_JID_TEXT_SIZE], name[WA_JID_NAME_SIZE];
+    member_init(&p);
+    buf_init(&skdm, 1024);
+    ck_assert_int_eq(wa_signal_group_has_key(p.signal, &group, &p.jid), 0);
+    ck_assert_int_eq(wa_signal_group_distribution(p.signal, &group, &p.jid, &skdm), 0);
+    ck_assert_int_eq(wa_signal_group_has_key(p.signal, &group, &p.jid), 1);
+
+    wa_jid_signal_name(&p.jid, name);
+    snprintf(key, sizeof(key), "%s/%s:%d", wa_jid_text(&group, text), name, p.jid.device);
+    ck_assert(fake_host_has(&p.fake, WA_TABLE_SENDER_KEY, key));
+    fake_host_put(&p.fake, WA_TABLE_SENDER_KEY, key, bytes_text("spoiled"));
+    ck_assert_int_eq(wa_signal_group_has_key(p.signal, &group, &p.jid), 0);
+    ck_assert_int_eq(wa_signal_group_forget(p.signal, &group, &p.jid), 0);
+    ck_assert_int_eq(wa_signal_group_has_key(p.signal, &group, &p.jid), 0);
+    buf_deinit(&skdm);
+    party_deinit(&p);
+}
+END_TEST
+
 #define ADD(name) tcase_add_test(cases, name)
 
 TCase *group_cases(void)
@@ -256,5 +280,6 @@ TCase *group_cases(void)
     ADD(test_process_skdm_every_truncation_is_refused);
     ADD(test_group_encrypt_own_key_matches_vector);
     ADD(test_group_encrypt_is_read_by_other_member);
+    ADD(test_group_has_key_made_spoiled_and_forgotten_tells_each);
     return cases;
 }

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The bridge as its portal sees it: files in a volume, and a process that is started again.
 import { execFile } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import {
+    existsSync, mkdirSync, readFileSync, readdirSync, renameSync, writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 import { promisify } from 'node:util';
 
@@ -31,8 +33,9 @@ export class Bridge {
         this.file = path.join(build, 'wabridge');
         this.logs = dir;
         this.volume = path.join(dir, 'volume');
+        this.sessions = path.join(dir, 'private');
         this.config = path.join(dir, 'wabridge.yaml');
-        for (const made of [this.volume, path.join(dir, 'private')])
+        for (const made of [this.volume, this.sessions])
             mkdirSync(made, { recursive: true });
         const replies = path.join(dir, 'replies.yaml');
         writeFileSync(replies, REPLIES);
@@ -41,7 +44,7 @@ export class Bridge {
             ...process.env,
             TENANT_ID: 'interop',
             VOLUME_PATH: this.volume,
-            SESSIONS_PATH: path.join(dir, 'private'),
+            SESSIONS_PATH: this.sessions,
             RATE_LIMIT_MAX_PER_MINUTE: '0',
             HEARTBEAT_INTERVAL_MS: '500',
             LOG_LEVEL: 'debug',
@@ -109,6 +112,45 @@ export class Bridge {
         return stdout.trim() ? JSON.parse(stdout) : [];
     }
 
+    async keys(sql, ...mode) {
+        const name = readdirSync(this.sessions, { recursive: true })
+            .find(n => path.basename(n) === 'keys.db');
+        const { stdout } = await run('sqlite3', [...mode, '-cmd', '.timeout 3000',
+            path.join(this.sessions, name), sql], { timeout: 20000 });
+        return stdout.trim().split('\n').filter(Boolean);
+    }
+
+    /** Names of the records of a table of keys.db. */
+    keysOf(table) {
+        return this.keys(`SELECT key FROM ${table} ORDER BY key`, '-readonly');
+    }
+
+    /** Deletes records of keys.db, whose bridge must be stopped, as a damaged disk would; how many. */
+    async forget(table, where) {
+        const [count] = await this.keys(`DELETE FROM ${table} WHERE ${where}; SELECT changes()`);
+        return Number(count);
+    }
+
+    async restart(meanwhile) {
+        await this.stop();
+        const result = await meanwhile?.();
+        await this.start().connected();
+        return result;
+    }
+
+    /** Puts a message into the outbox, in the portal's way. */
+    post(name, message) {
+        const dir = path.join(this.volume, 'outbox', 'new');
+        writeFileSync(path.join(dir, `.${name}.json`), JSON.stringify(message));
+        renameSync(path.join(dir, `.${name}.json`), path.join(dir, `${name}.json`));
+    }
+
+    /** The row of a message of the outbox, once it has left. */
+    posted(name, ms) {
+        return until(`${name} of the outbox to leave`, async () => (await this.rows(
+            `outbox_name = '${name}' AND status IN ('sent', 'delivered', 'read')`))[0], ms, 100);
+    }
+
     inbound(id) {
         return this.rows(`direction = 'IN' AND wa_id = '${id}'`);
     }
@@ -116,6 +158,12 @@ export class Bridge {
     /** The row of a message that came in, once it is there. */
     recorded(id, ms) {
         return until(`message ${id} in messages.db`, async () => (await this.inbound(id))[0], ms, 100);
+    }
+
+    /** The row of a message that was read, though perhaps only when it was sent again. */
+    understood(id, ms) {
+        return until(`message ${id} to be read`, async () =>
+            (await this.inbound(id)).find(row => row.status === 'received'), ms, 100);
     }
 
     /** The answer to a message, once it has left: its row. */

@@ -6,7 +6,7 @@ import { format } from 'node:util';
 
 import makeWASocket, {
     BufferJSON, DisconnectReason, WA_CERT_DETAILS, encodeWAMessage, generateMessageIDV2, initAuthCreds,
-    jidDecode,
+    jidDecode, normalizeMessageContent,
 } from 'baileys';
 
 import { until } from './tap.mjs';
@@ -23,6 +23,12 @@ const thaw = text => JSON.parse(text, BufferJSON.reviver);
 function memoryKeys() {
     const kept = new Map();
     return {
+        forget(type, test) {
+            const gone = [...kept.keys()].filter(k => k.startsWith(`${type}/`) &&
+                test(k.slice(type.length + 1)));
+            for (const key of gone) kept.delete(key);
+            return gone.length;
+        },
         async get(type, ids) {
             const found = {};
             for (const id of ids) {
@@ -44,7 +50,8 @@ export class Device {
     constructor(name, sim, logs) {
         this.name = name;
         this.sim = sim;
-        this.auth = { creds: initAuthCreds(), keys: memoryKeys() };
+        this.keys = memoryKeys(); // Baileys puts its own in the place of auth.keys
+        this.auth = { creds: initAuthCreds(), keys: this.keys };
         this.log = createWriteStream(path.join(logs, `${name}.log`), { flags: 'a' });
         this.messages = []; // decrypted, in the order of their arrival
         this.stanzas = []; // <message> nodes received: {id, from, enc, offline, retry}
@@ -120,21 +127,32 @@ export class Device {
             attrs: node.attrs,
             enc: encs[0]?.attrs.type,
             retry: encs[0]?.attrs.count,
+            group: encs.find(enc => enc.attrs.type === 'skmsg')?.content,
             offline: node.attrs.offline !== undefined,
         });
     }
 
     onMessages(messages, type) {
-        for (const m of messages)
+        for (const m of messages) {
+            const content = normalizeMessageContent(m.message);
+            const extended = content?.extendedTextMessage;
             this.messages.push({
                 id: m.key.id,
                 chat: m.key.remoteJid,
                 fromMe: !!m.key.fromMe,
-                text: m.message?.conversation ?? m.message?.extendedTextMessage?.text ?? null,
-                quoted: m.message?.extendedTextMessage?.contextInfo?.stanzaId ?? null,
+                text: content?.conversation ?? extended?.text ?? null,
+                quoted: extended?.contextInfo?.stanzaId ?? null,
+                expiration: extended?.contextInfo?.expiration ?? 0,
                 name: m.pushName,
                 type,
+                raw: m,
             });
+        }
+    }
+
+    /** Deletes Signal keys of a type whose name passes the test, as a lost file would; how many. */
+    forget(type, test) {
+        return this.keys.forget(type, test);
     }
 
     /** As a person does it: the QR on the screen, the phone over it, and the device is in. */
@@ -162,10 +180,15 @@ export class Device {
         this.log.end();
     }
 
-    async send(to, text) {
-        const sent = await this.sock.sendMessage(to, { text });
+    async send(to, text, options) {
+        return (await this.say(to, { text }, options)).key.id;
+    }
+
+    /** Sends what Baileys can make a message of; the message. */
+    async say(to, content, options) {
+        const sent = await this.sock.sendMessage(to, content, options);
         this.store.set(sent.key.id, sent.message);
-        return sent.key.id;
+        return sent;
     }
 
     /**

@@ -6,13 +6,13 @@ import path from 'node:path';
 
 import { Bridge } from '../lib/bridge.mjs';
 import { Device } from '../lib/device.mjs';
+import { echo } from '../lib/shop.mjs';
 import { Suite, until } from '../lib/tap.mjs';
 import { longText } from '../lib/text.mjs';
 
 export const bridge = new Suite('bridge');
 
 const [DELIVERED, READ] = [3, 4]; // Baileys' WebMessageInfo.Status
-const echo = text => `Echo: ${text}`;
 
 async function addDevice(w, name) {
     const device = new Device(name, w.sim, w.logs);
