@@ -122,7 +122,7 @@ class Worker:
         self.start()
         wait_for(f'{self.name} to be connected', self.is_connected)
 
-    def link(self):
+    def join(self):
         self.prepare()
         self.phone = self.phone or self.sim.account('Shop')
         self.start()
@@ -134,7 +134,12 @@ class Worker:
             time.sleep(0.05)
         self.sim.call(f'/accounts/{self.phone}/scan', {'qr': found})
         wait_for(f'{self.name} to be connected', self.is_connected)
-        wait_for('the backlog', lambda: self.sim.is_through(self.phone))
+        return self
+
+    def link(self):
+        """Linked, connected, and all that comes after the first login is over."""
+        self.join()
+        wait_for('the backlog', lambda: self.sim.is_through(self.phone), poll=0.1)
         return self
 
     def read_qr(self):

@@ -246,7 +246,7 @@ def tenants(run):
             fresh = [run.worker(Bridge) for _ in range(n - len(all_of_them))]
             for w in fresh:
                 w.phone = run.sim.account('Shop')
-            all_of_them += pool.map(Bridge.link, fresh)
+            all_of_them += pool.map(Bridge.join, fresh)
         time.sleep(run.p.settle_s)
         pss = machine.memory([w.process.pid for w in all_of_them])['pss']
         used = available - machine.available_bytes()
