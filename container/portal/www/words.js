@@ -64,6 +64,11 @@ export const remedies = {
     confirm_expired: `The codes were not compared in time. ${scanAgain}`,
     user_rejected: `The codes differed, so nothing was linked. ${scanAgain}`,
     user_cancelled: scanAgain,
+    passkey_failed: `${scanAgain} If there is none, press “New QR code”.`,
+    phone_too_old: 'Update WhatsApp on the phone and scan the code again.',
+    new_chats_warned: 'WhatsApp warns of too many new chats: send less, and only to people who wrote first.',
+    new_chats_capped: 'WhatsApp takes no more new chats for a while. People who wrote first are still answered.',
+    new_chats_locked: 'WhatsApp takes no new chats for a while. People who wrote first are still answered; the rest waits.',
     passkey_not_published: 'The operator has to free disk space.',
     store_failed: 'The operator has to free disk space. Nothing is lost.',
     qr_not_published: 'The operator has to free disk space.',
@@ -71,7 +76,7 @@ export const remedies = {
     config_refused: 'Mend the configuration at the named place; the old one is still in use.',
 };
 
-export const ofLinking = code => code.startsWith('pairing_') || (remedies[code] ?? '').includes(scanAgain);
+export const ofLinking = code => /^(pairing|phone)_/.test(code) || (remedies[code] ?? '').includes(scanAgain);
 
 // phase of passkey.json
 export const phases = {
