@@ -2,7 +2,9 @@
 # What the torture scripts share: lives of a bridge that end badly, and the tally.
 SANDBOX=--no-sandbox # the preloaded faults do what the confinement forbids
 . "$(dirname "${BASH_SOURCE[0]}")/../e2e/lib.sh"
-[ -e "$BUILDDIR/faults.so" ] || make -C "$BUILDDIR" -s faults.so || exit 1
+# Built anew when its source is newer: faults of an older model would be blamed on the bridge.
+[ "$BUILDDIR/faults.so" -nt "$TOP/tests/torture/faults.c" ] && [ "$BUILDDIR/faults.so" -nt "$TOP/tests/torture/power.c" ] ||
+    make -C "$BUILDDIR" -s faults.so || exit 1
 SEED=${SEED:-$$}
 RANDOM=$SEED
 KEPT="$WORK/kept" LOOK="$WORK/look"
