@@ -100,6 +100,11 @@ stage "the outbox, and kill -9 in the middle of it"
 BUILDDIR=$PLAIN tap 300 tests/e2e/outbox.sh
 stage "files of messages, and kill -9 in the middle"
 BUILDDIR=$PLAIN tap 200 tests/e2e/media.sh
+stage "what happens over the years: refusals, resends, devices, prekeys"
+BUILDDIR=$PLAIN tap 300 tests/e2e/traffic.sh
+BUILDDIR=$ASAN SLOW=3 tap 400 tests/e2e/traffic.sh
+stage "many messages in many chats, and a long backlog"
+BUILDDIR=$PLAIN tap 600 tests/e2e/soak.sh
 stage "kills and power cuts under load"
 BUILDDIR=$PLAIN tap 300 tests/torture/torture.sh
 stage "a hostile portal"

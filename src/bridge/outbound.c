@@ -125,7 +125,7 @@ static int is_overtaken(struct bridge *b, const struct store_queued *q, const ch
         return 1;
     *why = "restricted";
     if (q->outbox_name)
-        return store_messages_is_restricted(b->messages, q->chat);
+        return store_messages_is_restricted(b->messages, q->id);
     *why = "replies_off";
     if (!b->config.replies_enabled)
         return 1;

@@ -289,9 +289,10 @@ struct store_turn {
 };
 int store_messages_newest_in(struct store_messages *m, const char *chat, int limit,
                              struct store_turn *out);
-/* Whether WhatsApp refused a message to the chat as one to a stranger (error 463 or 475) and nobody
- * wrote from there since: 1, 0, ERR_STORE. Leaves borrowed texts alone. */
-int store_messages_is_restricted(struct store_messages *m, const char *chat);
+/* Whether WhatsApp refused a message to the chat of that row, in any of its addresses, as one to a
+ * stranger (error 463 or 475), and nobody wrote from there since: 1, 0, ERR_STORE. Leaves borrowed
+ * texts alone. */
+int store_messages_is_restricted(struct store_messages *m, int64_t id);
 /* Whether the owner wrote into the chat from another device after that row: 1, 0, ERR_STORE. Leaves
  * borrowed texts alone. */
 int store_messages_owner_wrote(struct store_messages *m, const char *chat, int64_t after_id);

@@ -104,9 +104,9 @@ int store_messages_newest_in(struct store_messages *m, const char *chat, int lim
     return rc < 0 ? rc : n;
 }
 
-int store_messages_is_restricted(struct store_messages *m, const char *chat)
+int store_messages_is_restricted(struct store_messages *m, int64_t id)
 {
-    int64_t n = store_messages_count(m, SQL_IS_RESTRICTED, STORE_VALUES(STORE_TEXT(chat)));
+    int64_t n = store_messages_count(m, SQL_IS_RESTRICTED, STORE_VALUES(STORE_INT(id)));
     return n < 0 ? ERR_STORE : n > 0;
 }
 

@@ -149,11 +149,14 @@
     X(OWNER_WROTE, "SELECT EXISTS(SELECT 1 FROM messages INDEXED BY messages_owner"                \
                    " WHERE chat = ?1 AND id > ?2 AND " BY_OWNER                                    \
                    " AND kind <> 'reaction' AND kind <> 'revoke' AND kind <> 'undecryptable')")    \
-    X(IS_RESTRICTED, "SELECT EXISTS(SELECT 1 FROM messages INDEXED BY messages_chat"               \
-                     " WHERE chat = ?1 AND direction = 'OUT' AND status = 'failed'"                \
+    X(IS_RESTRICTED, "WITH names(name) AS (SELECT chat FROM messages WHERE id = ?1"                \
+                     " UNION SELECT chat_pn FROM messages WHERE id = ?1"                           \
+                     " UNION SELECT chat_lid FROM messages WHERE id = ?1)"                         \
+                     " SELECT EXISTS(SELECT 1 FROM messages INDEXED BY messages_chat"              \
+                     " WHERE chat IN names AND direction = 'OUT' AND status = 'failed'"            \
                      " AND (error LIKE '463:%' OR error LIKE '475:%')"                             \
                      " AND id > coalesce((SELECT id FROM messages INDEXED BY messages_chat"        \
-                     "  WHERE chat = ?1 AND direction = 'IN' AND NOT from_me"                      \
+                     "  WHERE chat IN names AND direction = 'IN' AND NOT from_me"                  \
                      "  ORDER BY id DESC LIMIT 1), 0))")                                           \
     X(REPLACE_TEXT, "UPDATE messages SET text = ?2, intent = ?3"                                   \
                     " WHERE id = ?1 AND status = 'queued' AND attempts = 0")                       \

@@ -1463,23 +1463,47 @@ START_TEST(test_is_restricted_until_the_contact_writes)
     static const char *const errors[] = {"463: a stranger", "475: too many"};
     struct store_messages *m = messages_at(path_of(testing_dir(), "messages.db"));
     for (size_t i = 0; i < ARRAY_LEN(errors); i++) {
-        char out[8], in[8], other[8];
+        char out[8], in[8], other[8], next[8];
         snprintf(out, sizeof(out), "O%zu", i);
         snprintf(other, sizeof(other), "P%zu", i);
+        snprintf(next, sizeof(next), "N%zu", i);
         snprintf(in, sizeof(in), "I%zu", i);
-        int64_t id = queue(m, "a@lid", out, 0);
-        ck_assert_int_eq(store_messages_is_restricted(m, "a@lid"), 0);
+        int64_t id = queue(m, "a@lid", out, 0), elsewhere = queue(m, "b@lid", next, 0);
+        ck_assert_int_eq(store_messages_is_restricted(m, id), 0);
         ck_assert_int_eq(store_messages_set_sending(m, id, 5), 0);
         ck_assert_int_eq(store_messages_set_failed(m, bytes_text(out), errors[i]), 1);
-        ck_assert_int_eq(store_messages_is_restricted(m, "a@lid"), 1);
-        ck_assert_int_eq(store_messages_is_restricted(m, "b@lid"), 0);
-        record(m, "a@lid", in);
-        ck_assert_int_eq(store_messages_is_restricted(m, "a@lid"), 0);
         id = queue(m, "a@lid", other, 0);
+        ck_assert_int_eq(store_messages_is_restricted(m, id), 1);
+        ck_assert_int_eq(store_messages_is_restricted(m, elsewhere), 0);
+        record(m, "a@lid", in);
+        ck_assert_int_eq(store_messages_is_restricted(m, id), 0);
         ck_assert_int_eq(store_messages_set_sending(m, id, 5), 0);
         ck_assert_int_eq(store_messages_set_failed(m, bytes_text(other), "404: nobody"), 1);
-        ck_assert_int_eq(store_messages_is_restricted(m, "a@lid"), 0);
+        ck_assert_int_eq(store_messages_is_restricted(m, id), 0);
     }
+    store_messages_close(m);
+}
+END_TEST
+
+/* The first message went to the number, since then the LID is known. */
+START_TEST(test_is_restricted_under_the_other_name_of_the_chat)
+{
+    struct store_messages *m = messages_at(path_of(testing_dir(), "messages.db"));
+    int64_t id = queue(m, "1@s.whatsapp.net", "O1", 0);
+    ck_assert_int_eq(store_messages_set_sending(m, id, 5), 0);
+    ck_assert_int_eq(store_messages_set_failed(m, bytes_text("O1"), "463: a stranger"), 1);
+    const struct store_outbound out = {.wa_id = "O2",
+                                       .chat = "a@lid",
+                                       .chat_pn = "1@s.whatsapp.net",
+                                       .chat_lid = "a@lid",
+                                       .target = "a@lid",
+                                       .sender = OWN,
+                                       .text = bytes_text("again"),
+                                       .created_at = 6000};
+    ck_assert_int_eq(store_messages_intend(m, &out, 0, &id), 1);
+    ck_assert_int_eq(store_messages_is_restricted(m, id), 1);
+    record(m, "a@lid", "I1");
+    ck_assert_int_eq(store_messages_is_restricted(m, id), 0);
     store_messages_close(m);
 }
 END_TEST
@@ -2643,6 +2667,7 @@ int main(void)
         test_give_up_old_replies_or_everything_that_waits, test_requeue_same_ids_again_and_first,
         test_count_sent_since_counts_what_left, test_find_sent_finds_only_what_left,
         test_is_restricted_until_the_contact_writes,
+        test_is_restricted_under_the_other_name_of_the_chat,
         test_find_resend_leaves_out_old_and_failed_ones,
         test_record_undecryptable_again_takes_the_new_fault);
     ADD("status", test_status_every_move_from_every_status_never_goes_back,
