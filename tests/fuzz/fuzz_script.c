@@ -17,6 +17,7 @@ struct script {
     struct line_peer peer;
     bool met;
     struct reader in;
+    const struct wa_node *sent; /* the last <message>, NULL: none */
     const struct wa_node *asked[ASKED_MAX];
     size_t asked_count;
 };
@@ -88,7 +89,9 @@ static const char *const tags[] = {"message",
                                    "client_expiration",
                                    "downgrade_webclient",
                                    "xml-not-well-formed",
-                                   "group_info"};
+                                   "group_info",
+                                   "rotate",
+                                   "meta"};
 
 static const char *const keys[] = {"id",
                                    "from",
@@ -193,7 +196,13 @@ static const char *const values[] = {"3A01",
                                      "402",
                                      "101",
                                      "3600",
-                                     "\xff\xfe"};
+                                     "\xff\xfe",
+                                     "view_once",
+                                     "1780000003",
+                                     "hello"};
+
+static const char *const errors[] = {"400", "403", "404", "406", "408", "421", "429",
+                                     "463", "475", "479", "487", "500", "503"};
 
 static const char *const jids[] = {"s.whatsapp.net",
                                    "5511987654321@s.whatsapp.net",
@@ -290,6 +299,165 @@ static void say_limit(struct script *s)
     buf_deinit(&text);
 }
 
+/* ---- answers that fit, so that sends get as far as their acks ----------------------------------
+ */
+
+static void spoil(struct script *s, struct wa_node *node)
+{
+    uint8_t how = fuzz_byte(&s->in);
+    if (how & 0x80)
+        add_attr(s, node);
+    if ((how & 0x60) == 0x60)
+        fill(s, wa_node_child(node, PICK(s, tags)), DEPTH_MAX);
+}
+
+static void fit_devices(struct script *s, const struct wa_node *asked, struct wa_node *iq)
+{
+    struct wa_node *list = wa_node_child(wa_node_child(iq, "usync"), "list");
+    const struct wa_node *u =
+        wa_node_find(wa_node_find(wa_node_find(asked, "usync"), "list"), "user");
+    for (; u; u = wa_node_next(u, "user")) {
+        struct wa_node *user = wa_node_child(list, "user");
+        wa_node_copy_attr(user, u, "jid");
+        struct wa_node *devices = wa_node_child(user, "devices");
+        struct wa_node *inner = wa_node_child(devices, "device-list");
+        wa_node_set(wa_node_child(inner, "device"), "id", "0");
+        for (int i = fuzz_byte(&s->in) & 3; i > 0; i--) {
+            struct wa_node *device = wa_node_child(inner, "device");
+            wa_node_set(device, "id", PICK(s, values));
+            add_attr(s, device);
+        }
+        spoil(s, devices);
+    }
+}
+
+static void put_key(struct wa_node *parent, const char *tag, uint32_t id, const uint8_t *key)
+{
+    struct wa_node *node = wa_node_child(parent, tag);
+    wa_node_child_be(node, "id", 3, id);
+    wa_node_child_data(node, "value", BYTES(key, WA_KEY_LEN));
+}
+
+/* The contact's keys serve for whoever is asked for. */
+static void put_bundle(struct script *s, struct wa_node *user)
+{
+    const struct wa_device *d = &s->peer.device;
+    const uint8_t type = 5;
+    wa_node_child_be(user, "registration", 4, d->registration_id);
+    struct wa_node *keys = wa_node_is(user, "receipt") ? wa_node_child(user, "keys") : user;
+    wa_node_child_data(keys, "type", BYTES(&type, 1));
+    wa_node_child_data(keys, "identity", BYTES_ARRAY(d->identity.pub));
+    put_key(keys, "skey", d->signed_prekey.id, d->signed_prekey.key.pub);
+    wa_node_child_data((struct wa_node *)(uintptr_t)wa_node_find(keys, "skey"), "signature",
+                       BYTES_ARRAY(d->signed_prekey.signature));
+}
+
+static void fit_bundles(struct script *s, const struct wa_node *asked, struct wa_node *iq)
+{
+    struct wa_node *list = wa_node_child(iq, "list");
+    const struct wa_node *u = wa_node_find(wa_node_find(asked, "key"), "user");
+    for (; u; u = wa_node_next(u, "user")) {
+        struct wa_node *user = wa_node_child(list, "user");
+        wa_node_copy_attr(user, u, "jid");
+        if (fuzz_byte(&s->in) & 3)
+            put_bundle(s, user);
+        else
+            wa_node_set(wa_node_child(user, "error"), "code", "406");
+        spoil(s, user);
+    }
+}
+
+static void fit_group(struct script *s, const struct wa_node *asked, struct wa_node *iq)
+{
+    struct wa_node *group = wa_node_child(iq, "group");
+    struct wa_jid to;
+    if (wa_node_attr_jid(asked, "to", &to))
+        wa_node_set(group, "id", to.user);
+    wa_node_set(group, "addressing_mode", fuzz_byte(&s->in) & 1 ? "pn" : "lid");
+    for (int i = fuzz_byte(&s->in) & 7; i >= 0; i--) {
+        struct wa_node *p = wa_node_child(group, "participant");
+        struct wa_jid jid = pick_jid(s);
+        wa_node_set_jid(p, "jid", &jid);
+        add_attr(s, p);
+    }
+    spoil(s, group);
+}
+
+static void meet(struct script *s)
+{
+    if (!s->met)
+        line_meet(&s->line, &s->peer);
+    s->met = true;
+}
+
+static void say_fitting(struct script *s)
+{
+    struct wa_node *iq = line_stanza(&s->line, "iq");
+    if (s->asked_count == 0)
+        return;
+    const struct wa_node *asked = s->asked[fuzz_byte(&s->in) % s->asked_count];
+    meet(s);
+    wa_node_set(iq, "type", "result");
+    wa_node_copy_attr(iq, asked, "id");
+    if (wa_node_find(asked, "usync"))
+        fit_devices(s, asked, iq);
+    else if (wa_node_find(asked, "key"))
+        fit_bundles(s, asked, iq);
+    else if (wa_node_attr_is(asked, "xmlns", "w:g2"))
+        fit_group(s, asked, iq);
+    else if (wa_node_find(asked, "count"))
+        wa_node_set(wa_node_child(iq, "count"), "value", PICK(s, values));
+    else
+        spoil(s, iq);
+    line_say(&s->line, iq);
+}
+
+static void say_ack(struct script *s)
+{
+    struct wa_node *ack = line_stanza(&s->line, "ack");
+    uint8_t form = fuzz_byte(&s->in);
+    if (!s->sent)
+        return;
+    wa_node_set(ack, "class", "message");
+    wa_node_copy_attr(ack, s->sent, "id");
+    if (form & 1)
+        wa_node_set(ack, "error", PICK(s, errors));
+    if (form & 2)
+        wa_node_set(ack, "phash", PICK(s, values));
+    if (form & 4)
+        add_attr(s, ack);
+    line_say(&s->line, ack);
+}
+
+/* A device that got the last message wants it again, or tells what became of it. */
+static void say_receipt(struct script *s)
+{
+    struct wa_node *receipt = line_stanza(&s->line, "receipt");
+    uint8_t form = fuzz_byte(&s->in);
+    struct wa_jid to = s->peer.lid, participant = pick_jid(s);
+    if (!s->sent)
+        return;
+    meet(s);
+    wa_node_copy_attr(receipt, s->sent, "id");
+    if (form & 1)
+        wa_node_attr_jid(s->sent, "to", &to);
+    wa_node_set_jid(receipt, "from", &to);
+    if (form & 2)
+        wa_node_set_jid(receipt, "participant", &participant);
+    if (form & 4) {
+        wa_node_set(receipt, "type", "retry");
+        struct wa_node *retry = wa_node_child(receipt, "retry");
+        wa_node_copy_attr(retry, s->sent, "id");
+        wa_node_set(retry, "count", PICK(s, values));
+        if (form & 8)
+            put_bundle(s, receipt);
+    }
+    if (form & 16)
+        fill(s, wa_node_child(receipt, "participants"), 0);
+    spoil(s, receipt);
+    line_say(&s->line, receipt);
+}
+
 static void say_plain(struct script *s)
 {
     line_say_plain(&s->line, fuzz_piece(&s->in));
@@ -299,9 +467,7 @@ static void say_plain(struct script *s)
 static void say_message(struct script *s)
 {
     uint8_t form = fuzz_byte(&s->in);
-    if (!s->met)
-        line_meet(&s->line, &s->peer);
-    s->met = true;
+    meet(s);
     struct wa_node *node = line_message(&s->line, &s->peer, PICK(s, values), fuzz_piece(&s->in));
     struct wa_jid from = form & 1 ? pick_jid(s) : s->peer.lid, participant = pick_jid(s);
     wa_node_set_jid(node, "from", &from);
@@ -318,7 +484,7 @@ static void say_message(struct script *s)
 static void send_text(struct script *s)
 {
     struct wa_outgoing m = {.id = PICK(s, values), .to = pick_jid(s)};
-    m.text.text = fuzz_piece(&s->in);
+    m.text.text = bytes_text(PICK(s, values));
     wa_session_send(s->line.session, &m);
 }
 
@@ -354,10 +520,11 @@ static void fail_store(struct script *s)
     s->line.mem.fail_get = when & 1 ? 0 : when >> 1;
 }
 
+/* tests/fuzz/seed.c counts on the first five and on send_text. */
 static void (*const steps[])(struct script *s) = {
-    say_stanza,  say_stanza,    say_answer, say_answer, say_message,
-    say_message, say_plain,     say_limit,  send_text,  send_text,
-    pass_time,   wait_deadline, fail_store, say_small,  log_out};
+    say_fitting, say_fitting, say_fitting,   say_ack,     say_receipt, say_stanza, say_stanza,
+    say_answer,  say_answer,  say_message,   say_message, say_plain,   say_limit,  send_text,
+    send_text,   pass_time,   wait_deadline, fail_store,  say_small,   log_out};
 
 static void remember_asked(struct script *s)
 {
@@ -365,6 +532,8 @@ static void remember_asked(struct script *s)
     while ((node = line_hear(&s->line)))
         if (wa_node_is(node, "iq"))
             s->asked[s->asked_count++ % ASKED_MAX] = node;
+        else if (wa_node_is(node, "message"))
+            s->sent = node;
     if (s->asked_count > ASKED_MAX)
         s->asked_count = ASKED_MAX;
 }

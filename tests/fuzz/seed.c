@@ -47,6 +47,28 @@ static const struct source {
     {"session", "adv-pairing.json", FORM_PIECE, 0, "pair_success_stanza"},
 };
 
+/* Steps of fuzz_script.c: a message to a contact, and one to a group, each with its queries
+ * answered, its ack, and a request to send it again. */
+#define FIT 0
+#define ACK 3
+#define RECEIPT 4
+#define SEND 13
+static const uint8_t to_contact[] = {
+    SEND, 1, 5,       1,               /* id, to, text */
+    FIT,  0, 0,       0,    0,   0,    /* usync: the contact and we have no companions */
+    FIT,  1, 1,       0,    1,   0,    /* bundles of both */
+    ACK,  0, RECEIPT, 0x0d, 5,   2, 0, /* with keys */
+    SEND, 2, 5,       1,    ACK, 1, 0, /* refused: 400 */
+};
+static const uint8_t to_group[] = {
+    SEND, 1, 8,       1,                     /* id, to, text */
+    FIT,  0, 0,       0,    5,   0, 0, 0, 0, /* w:g2: the contact is in it */
+    FIT,  1, 0,       0,    0,   0, 0, 0,    /* usync */
+    FIT,  2, 1,       0,    1,   0, 1, 0,    /* bundles */
+    ACK,  0, RECEIPT, 0x0f, 5,   2, 0,       /* of the member, with keys */
+    SEND, 2, 8,       1,    ACK, 1, 5,       /* refused: 421 */
+};
+
 static void write_file(const char *dir, const char *target, struct bytes data, unsigned number)
 {
     char path[1024];
@@ -102,5 +124,7 @@ int main(int argc, char **argv)
     mkdir(argv[1], 0755);
     for (size_t i = 0; i < ARRAY_LEN(sources); i++)
         walk(argv[1], &sources[i], "", testing_vectors(sources[i].vectors));
+    write_file(argv[1], "script", BYTES_ARRAY(to_contact), 1);
+    write_file(argv[1], "script", BYTES_ARRAY(to_group), 2);
     return 0;
 }
