@@ -63,8 +63,8 @@ static const uint8_t to_contact[] = {
 static const uint8_t to_group[] = {
     SEND, 1, 8,       1,                     /* id, to, text */
     FIT,  0, 0,       0,    5,   0, 0, 0, 0, /* w:g2: the contact is in it */
-    FIT,  1, 0,       0,    0,   0, 0, 0,    /* usync */
-    FIT,  2, 1,       0,    1,   0, 1, 0,    /* bundles */
+    FIT,  1, 0,       0,    0,   0,          /* usync */
+    FIT,  2, 1,       0,    1,   0,          /* bundles of both */
     ACK,  0, RECEIPT, 0x0f, 5,   2, 0,       /* of the member, with keys */
     SEND, 2, 8,       1,    ACK, 1, 5,       /* refused: 421 */
 };
