@@ -116,7 +116,7 @@ BUILDDIR=$PLAIN tap 120 tests/e2e/sealed.sh
 stage "backup and its return"
 BUILDDIR=$PLAIN tap 300 tests/e2e/backup.sh
 stage "interoperation with Baileys"
-BUILDDIR=$PLAIN tap 600 tests/interop/run.sh
+BUILDDIR=$PLAIN tap 1900 tests/interop/run.sh
 stage "the demonstration of ./bootstrap.sh run"
 BUILDDIR=$PLAIN tap 120 tests/demo/check.sh
 stage "fuzzing, 3 seconds each (make fuzz FUZZ_SECONDS=n for longer)"

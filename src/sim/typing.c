@@ -58,6 +58,12 @@ static struct bytes part(const struct wa_node *reg, const char *tag)
     return wa_node_child_bytes(reg, tag);
 }
 
+/* Most clients send a byte 0, Baileys a character "0"; both are known to link. */
+static bool nonce_is_good(struct bytes nonce)
+{
+    return bytes_equal(nonce, BYTES("\0", 1)) || bytes_is(nonce, "0");
+}
+
 /* As far as the real server looks at it. */
 static bool hello_is_good(const struct sim_client *c, const struct wa_node *reg,
                           const struct wa_jid *jid)
@@ -68,8 +74,8 @@ static bool hello_is_good(const struct sim_client *c, const struct wa_node *reg,
            bytes_equal(part(reg, "companion_server_auth_key_pub"), BYTES_ARRAY(c->noise_key)) &&
            bytes_is(part(reg, "companion_platform_id"), "1") && display.n > 8 &&
            memcmp(display.p, "Chrome (", 8) == 0 &&
-           bytes_equal(part(reg, "link_code_pairing_nonce"), BYTES("\0", 1)) &&
-           jid->server == WA_SERVER_PN && strlen(jid->user) >= 7;
+           nonce_is_good(part(reg, "link_code_pairing_nonce")) && jid->server == WA_SERVER_PN &&
+           strlen(jid->user) >= 7;
 }
 
 static void on_hello(const struct sim_sender *from, struct wa_node *iq, const struct wa_node *reg)

@@ -14,11 +14,14 @@ import { lost } from './suites/lost.mjs';
 import { devices } from './suites/devices.mjs';
 import { lid } from './suites/lid.mjs';
 import { backlog } from './suites/backlog.mjs';
+import { kinds } from './suites/kinds.mjs';
+import { pairing } from './suites/pairing.mjs';
 
-const suites = { phones, bridge, groups, lost, devices, lid, backlog };
+const suites = { phones, bridge, groups, lost, devices, lid, backlog, kinds, pairing };
 const wanted = (process.env.INTEROP_SUITES || Object.keys(suites).join(' ')).split(/\s+/);
 const logs = process.env.INTEROP_LOGS;
 const build = process.env.BUILDDIR;
+const vectors = process.env.INTEROP_VECTORS;
 
 // The Signal library of Baileys talks on the console; standard output belongs to TAP.
 const noise = createWriteStream(path.join(logs, 'console.log'));
@@ -36,7 +39,7 @@ const tap = new Tap(process.stdout);
 for (const name of wanted) suites[name].declare(tap);
 tap.plan();
 for (const name of wanted) {
-    const world = { build, logs: path.join(logs, name), closers: [] };
+    const world = { build, vectors, logs: path.join(logs, name), closers: [] };
     try {
         world.sim = await Simulator.start(path.join(build, 'wabridge-sim'), world.logs);
         world.closers.push(() => world.sim.stop());

@@ -54,7 +54,8 @@ if [ "$omit" = --include=optional ]; then
 fi
 
 logs=$(mktemp -d "${TMPDIR:-/tmp}/wabridge-interop.XXXXXX")
-BUILDDIR=$build INTEROP_LOGS=$logs timeout -k 20 "${INTEROP_SECONDS:-900}" \
+BUILDDIR=$build INTEROP_LOGS=$logs INTEROP_VECTORS=$here/../vectors \
+    timeout -k 20 "${INTEROP_SECONDS:-1800}" \
     "$node" "$work/main.mjs" &
 runner=$!
 # main.mjs ends the programs it started; so this one hands a signal on and waits for it.

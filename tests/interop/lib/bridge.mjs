@@ -98,8 +98,8 @@ export class Bridge {
         return this.program.wait(ms);
     }
 
-    ctl(command) {
-        const args = ['ctl', command, '--volume', this.volume];
+    ctl(command, ...more) {
+        const args = ['ctl', command, '--volume', this.volume, ...more];
         return run(this.file, args, { env: this.env, timeout: 20000 });
     }
 
