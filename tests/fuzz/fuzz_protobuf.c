@@ -17,6 +17,7 @@
     X(wa__cert_chain)                                                                              \
     X(wa__cert_chain__noise_certificate__details)                                                  \
     X(wa__handshake_message)                                                                       \
+    X(wa__history_sync_notification)                                                               \
     X(wa__lidmigration_mapping_sync_payload)                                                       \
     X(wa__media_retry_notification)                                                                \
     X(wa__message)                                                                                 \
