@@ -344,11 +344,11 @@ static void put_bundle(struct script *s, struct wa_node *user)
     const struct wa_device *d = &s->peer.device;
     const uint8_t type = 5;
     wa_node_child_be(user, "registration", 4, d->registration_id);
-    struct wa_node *keys = wa_node_is(user, "receipt") ? wa_node_child(user, "keys") : user;
-    wa_node_child_data(keys, "type", BYTES(&type, 1));
-    wa_node_child_data(keys, "identity", BYTES_ARRAY(d->identity.pub));
-    put_key(keys, "skey", d->signed_prekey.id, d->signed_prekey.key.pub);
-    wa_node_child_data((struct wa_node *)(uintptr_t)wa_node_find(keys, "skey"), "signature",
+    struct wa_node *bundle = wa_node_is(user, "receipt") ? wa_node_child(user, "keys") : user;
+    wa_node_child_data(bundle, "type", BYTES(&type, 1));
+    wa_node_child_data(bundle, "identity", BYTES_ARRAY(d->identity.pub));
+    put_key(bundle, "skey", d->signed_prekey.id, d->signed_prekey.key.pub);
+    wa_node_child_data((struct wa_node *)(uintptr_t)wa_node_find(bundle, "skey"), "signature",
                        BYTES_ARRAY(d->signed_prekey.signature));
 }
 
