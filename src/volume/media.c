@@ -151,7 +151,8 @@ size_t volume_media_trim(const struct volume *v, const struct volume_media_keep 
     int64_t bytes = 0;
     for (size_t i = 0; i < count; i++)
         bytes += all[i].bytes;
-    qsort(all, count, sizeof(*all), by_age);
+    if (count > 0)
+        qsort(all, count, sizeof(*all), by_age);
     for (size_t i = 0; i < count; i++) {
         const struct found *f = &all[i];
         bool over = (keep->days > 0 && f->at < now_ms - keep->days * DAY_MS) ||
