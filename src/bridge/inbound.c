@@ -87,6 +87,33 @@ static int act_on_target(struct bridge *b, const struct wa_incoming *in,
     return in->content->kind == WA_KIND_REVOKE ? store_messages_revoke(b->messages, &change) : 0;
 }
 
+/*
+ * The chat's timer, from either side. A message that names none may come from a client that follows
+ * no timer, so only the setting itself switches one off. What an edit carries is as old as the
+ * message was. A group is told of its timer in other ways (w:gp2, protocol/05 section 12). Nobody's
+ * clock is believed to be ahead of the server's: no later setting would count.
+ */
+static int note_timer(struct bridge *b, const struct wa_incoming *in,
+                      const struct bridge_forms *chat)
+{
+    const struct wa_content *c = in->content;
+    const struct store_chat_key key = {chat->main, bridge_form(chat->pn), bridge_form(chat->lid)};
+    if (!wa_jid_is_user(&in->chat) || c->edited || (c->expiration_s == 0 && !c->timer_set))
+        return 0;
+    int64_t set_s = c->expiration_set_s < in->timestamp_s ? c->expiration_set_s : in->timestamp_s;
+    int rc =
+        store_messages_set_timer(b->messages, &key, c->expiration_s, set_s > 0 ? set_s * 1000 : 0);
+    return rc < 0 ? rc : 0;
+}
+
+static void take_setting(struct bridge *b, const struct wa_incoming *in)
+{
+    struct bridge_forms chat;
+    bridge_make_forms(&chat, &in->chat, &in->chat_pn, &in->chat_lid);
+    if (note_timer(b, in, &chat) < 0)
+        b->store_failed = true;
+}
+
 /* ---- the reply ------------------------------------------------------------------------------ */
 
 /* The reason is kept in the row of the answer that was not given. */
@@ -290,6 +317,8 @@ void bridge_inbound_message(struct bridge *b, const struct wa_incoming *in)
 {
     struct bridge_forms chat;
     int64_t id = 0;
+    if (in->content->timer_set)
+        take_setting(b, in);
     if (!is_recorded(in))
         return;
     bridge_make_forms(&chat, &in->chat, &in->chat_pn, &in->chat_lid);
@@ -311,6 +340,8 @@ void bridge_inbound_message(struct bridge *b, const struct wa_incoming *in)
     }
     if (rc == 1 && !in->fault) {
         rc = act_on_target(b, in, &chat);
+        if (rc >= 0)
+            rc = note_timer(b, in, &chat);
         if (rc >= 0)
             rc = answer(b, in, &chat, id);
     }

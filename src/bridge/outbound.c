@@ -137,7 +137,9 @@ static int is_overtaken(struct bridge *b, const struct store_queued *q, const ch
 
 static struct wa_text text_of(const struct store_queued *q)
 {
-    struct wa_text text = {.text = q->text};
+    struct wa_text text = {.text = q->text,
+                           .expiration_s = (uint32_t)q->expiration_s,
+                           .expiration_set_s = q->expiration_set_at / 1000};
     if (q->quoted_sender && q->quoted_wa_id) {
         text.quoted_id = bytes_text(q->quoted_wa_id);
         text.quoted_author = bytes_text(q->quoted_sender);

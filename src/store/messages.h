@@ -29,7 +29,9 @@
  *   messages_search(text)                    -- FTS5 over messages.text, rowid = messages.id
  *   chats(chat TEXT PRIMARY KEY, chat_pn TEXT, chat_lid TEXT,
  *         language TEXT, menu TEXT,                  -- of the last reply; of the last menu shown
- *         handover_at INTEGER, handover_intent TEXT) -- not NULL: waits for a person
+ *         handover_at INTEGER, handover_intent TEXT, -- not NULL: waits for a person
+ *         expiration_s INTEGER,                      -- messages disappear after so long, 0: never
+ *         expiration_set_at INTEGER)                 -- since when that is so
  *   totals(one row)                          -- struct store_totals, the length of the queue,
  *                                               and the last id that is in messages_search
  *   events(id, at, kind, status, session, code, message) -- the newest STORE_EVENTS_MAX
@@ -130,6 +132,8 @@ struct store_queued {
     int64_t expires_at;          /* 0: never */
     const char *quoted_sender;   /* of the message that quoted_id names; NULL: nothing is quoted */
     struct bytes quoted_text;
+    int64_t expiration_s;      /* the chat's disappearing timer, 0 none … */
+    int64_t expiration_set_at; /* … when it was set (Unix ms), 0 not known */
 };
 /* Per-chat FIFO: of each chat without a row in status sending the oldest queued row; of those the
  * first with id above after_id. 1 found, 0 none, ERR_STORE. */
@@ -183,7 +187,8 @@ struct store_chat_key {
 struct store_chat {
     char chat[128]; /* the address it stands under */
     char language[64], menu[128];
-    int64_t handover_at; /* 0: not handed over */
+    int64_t handover_at;                     /* 0: not handed over */
+    int64_t expiration_s, expiration_set_at; /* as in struct store_queued */
 };
 /* 1, 0 (*out then is empty), ERR_STORE. */
 int store_messages_find_chat(struct store_messages *m, const struct store_chat_key *key,
@@ -191,6 +196,11 @@ int store_messages_find_chat(struct store_messages *m, const struct store_chat_k
 /* Language and menu; the row stays under the address it was found under. 0 or ERR_STORE. */
 int store_messages_put_chat(struct store_messages *m, const struct store_chat_key *key,
                             const struct store_chat *chat);
+/* The disappearing timer of a chat as it was told; 0 switches it off. set_at: Unix ms, 0 not told;
+ * what is older than the timer that is known changes nothing. Writes only what is new: 1 written,
+ * 0 not, ERR_STORE. */
+int store_messages_set_timer(struct store_messages *m, const struct store_chat_key *key,
+                             int64_t expiration_s, int64_t set_at);
 /* Flags a chat that was put for a person. 0 or ERR_STORE. */
 int store_messages_hand_over(struct store_messages *m, const struct store_chat_key *key,
                              int64_t now_ms, const char *intent);

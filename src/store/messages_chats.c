@@ -29,6 +29,8 @@ int store_messages_find_chat(struct store_messages *m, const struct store_chat_k
         bytes_copy_text(store_db_bytes(row, 1), out->language, sizeof(out->language));
         bytes_copy_text(store_db_bytes(row, 2), out->menu, sizeof(out->menu));
         out->handover_at = store_db_int(row, 3);
+        out->expiration_s = store_db_int(row, 4);
+        out->expiration_set_at = store_db_int(row, 5);
     }
     store_db_end(row);
     return rc;
@@ -42,6 +44,28 @@ int store_messages_put_chat(struct store_messages *m, const struct store_chat_ke
                                          STORE_TEXT(key->pn), STORE_TEXT(key->lid),
                                          STORE_TEXT(chat->language), STORE_TEXT(chat->menu)));
     return rc < 0 ? rc : 0;
+}
+
+/* What came late, or again, is older than what is known. */
+static bool changes_timer(const struct store_chat *known, int64_t expiration_s, int64_t set_at)
+{
+    return expiration_s == known->expiration_s
+               ? expiration_s > 0 && set_at > known->expiration_set_at
+               : set_at == 0 || set_at >= known->expiration_set_at;
+}
+
+int store_messages_set_timer(struct store_messages *m, const struct store_chat_key *key,
+                             int64_t expiration_s, int64_t set_at)
+{
+    struct store_chat known;
+    int rc = store_messages_find_chat(m, key, &known);
+    if (rc < 0 || !changes_timer(&known, expiration_s, set_at))
+        return rc < 0 ? rc : 0;
+    rc = store_db_write(m->db, SQL_PUT_TIMER,
+                        STORE_VALUES(STORE_TEXT(known.chat[0] ? known.chat : key->chat),
+                                     STORE_TEXT(key->pn), STORE_TEXT(key->lid),
+                                     STORE_INT(expiration_s), STORE_TIME(set_at)));
+    return rc < 0 ? rc : 1;
 }
 
 int store_messages_hand_over(struct store_messages *m, const struct store_chat_key *key,

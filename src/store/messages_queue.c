@@ -56,7 +56,9 @@ static int one_queued(struct store_messages *m, struct sqlite3_stmt *row, struct
                                   .outbox_name = store_messages_kept_text(m, row, 11),
                                   .expires_at = store_db_int(row, 12),
                                   .quoted_sender = store_messages_kept_text(m, row, 13),
-                                  .quoted_text = store_messages_kept(m, row, 14)};
+                                  .quoted_text = store_messages_kept(m, row, 14),
+                                  .expiration_s = store_db_int(row, 15),
+                                  .expiration_set_at = store_db_int(row, 16)};
     store_db_end(row);
     return rc;
 }

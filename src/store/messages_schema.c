@@ -251,7 +251,11 @@ static const char *const migrations[] = {
     "CREATE INDEX media_wanted ON media(due_at) WHERE status = 'wanted';"
     "CREATE TRIGGER media_gone AFTER DELETE ON messages BEGIN"
     " DELETE FROM media WHERE message = old.id;"
-    " END;"};
+    " END;",
+
+    /* 8: disappearing messages */
+    "ALTER TABLE chats ADD COLUMN expiration_s INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE chats ADD COLUMN expiration_set_at INTEGER;"};
 
 static const char *const statements[SQL_COUNT] = {
 #define X(name, sql) [SQL_##name] = sql,

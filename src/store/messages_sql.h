@@ -20,10 +20,13 @@
 #define QUEUED(index)                                                                              \
     "SELECT q.id, q.reply_to, q.wa_id, q.chat, q.target, q.text, coalesce(q.quoted_id, r.wa_id),"  \
     " q.attempts, q.intent, q.received_at, r.sender, q.outbox_name, q.expires_at, t.sender, "      \
-    "t.text"                                                                                       \
+    "t.text, c.expiration_s, c.expiration_set_at"                                                  \
     " FROM messages q INDEXED BY " index " LEFT JOIN messages r ON r.id = q.reply_to"              \
     " LEFT JOIN messages t INDEXED BY messages_identity ON t.wa_id = q.quoted_id"                  \
-    " AND q.chat IN (t.chat, t.chat_pn, t.chat_lid)"
+    " AND q.chat IN (t.chat, t.chat_pn, t.chat_lid)"                                               \
+    " LEFT JOIN chats c ON c.chat = (SELECT chat FROM chats WHERE chat = q.chat UNION ALL"         \
+    "  SELECT chat FROM chats WHERE chat_pn IN (q.chat, q.chat_pn) UNION ALL"                      \
+    "  SELECT chat FROM chats WHERE chat_lid IN (q.chat, q.chat_lid) LIMIT 1)"
 #define COLUMN(name, type) ", " #name
 #define LISTED "SELECT NULL" STORE_COLUMNS(COLUMN) " FROM messages"
 /* A join, so that the words are looked up first and the rows are read by id. */
@@ -54,7 +57,8 @@
 #define SENDER_OF_567 "(" BY_SENDER("?5") " OR " BY_SENDER("?6") " OR " BY_SENDER("?7") ")"
 #define IS_PING_PONG "error = '" STORE_ERROR_PING_PONG "'"
 #define IS_WAIT "intent = '" STORE_INTENT_WAIT "'"
-#define CHATS "SELECT chat, language, menu, handover_at FROM chats WHERE "
+#define CHATS                                                                                      \
+    "SELECT chat, language, menu, handover_at, expiration_s, expiration_set_at FROM chats WHERE "
 #define LEFT_ONCE "(status = 'sending' OR (status = 'queued' AND attempts > 0))"
 
 /* X(name, SQL). INDEXED BY makes a plan that does not use the index an error instead of a scan. */
@@ -186,6 +190,10 @@
                 " VALUES(?1, ?2, ?3, ?4, ?5) ON CONFLICT(chat) DO UPDATE SET"                      \
                 " chat_pn = coalesce(?2, chat_pn), chat_lid = coalesce(?3, chat_lid),"             \
                 " language = ?4, menu = ?5")                                                       \
+    X(PUT_TIMER, "INSERT INTO chats(chat, chat_pn, chat_lid, expiration_s, expiration_set_at)"     \
+                 " VALUES(?1, ?2, ?3, ?4, ?5) ON CONFLICT(chat) DO UPDATE SET"                     \
+                 " chat_pn = coalesce(?2, chat_pn), chat_lid = coalesce(?3, chat_lid),"            \
+                 " expiration_s = ?4, expiration_set_at = ?5")                                     \
     X(HAND_OVER, "UPDATE chats SET handover_at = ?4, handover_intent = ?5 WHERE " CHAT_IS)         \
     X(RELEASE, "UPDATE chats SET handover_at = NULL, handover_intent = NULL"                       \
                " WHERE handover_at IS NOT NULL"                                                    \

@@ -79,6 +79,8 @@ static int build_extended(struct buf *out, const struct wa_text *t)
         rc = build_quote(&context, t, &quoted);
     context.has_expiration = t->expiration_s != 0;
     context.expiration = t->expiration_s;
+    context.has_ephemeral_setting_timestamp = t->expiration_s != 0 && t->expiration_set_s > 0;
+    context.ephemeral_setting_timestamp = t->expiration_set_s;
     extended.has_text = true;
     extended.text = wa_pb_data(t->text);
     extended.context_info = &context;

@@ -66,7 +66,9 @@ struct wa_content {
     struct bytes target_id; /* reaction, edit, revoke, vote */
     struct wa_media media;  /* image, video, audio, voice, document, sticker */
     bool ephemeral, view_once, edited;
+    bool timer_set;           /* the message is the setting of the timer itself */
     uint32_t expiration_s;    /* disappearing timer of the chat as this message tells it, 0 none */
+    int64_t expiration_set_s; /* when that was set, Unix s, as the sender has it; 0 not told */
     bool device_sent;         /* a copy of what our account sent elsewhere … */
     struct bytes destination; /* … to this JID text */
     struct bytes protocol;    /* WA_KIND_PROTOCOL: the serialised ProtocolMessage */
@@ -84,7 +86,8 @@ int wa_message_parse(struct bytes message, struct arena *arena, struct wa_conten
 struct wa_text {
     struct bytes text;
     struct bytes quoted_id, quoted_author, quoted_text;
-    uint32_t expiration_s;
+    uint32_t expiration_s;    /* disappearing timer of the chat, 0 none … */
+    int64_t expiration_set_s; /* … and when it was set, Unix s, 0 not known */
 };
 int wa_message_build_text(struct buf *out, const struct wa_text *t);
 /* Wraps a serialised Message for our own other devices (protocol/06 section 6 step 4). */

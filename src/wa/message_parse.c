@@ -456,6 +456,7 @@ static void take_context(struct parse *p, const ProtobufCMessage *part)
         return;
     p->out->quoted_id = clean_id(context->stanza_id);
     p->out->expiration_s = context->expiration;
+    p->out->expiration_set_s = context->ephemeral_setting_timestamp;
 }
 
 static void take_part(struct parse *p, const struct content_row *row, const ProtobufCMessage *part)
@@ -588,6 +589,13 @@ static bool unwrap(struct parse *p, const Wa__Message *m)
 
 /* ---- protocolMessage, by protocol/05 section 9.2 --------------------------------------------- */
 
+static void take_timer(struct wa_content *out, const Wa__ProtocolMessage *m)
+{
+    out->timer_set = true;
+    out->expiration_s = m->ephemeral_expiration;
+    out->expiration_set_s = m->ephemeral_setting_timestamp;
+}
+
 static int take_protocol(struct parse *p, struct bytes data)
 {
     void *unpacked;
@@ -615,7 +623,7 @@ static int take_protocol(struct parse *p, struct bytes data)
         out->protocol = data;
         out->has_history_sync = m->has_history_sync_notification;
         if (type == WA__PROTOCOL_MESSAGE__TYPE__EPHEMERAL_SETTING)
-            out->expiration_s = m->ephemeral_expiration;
+            take_timer(out, m);
         break;
     }
     return 0;

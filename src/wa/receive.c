@@ -495,7 +495,8 @@ static void take_content(struct wa_session *s, struct envelope *e, const struct 
     if (allowed && wa_protocol_is_own_only(o->content.protocol_type))
         wa_protocol_take(s, &o->content);
     send_receipt(s, e, allowed && o->content.has_history_sync);
-    if (allowed && o->content.kind != WA_KIND_NONE && o->content.kind != WA_KIND_PROTOCOL)
+    bool told = o->content.kind != WA_KIND_NONE && o->content.kind != WA_KIND_PROTOCOL;
+    if (allowed && (told || o->content.timer_set))
         emit_message(s, e, &o->content, NULL, 0);
 }
 

@@ -2026,6 +2026,9 @@ static void assert_kept(const char *path, struct store_messages *m, int version)
     ck_assert_int_eq(chat.handover_at, version >= 4 ? 7500 : 0);
     ck_assert_int_eq(store_messages_count_outbox(m), version >= 5 ? 1 : 0);
     ck_assert_int_eq(store_messages_count_due(m, 9000), version >= 5 ? 1 : 0);
+    if (version >= 7)
+        ck_assert_int_eq(sql_number(path, "SELECT count(*) FROM media WHERE status = 'downloaded'"),
+                         1);
 }
 
 /* _i: the version that a wabridge of then made. */
@@ -2069,7 +2072,7 @@ START_TEST(test_open_earlier_version_is_brought_up_to_date)
 END_TEST
 
 /* Who adds a migration adds the vector of the version before it, and raises VECTORS. */
-#define VECTORS 6
+#define VECTORS 7
 START_TEST(test_open_every_earlier_version_has_its_vector)
 {
     const char *path = path_of(testing_dir(), "messages.db");
@@ -2616,6 +2619,69 @@ START_TEST(test_release_takes_one_chat_or_all)
 }
 END_TEST
 
+static void set_timer(struct store_messages *m, int64_t s, int64_t set_at, int written)
+{
+    ck_assert_int_eq(store_messages_set_timer(m, &ann, s, set_at), written);
+}
+
+START_TEST(test_set_timer_later_setting_wins)
+{
+    struct store_messages *m = messages_at(path_of(testing_dir(), "messages.db"));
+    put_chat(m, &ann, "sw", "fallback");
+    set_timer(m, 86400, 5000, 1);
+    ck_assert_int_eq(chat_of(m, &ann).expiration_s, 86400);
+    ck_assert_int_eq(chat_of(m, &ann).expiration_set_at, 5000);
+    ck_assert_str_eq(chat_of(m, &ann).language, "sw");
+    put_chat(m, &ann, "en", ""); /* leaves the timer */
+    set_timer(m, 0, 6000, 1);
+    set_timer(m, 86400, 5000, 0); /* what was told before came late */
+    ck_assert_int_eq(chat_of(m, &ann).expiration_s, 0);
+    set_timer(m, 604800, 0, 1); /* without its time: the last word counts */
+    ck_assert_int_eq(chat_of(m, &ann).expiration_s, 604800);
+    set_timer(m, 0, 0, 1);
+    ck_assert_int_eq(chat_of(m, &ann).expiration_s, 0);
+    store_messages_close(m);
+}
+END_TEST
+
+START_TEST(test_set_timer_nothing_new_writes_nothing)
+{
+    const char *path = path_of(testing_dir(), "messages.db");
+    struct store_messages *m = messages_at(path);
+    set_timer(m, 0, 5000, 0);
+    ck_assert(!store_messages_dirty(m));
+    set_timer(m, 86400, 5000, 1);
+    commit(m);
+    set_timer(m, 86400, 5000, 0);
+    set_timer(m, 86400, 0, 0);
+    ck_assert(!store_messages_dirty(m));
+    ck_assert_int_eq(sql_number(path, "SELECT count(*) FROM chats"), 1);
+    store_messages_close(m);
+}
+END_TEST
+
+/* The timer was told under the number; the messages go to the LID. */
+START_TEST(test_next_queued_has_timer_of_its_chat)
+{
+    const struct store_chat_key number = {"49@s.whatsapp.net", "49@s.whatsapp.net", "1@lid"};
+    struct store_messages *m = messages_at(path_of(testing_dir(), "messages.db"));
+    struct store_queued q;
+    ck_assert_int_eq(store_messages_set_timer(m, &number, 86400, 7000), 1);
+    int64_t id = queue(m, "1@lid", "O1", 0);
+    queue(m, "2@lid", "O2", 0);
+    ck_assert_int_eq(store_messages_next_queued(m, 0, &q), 1);
+    ck_assert_int_eq(q.expiration_s, 86400);
+    ck_assert_int_eq(q.expiration_set_at, 7000);
+    ck_assert_int_eq(store_messages_next_queued(m, id, &q), 1);
+    ck_assert_str_eq(q.chat, "2@lid");
+    ck_assert_int_eq(q.expiration_s, 0);
+    ck_assert_int_eq(store_messages_set_sending(m, id, 8000), 0);
+    ck_assert_int_eq(store_messages_find_resend(m, bytes_text("O1"), 0, &q), 1);
+    ck_assert_int_eq(q.expiration_s, 86400);
+    store_messages_close(m);
+}
+END_TEST
+
 /* A database as the third version left it. */
 static void add(Suite *suite, const char *name, const TTest *const *tests, size_t n)
 {
@@ -2680,7 +2746,8 @@ int main(void)
         test_trim_bytes_shrinks_the_file_but_keeps_a_day, test_trim_long_log_costs_little,
         test_events_are_kept_in_order_and_bounded);
     ADD("chats", test_chat_state_survives_reopening, test_chat_is_one_under_all_its_addresses,
-        test_release_takes_one_chat_or_all);
+        test_release_takes_one_chat_or_all, test_set_timer_later_setting_wins,
+        test_set_timer_nothing_new_writes_nothing, test_next_queued_has_timer_of_its_chat);
     ADD("readers", test_each_lists_newest_or_after_in_order, test_sqlite3_tool_sees_rows_while_open,
         test_open_readonly_other_user_on_read_only_mount_follows,
         test_open_readonly_writes_and_missing_file_refused);

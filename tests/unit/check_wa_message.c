@@ -529,13 +529,21 @@ START_TEST(test_message_parse_protocol_types_are_told)
     ck_assert(c.has_history_sync);
     testing_assert_bytes(c.protocol, history, "protocol");
 
-    struct bytes timer = sub(12, ALL(num(2, 3), num(4, 86400)));
+    struct bytes timer = sub(12, ALL(num(2, 3), num(4, 86400), num(5, 1756000000)));
     ck_assert_int_eq(wa_message_parse(timer, &memory, &c), 0);
     ck_assert_int_eq(c.protocol_type, 3);
     ck_assert_uint_eq(c.expiration_s, 86400);
+    ck_assert_int_eq(c.expiration_set_s, 1756000000);
+    ck_assert(c.timer_set);
     ck_assert(!c.has_history_sync);
 
+    struct bytes off = sub(40, sub(1, sub(12, num(2, 3))));
+    ck_assert_int_eq(wa_message_parse(off, &memory, &c), 0);
+    ck_assert(c.timer_set);
+    ck_assert_uint_eq(c.expiration_s, 0);
+
     ck_assert_int_eq(wa_message_parse(sub(12, num(2, 4711)), &memory, &c), 0);
+    ck_assert(!c.timer_set);
     ck_assert_int_eq(c.protocol_type, 4711);
     ck_assert_int_eq(wa_message_parse(sub(12, key(1, "X")), &memory, &c), 0);
     ck_assert_int_eq(c.kind, WA_KIND_PROTOCOL);
@@ -756,10 +764,12 @@ START_TEST(test_message_build_text_has_documented_fields)
     testing_assert_bytes(buf_bytes(&b), txt(1, "hello"), "plain");
 
     buf_clear(&b);
-    struct wa_text timed = {.text = bytes_text("hello"), .expiration_s = 86400};
+    struct wa_text timed = {
+        .text = bytes_text("hello"), .expiration_s = 86400, .expiration_set_s = 1756000000};
     ck_assert_int_eq(wa_message_build_text(&b, &timed), 0);
-    testing_assert_bytes(buf_bytes(&b), sub(6, ALL(txt(1, "hello"), sub(17, num(25, 86400)))),
-                         "timed");
+    testing_assert_bytes(
+        buf_bytes(&b),
+        sub(6, ALL(txt(1, "hello"), sub(17, ALL(num(25, 86400), num(26, 1756000000))))), "timed");
 
     buf_clear(&b);
     struct wa_text reply = {.text = bytes_text("yes"),

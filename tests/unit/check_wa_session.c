@@ -1218,13 +1218,11 @@ static void part_from_peer(void)
     fake_host_deinit(&peer_mem);
 }
 
-static struct wa_node *peer_message(const char *id, const char *text, int flip)
+static struct wa_node *peer_says(const char *id, struct bytes message, int flip)
 {
-    struct buf message = {.max = 4096}, padded = {.max = 4096}, sealed = {.max = 8192};
+    struct buf padded = {.max = 4096}, sealed = {.max = 8192};
     enum wa_enc_type type;
-    struct wa_text t = {.text = bytes_text(text)};
-    ck_assert_int_eq(wa_message_build_text(&message, &t), 0);
-    ck_assert_int_eq(wa_padding_add(&padded, buf_bytes(&message), 5), 0);
+    ck_assert_int_eq(wa_padding_add(&padded, message, 5), 0);
     ck_assert_int_eq(
         wa_signal_encrypt(peer_signal, &our_address, buf_bytes(&padded), &type, &sealed), 0);
     if (flip)
@@ -1239,9 +1237,18 @@ static struct wa_node *peer_message(const char *id, const char *text, int flip)
     struct wa_node *enc = wa_node_child_data(node, "enc", buf_bytes(&sealed));
     wa_node_set(enc, "v", "2");
     wa_node_set(enc, "type", wa_enc_text(type));
-    buf_deinit(&message);
     buf_deinit(&padded);
     buf_deinit(&sealed);
+    return node;
+}
+
+static struct wa_node *peer_message(const char *id, const char *text, int flip)
+{
+    struct buf message = {.max = 4096};
+    struct wa_text t = {.text = bytes_text(text)};
+    ck_assert_int_eq(wa_message_build_text(&message, &t), 0);
+    struct wa_node *node = peer_says(id, buf_bytes(&message), flip);
+    buf_deinit(&message);
     return node;
 }
 
@@ -1261,6 +1268,25 @@ START_TEST(test_message_pkmsg_event_receipt_and_prekey_gone)
     ck_assert(hear() == NULL);
     ck_assert_uint_eq(fake_host_count(&mem, WA_TABLE_PREKEY), 811);
     ck_assert_uint_eq(fake_host_count(&mem, WA_TABLE_SESSION), 1);
+    part_from_peer();
+}
+END_TEST
+
+/* Message{protocolMessage{type 3, ephemeralExpiration}}; the other types of a contact are silent.
+ */
+START_TEST(test_message_timer_setting_is_an_event)
+{
+    static const uint8_t setting[] = {0x62, 6, 0x10, 3, 0x20, 0x80, 0xa3, 5},
+                         other[] = {0x62, 2, 0x10, 4};
+    meet_peer();
+    say(peer_says("3A20", BYTES_ARRAY(setting), 0));
+    struct wa_event ev = expect(WA_EVENT_MESSAGE);
+    ck_assert_int_eq((int)ev.u.message.content->kind, WA_KIND_PROTOCOL);
+    ck_assert(ev.u.message.content->timer_set);
+    ck_assert_uint_eq(ev.u.message.content->expiration_s, 86400);
+    ck_assert(wa_node_attr_is(hear_tag("receipt"), "id", "3A20"));
+    say(peer_says("3A21", BYTES_ARRAY(other), 0));
+    expect_nothing();
     part_from_peer();
 }
 END_TEST
@@ -1377,6 +1403,8 @@ START_TEST(test_send_known_session_fans_out_and_is_acked)
     expect(WA_EVENT_MESSAGE);
     forget_output();
     struct wa_outgoing m = outgoing("3EB0AA");
+    m.text.expiration_s = 604800;
+    m.text.expiration_set_s = 1780000000;
     ck_assert_int_eq(wa_session_send(session, &m), 0);
     struct wa_node *usync = hear_tag("iq");
     ck_assert(wa_node_attr_is(usync, "xmlns", "usync"));
@@ -1409,6 +1437,8 @@ START_TEST(test_send_known_session_fans_out_and_is_acked)
     ck_assert_int_eq(wa_padding_remove(&padded), 0);
     ck_assert_int_eq(wa_message_parse(padded, &heard_arena, &content), 0);
     testing_assert_bytes(content.text, bytes_text("hello back"), "reply");
+    ck_assert_uint_eq(content.expiration_s, 604800);
+    ck_assert_int_eq(content.expiration_set_s, 1780000000);
     buf_deinit(&plain);
     struct wa_node *ack = stanza("ack");
     wa_node_set(ack, "class", "message");
@@ -2005,6 +2035,7 @@ int main(void)
           test_backlog_without_marker_ends_soon_after_the_last_stanza,
           test_notification_any_type_is_acked, test_ib_client_expiration_is_an_event);
     GROUP("messages", test_message_pkmsg_event_receipt_and_prekey_gone,
+          test_message_timer_setting_is_an_event,
           test_message_same_stanza_twice_receipt_without_event,
           test_message_undecryptable_asks_five_times_then_gives_up,
           test_message_store_fails_answers_nothing, test_message_malformed_or_empty_is_nacked,

@@ -88,7 +88,17 @@ kinds.check('a place, a contact and a poll are recorded as what they are', async
 
 kinds.check('messages that disappear are read and answered like others', async w => {
     const id = await w.ann.device.send(w.shop.lid, 'for a day', { ephemeralExpiration: DAY });
-    await conversed(w, id, 'for a day', [w.ann.device]);
+    const answer = await conversed(w, id, 'for a day', [w.ann.device]);
+    assert.equal(w.ann.device.of(answer.wa_id)[0].expiration, DAY);
+});
+
+kinds.check('the answer disappears as Ann set it for the chat, and stays when she set that', async w => {
+    for (const seconds of [7 * DAY, 0]) {
+        await w.ann.device.say(w.shop.lid, { disappearingMessagesInChat: seconds || false });
+        const id = await w.ann.device.send(w.shop.lid, `timer ${seconds}`);
+        const answer = await conversed(w, id, `timer ${seconds}`, [w.ann.device]);
+        assert.equal(w.ann.device.of(answer.wa_id)[0].expiration, seconds);
+    }
 });
 
 kinds.check('a talk after all of it, nothing unread, nothing to object to', async w => {
