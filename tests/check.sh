@@ -100,6 +100,7 @@ stage "the outbox, and kill -9 in the middle of it"
 BUILDDIR=$PLAIN tap 300 tests/e2e/outbox.sh
 stage "files of messages, and kill -9 in the middle"
 BUILDDIR=$PLAIN tap 200 tests/e2e/media.sh
+BUILDDIR=$PLAIN tap 100 tests/e2e/state.sh
 stage "what happens over the years: refusals, resends, devices, prekeys"
 BUILDDIR=$PLAIN tap 300 tests/e2e/traffic.sh
 BUILDDIR=$ASAN SLOW=3 tap 400 tests/e2e/traffic.sh

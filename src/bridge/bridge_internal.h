@@ -9,6 +9,7 @@
  *   inbound.c     messages and receipts that came in
  *   guard.c       what keeps an answer back
  *   media.c       files of messages
+ *   blob.c        files that the session itself wants
  *   outbound.c    the queue of what goes out
  *   outbox.c      what the portal wants sent
  *   commands.c    control directory and signals
@@ -166,7 +167,8 @@ struct bridge {
 
     /* files of messages */
     struct bridge_media *media;
-    int64_t media_at; /* monotonic: something is to be done; CLOCK_NEVER */
+    struct bridge_blob *blob; /* NULL: none is wanted */
+    int64_t media_at;         /* monotonic: something is to be done; CLOCK_NEVER */
 
     /* commands */
     char pair_phone[24]; /* a code is wanted as soon as a QR is shown; "" none */

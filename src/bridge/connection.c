@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Link and session: from the dial to the end, and the one settling step in between. */
+#include "bridge/blob.h"
 #include "bridge/bridge_internal.h"
 
 #include <stdio.h>
@@ -50,6 +51,7 @@ static void say_lost(struct bridge *b, const char *code, const char *text, const
 
 static void forget_connection(struct bridge *b)
 {
+    bridge_blob_drop(b);
     wa_session_close(b->session);
     b->session = NULL;
     b->set_aside = b->malformed = 0;
@@ -294,6 +296,13 @@ static void take_event(struct bridge *b, const struct wa_event *ev)
         break;
     case WA_EVENT_MEDIA_AGAIN:
         bridge_media_again(b, ev);
+        break;
+    case WA_EVENT_ACCOUNT:
+        bridge_status_account(b, ev);
+        bridge_status_want(b, BRIDGE_PUBLISH_LIGHT);
+        break;
+    case WA_EVENT_FILE_WANTED:
+        bridge_blob_want(b, ev);
         break;
     case WA_EVENT_CLOSED:
         b->ended = *ev;

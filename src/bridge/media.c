@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "bridge/blob.h"
 #include "bridge/bridge_internal.h"
 #include "bridge/fetch.h"
 #include "config/check.h"
@@ -284,7 +285,7 @@ static bool endpoint_is_tls(const struct bridge *b)
 }
 
 /* Whether there are hosts now; else they are asked for. */
-static bool have_hosts(struct bridge *b, int64_t now)
+bool bridge_media_have_hosts(struct bridge *b, int64_t now)
 {
     struct bridge_media *m = b->media;
     if (m->host_count > 0 && now < m->hosts_until)
@@ -327,34 +328,47 @@ static void on_done(void *ctx, const struct bridge_fetch_result *result)
     bridge_touch(j->b);
 }
 
-static int begin_fetch(struct bridge *b, struct job *j)
+struct bridge_fetch *bridge_media_fetch(struct bridge *b, const struct bridge_media_source *source,
+                                        const struct bridge_fetch_events *events, struct err *err)
 {
     static const struct bridge_fetch_header headers[] = {{"origin", "https://web.whatsapp.com"},
                                                          {"referer", "https://web.whatsapp.com/"}};
-    const struct bridge_fetch_events events = {.ctx = j, .data = on_data, .done = on_done};
     const struct bridge_media *m = b->media;
     AUTO_BUF struct buf url;
-    struct err err;
     buf_init(&url, BRIDGE_FETCH_URL_MAX);
     buf_printf(&url, "%s://%s", endpoint_is_tls(b) ? "https" : "http",
-               m->hosts[(size_t)j->attempts % m->host_count]);
-    int rc = wa_media_append_path(&url, j->record.type, bytes_text(j->record.path),
-                                  BYTES_ARRAY(j->record.sealed_sha256));
-    if (rc < 0)
-        return rc;
+               m->hosts[source->host % m->host_count]);
+    if (wa_media_append_path(&url, source->type, bytes_text(source->path),
+                             BYTES(source->sealed_sha256, WA_SHA256_LEN)) < 0) {
+        err_set(err, ERR_INVALID, "its path cannot be used");
+        return NULL;
+    }
     const struct bridge_fetch_request request = {
         .url = buf_text(&url),
         .headers = headers,
         .header_count = ARRAY_LEN(headers),
-        .body_max = (size_t)b->config.media_max_mb * 1048576 + SEALED_EXTRA,
+        .body_max = source->body_max,
         .timeout_ms = FETCH_MS,
     };
-    j->fetch = bridge_fetch_start(b->loop, &request, &events, &err);
+    return bridge_fetch_start(b->loop, &request, events, err);
+}
+
+static void begin_fetch(struct bridge *b, struct job *j)
+{
+    const struct bridge_fetch_events events = {.ctx = j, .data = on_data, .done = on_done};
+    const struct bridge_media_source source = {
+        .type = j->record.type,
+        .path = j->record.path,
+        .sealed_sha256 = j->record.sealed_sha256,
+        .host = (size_t)j->attempts,
+        .body_max = (size_t)b->config.media_max_mb * 1048576 + SEALED_EXTRA,
+    };
+    struct err err;
+    j->fetch = bridge_media_fetch(b, &source, &events, &err);
     if (!j->fetch) {
         j->rc = err.code == ERR_INVALID ? ERR_INVALID : ERR_SYSTEM;
         j->err = err;
     }
-    return 0;
 }
 
 static void begin_job(struct bridge *b, struct job *j, const struct store_wanted *w)
@@ -377,8 +391,8 @@ static void begin_job(struct bridge *b, struct job *j, const struct store_wanted
     j->disk = volume_media_create(&j->file, &b->volume, &j->err) < 0;
     if (j->disk)
         j->rc = ERR_SYSTEM;
-    else if (begin_fetch(b, j) < 0)
-        j->rc = ERR_INVALID;
+    else
+        begin_fetch(b, j);
 }
 
 /* ---- how a job ends ------------------------------------------------------------------------- */
@@ -544,7 +558,7 @@ static int begin_next(struct bridge *b, struct job *free_job, int64_t now)
     }
     if (rc != 1)
         return rc;
-    if (!have_hosts(b, now)) {
+    if (!bridge_media_have_hosts(b, now)) {
         b->media_at = now + ASK_AGAIN_MS;
         return 0;
     }
@@ -584,6 +598,11 @@ void bridge_media_tend(struct bridge *b, int64_t now)
     struct bridge_media *m = b->media;
     if (store_messages_dirty(b->messages) || b->media_at > now)
         return;
+    /* Records of the session go with its output, never with a group of ours. */
+    if (b->session && store_keys_dirty(b->keys)) {
+        bridge_touch(b);
+        return;
+    }
     b->media_at = CLOCK_NEVER;
     if (m->trim_at <= now)
         trim(b, now);
@@ -603,4 +622,7 @@ void bridge_media_tend(struct bridge *b, int64_t now)
             }
     if (m->trim_at < b->media_at)
         b->media_at = m->trim_at;
+    /* Last: it changes records, which are committed when all settles. */
+    if (online)
+        bridge_blob_tend(b, now);
 }

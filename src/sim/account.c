@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "sim/app_state.h"
 #include "sim/authenticator.h"
 #include "sim/notify.h"
 #include "sim/phone.h"
@@ -83,6 +84,7 @@ void sim_account_free(struct sim_account *a)
 {
     sim_phone_free(a->phone);
     sim_authenticator_free(a->authenticator);
+    sim_app_state_free(a->app_state);
     while (a->devices)
         sim_device_remove(a->devices);
     sim_table_deinit(&a->peers, NULL);

@@ -66,6 +66,7 @@ struct sim_account {
     struct sim_phone *phone;
     struct sim_gate_rules gate;
     struct sim_authenticator *authenticator; /* with its passkey; NULL: it has none */
+    struct sim_app_state *app_state;         /* NULL until a companion is there */
     struct sim_table peers; /* PN user part -> struct sim_account: whoever it has written with */
 };
 

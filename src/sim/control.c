@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "sim/app_state.h"
 #include "sim/authenticator.h"
 #include "sim/gate.h"
 #include "sim/group.h"
@@ -548,6 +549,21 @@ static bool post_unlink(struct sim_request *r)
     return answer_ok(r);
 }
 
+static bool post_name(struct sim_request *r)
+{
+    struct json_doc AUTO_DOC *doc = NULL;
+    struct sim_account *a = account(r);
+    const struct json_value *v = a ? body(r, &doc) : NULL;
+    const char *name = json_text(v, "name", "");
+
+    if (!v)
+        return true;
+    if (!name[0] || strlen(name) > SIM_NAME_MAX)
+        return refuse(r, 422, "name is missing or too long");
+    sim_app_state_rename(a, name);
+    return answer_ok(r);
+}
+
 static bool post_refill(struct sim_request *r)
 {
     struct json_doc AUTO_DOC *doc = NULL;
@@ -920,6 +936,7 @@ static const struct {
     {"GET", "/accounts/*/messages", get_messages},
     {"GET", "/accounts/*/receipts", get_receipts},
     {"POST", "/accounts/*/unlink", post_unlink},
+    {"POST", "/accounts/*/name", post_name},
     {"POST", "/accounts/*/refill", post_refill},
     {"POST", "/accounts/*/stanza", post_stanza},
     {"GET", "/groups", get_groups},

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "sim/iq.h"
 
+#include "sim/app_state.h"
 #include "sim/gate.h"
 #include "sim/group.h"
 
@@ -153,7 +154,6 @@ static void iq_privacy(const struct sim_sender *from, struct wa_node *iq)
     sim_reply(from, node);
 }
 
-/* Every collection is empty and up to date. */
 static void iq_app_state(const struct sim_sender *from, struct wa_node *iq)
 {
     struct wa_node *node = sim_iq_result(from, iq), *sync = wa_node_child(node, "sync");
@@ -163,7 +163,7 @@ static void iq_app_state(const struct sim_sender *from, struct wa_node *iq)
         struct wa_node *collection = wa_node_child(sync, "collection");
 
         wa_node_copy_attr(collection, n, "name");
-        wa_node_copy_attr(collection, n, "version");
+        sim_app_state_answer(from, n, collection);
     }
     sim_reply(from, node);
 }

@@ -65,6 +65,33 @@ static void put_message(struct buf *out, const struct kind *k, const struct sim_
     sim_pb_put_bytes(out, k->field, buf_bytes(&part));
 }
 
+static struct sim_media *upload(struct sim *s, enum wa_media_type type, struct bytes plain)
+{
+    struct sim_media *m = err_calloc(1, sizeof *m);
+
+    snprintf(m->path, sizeof m->path, SIM_MEDIA_PATH "%zu?ccb=1&oh=2", s->media.count + 1);
+    sim_random_bytes(&s->random, m->key, sizeof m->key);
+    buf_init(&m->sealed, SIM_MEDIA_MAX + 64);
+    wa_media_seal(&m->sealed, type, m->key, plain);
+    m->length = plain.n;
+    wa_sha256(m->sha256, &plain, 1);
+    wa_sha256(m->sealed_sha256, (struct bytes[]){buf_bytes(&m->sealed)}, 1);
+    sim_table_put(&s->media, BYTES(m->path, strcspn(m->path, "?")), m);
+    return m;
+}
+
+struct sim_media *sim_media_add_blob(struct sim *s, struct bytes plain, struct buf *reference)
+{
+    struct sim_media *m = upload(s, WA_MEDIA_APP_STATE, plain);
+
+    sim_pb_put_bytes(reference, 1, BYTES_ARRAY(m->key));
+    sim_pb_put_bytes(reference, 2, bytes_text(m->path));
+    sim_pb_put_uint(reference, 4, m->sealed.n);
+    sim_pb_put_bytes(reference, 5, BYTES_ARRAY(m->sha256));
+    sim_pb_put_bytes(reference, 6, BYTES_ARRAY(m->sealed_sha256));
+    return m;
+}
+
 struct sim_media *sim_media_add(struct sim *s, const struct sim_media_request *r,
                                 struct buf *message)
 {
@@ -73,20 +100,12 @@ struct sim_media *sim_media_add(struct sim *s, const struct sim_media_request *r
 
     if (!k || r->plain.n > SIM_MEDIA_MAX)
         return NULL;
-    m = err_calloc(1, sizeof *m);
-    snprintf(m->path, sizeof m->path, SIM_MEDIA_PATH "%zu?ccb=1&oh=2", s->media.count + 1);
+    m = upload(s, k->type, r->plain);
     bytes_copy_text(bytes_text(r->fault ? r->fault : ""), m->fault, sizeof m->fault);
-    sim_random_bytes(&s->random, m->key, sizeof m->key);
-    buf_init(&m->sealed, SIM_MEDIA_MAX + 64);
-    wa_media_seal(&m->sealed, k->type, m->key, r->plain);
-    m->length = r->plain.n;
-    wa_sha256(m->sha256, &r->plain, 1);
-    wa_sha256(m->sealed_sha256, (struct bytes[]){buf_bytes(&m->sealed)}, 1);
     if (strcmp(m->fault, "corrupt") == 0)
         m->sealed.p[m->sealed.n / 2] ^= 1;
     if (strcmp(m->fault, "truncated") == 0)
         m->sealed.n -= 20;
-    sim_table_put(&s->media, BYTES(m->path, strcspn(m->path, "?")), m);
     put_message(message, k, m, r);
     return m;
 }

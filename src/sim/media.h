@@ -31,6 +31,9 @@ struct sim_media_request {
 };
 struct sim_media *sim_media_add(struct sim *s, const struct sim_media_request *r,
                                 struct buf *message);
+/* A file that no message tells of; appends its ExternalBlobReference (protocol/07 section 8.3).
+ * Owned by s. */
+struct sim_media *sim_media_add_blob(struct sim *s, struct bytes plain, struct buf *reference);
 /* The status of the answer, and for 200 the bytes. */
 int sim_media_get(struct sim *s, const char *path, struct bytes *out);
 /* A server-error receipt: the phone uploads it again, or says that it cannot. */

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "sim/app_state.h"
 #include "sim/deflate.h"
 #include "sim/group.h"
 #include "sim/notify.h"
@@ -411,19 +412,17 @@ static void send_protocol(struct sim_phone *p, struct sim_device *d, unsigned ty
 static void share_app_state_key(struct sim_phone *p, struct sim_device *d)
 {
     struct buf AUTO_BUF id, AUTO_BUF fingerprint, AUTO_BUF data, AUTO_BUF key, AUTO_BUF share;
-    uint8_t key_id[6] = {0}, secret[32];
+    const struct sim_app_state *state = sim_app_state_of(p->device->account);
 
     buf_init(&id, 64);
     buf_init(&fingerprint, 64);
     buf_init(&data, 256);
     buf_init(&key, 512);
     buf_init(&share, 1024);
-    sim_random_bytes(&p->sim->random, key_id + 2, sizeof key_id - 2);
-    sim_random_bytes(&p->sim->random, secret, sizeof secret);
-    sim_pb_put_bytes(&id, 1, BYTES_ARRAY(key_id));
+    sim_pb_put_bytes(&id, 1, BYTES_ARRAY(state->key_id));
     sim_pb_put_uint(&fingerprint, 1, p->device->account->adv_id);
     sim_pb_put_uint(&fingerprint, 2, d->key_index);
-    sim_pb_put_bytes(&data, 1, BYTES_ARRAY(secret));
+    sim_pb_put_bytes(&data, 1, BYTES_ARRAY(state->key));
     sim_pb_put_bytes(&data, 2, buf_bytes(&fingerprint));
     sim_pb_put_uint(&data, 3, (uint64_t)clock_wall_ms());
     sim_pb_put_bytes(&key, 1, buf_bytes(&id));

@@ -85,6 +85,7 @@ void wa_md5(uint8_t out[16], struct bytes data)
 /* ---- incremental HMAC and SHA-512 ----------------------------------------------------------- */
 
 #define HMAC_BLOCK 64
+#define HMAC_SHA512_BLOCK 128
 #define HMAC_INNER 0x36
 #define HMAC_OUTER 0x5c
 
@@ -182,6 +183,28 @@ void wa_hmac_sha256(uint8_t out[32], struct bytes key, const struct bytes *parts
         wa_digest_update(&d, parts[i]);
     hmac_final(&d, out);
     digest_end(&d);
+}
+
+void wa_hmac_sha512(uint8_t out[64], struct bytes key, const struct bytes *parts, size_t count)
+{
+    uint8_t pad[HMAC_SHA512_BLOCK] = {0};
+    must(key.n <= sizeof(pad), "HMAC-SHA512: key length");
+    if (key.n > 0)
+        memcpy(pad, key.p, key.n);
+    for (size_t i = 0; i < sizeof(pad); i++)
+        pad[i] ^= HMAC_INNER;
+    struct wa_digest *d = wa_sha512_begin();
+    wa_digest_update(d, BYTES_ARRAY(pad));
+    for (size_t i = 0; i < count; i++)
+        wa_digest_update(d, parts[i]);
+    wa_digest_final(d, out);
+    for (size_t i = 0; i < sizeof(pad); i++)
+        pad[i] ^= HMAC_INNER ^ HMAC_OUTER;
+    wa_digest_update(d, BYTES_ARRAY(pad));
+    wa_digest_update(d, BYTES(out, 64));
+    wa_digest_final(d, out);
+    wa_digest_free(d);
+    buf_wipe(pad, sizeof(pad));
 }
 
 void wa_hkdf_sha256(uint8_t *out, size_t n, struct bytes ikm, struct bytes salt, struct bytes info)

@@ -15,6 +15,8 @@ void wa_sha256(uint8_t out[32], const struct bytes *parts, size_t count);
 void wa_sha1(uint8_t out[WA_SHA1_LEN], const struct bytes *parts, size_t count);
 void wa_md5(uint8_t out[16], struct bytes data);
 void wa_hmac_sha256(uint8_t out[32], struct bytes key, const struct bytes *parts, size_t count);
+/* key.n <= 128. */
+void wa_hmac_sha512(uint8_t out[64], struct bytes key, const struct bytes *parts, size_t count);
 /* RFC 5869. An absent salt is 32 zero bytes. n <= 8160. */
 void wa_hkdf_sha256(uint8_t *out, size_t n, struct bytes ikm, struct bytes salt, struct bytes info);
 

@@ -4,6 +4,7 @@
 #include <zlib.h>
 
 #include "base/err.h"
+#include "wa/fields.h"
 
 #define PIECE 16384 /* bytes inflated at once */
 #define VARINT_MAX 10
@@ -48,55 +49,24 @@ struct wa_history {
 
 /* ---- fields --------------------------------------------------------------------------------- */
 
-/* The last field of a number in a small message: its bytes and its number. false: malformed. */
-static bool find(struct bytes message, uint32_t number, struct bytes *bytes, uint64_t *value)
-{
-    struct reader r = reader_init(message);
-    *bytes = BYTES_NONE;
-    *value = 0;
-    while (reader_left(&r) > 0) {
-        uint64_t v[2] = {0};
-        struct bytes content = BYTES_NONE;
-        for (int i = 0; i < 2; i++) { /* the tag, then a number or a length */
-            uint8_t byte = 0x80;
-            for (unsigned shift = 0; byte & 0x80; shift += 7) {
-                if (shift > 63 || reader_u8(&r, &byte) < 0)
-                    return false;
-                v[i] |= (uint64_t)(byte & 0x7f) << shift;
-            }
-            if (i == 0 && (v[0] & 7) != 0 && (v[0] & 7) != 2)
-                break;
-        }
-        size_t n = (v[0] & 7) == 1 ? 8 : (v[0] & 7) == 5 ? 4 : (v[0] & 7) == 2 ? (size_t)v[1] : 0;
-        if ((v[0] & 7) == 3 || (v[0] & 7) == 4 || (v[0] & 7) > 5 ||
-            reader_take(&r, n, &content) < 0)
-            return false;
-        if (v[0] >> 3 == number) {
-            *bytes = content;
-            *value = v[1];
-        }
-    }
-    return true;
-}
-
 static int take_pair(const struct wa_history *h,
                      int (*event)(void *ctx, struct bytes a, struct bytes b))
 {
-    struct bytes first, second;
-    uint64_t value;
-    if (!find(buf_bytes(&h->taken), 1, &first, &value) ||
-        !find(buf_bytes(&h->taken), 2, &second, &value))
+    struct wa_field first, second;
+    if (wa_field_find(buf_bytes(&h->taken), 1, &first) < 0 ||
+        wa_field_find(buf_bytes(&h->taken), 2, &second) < 0)
         return ERR_INVALID;
-    return first.n && second.n ? event(h->events.ctx, first, second) : 0;
+    if (first.bytes.n == 0 || second.bytes.n == 0)
+        return 0;
+    return event(h->events.ctx, first.bytes, second.bytes);
 }
 
 static int take_settings(const struct wa_history *h)
 {
-    struct bytes none;
-    uint64_t migrated;
-    if (!find(buf_bytes(&h->taken), SETTINGS_MIGRATED, &none, &migrated))
+    struct wa_field migrated;
+    if (wa_field_find(buf_bytes(&h->taken), SETTINGS_MIGRATED, &migrated) < 0)
         return ERR_INVALID;
-    return migrated ? h->events.migrated(h->events.ctx) : 0;
+    return migrated.value ? h->events.migrated(h->events.ctx) : 0;
 }
 
 static struct buf *chat_field(struct wa_history *h, uint32_t field)

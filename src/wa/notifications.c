@@ -129,6 +129,7 @@ void wa_notification(struct wa_session *s, const struct wa_node *node)
         {"account_sync", forget_own_devices},
         {"companion_reg_refresh", on_reg_refresh},
         {"mediaretry", wa_media_notification},
+        {"server_sync", wa_app_state_notification},
         {"w:gp2", on_group_notification},
         {"contacts", on_contacts},
         {"mex", wa_limits_notification},

@@ -17,7 +17,7 @@
 
 /* Says our name once, then steps back so that the owner's phone keeps ringing (protocol/01 section
  * 12). */
-static void announce_name(struct wa_session *s)
+void wa_online_announce_name(struct wa_session *s)
 {
     const char *name = s->device.push_name[0] ? s->device.push_name : s->device.business_name;
     if (!name[0])
@@ -59,7 +59,7 @@ void wa_online_success(struct wa_session *s, const struct wa_node *node)
     wa_session_emit_account(s, WA_EVENT_CONNECTED);
     wa_online_check_prekeys(s);
     go_active(s);
-    announce_name(s);
+    wa_online_announce_name(s);
 }
 
 void wa_online_request_backlog(struct wa_session *s)
@@ -78,6 +78,7 @@ void wa_online_finish_backlog(struct wa_session *s)
     s->offline_done = true;
     s->offline_until = s->offline_request_at = CLOCK_NEVER;
     wa_session_emit(s, WA_EVENT_OFFLINE_DONE);
+    wa_app_state_begin(s);
 }
 
 /* A queued stanza came: the first of a batch orders the next one (protocol/05 section 15). */
@@ -148,6 +149,8 @@ void wa_online_ib(struct wa_session *s, const struct wa_node *node)
         wa_online_finish_backlog(s);
     if (dirty)
         clean_dirty(s, dirty);
+    if (dirty && wa_node_attr_is(dirty, "type", "syncd_app_state"))
+        wa_app_state_dirty(s);
 }
 
 /* ---- keepalive ------------------------------------------------------------------------------- */

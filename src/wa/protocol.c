@@ -23,7 +23,7 @@ bool wa_protocol_is_own_only(int32_t type)
     return false;
 }
 
-/* They are shared once; what they open is not read yet. */
+/* They are shared once. */
 static int keep_key(struct wa_session *s, const Wa__AppStateSyncKeyShare__Key *key)
 {
     struct buf id = {.max = 2 * KEY_ID_MAX};
@@ -45,6 +45,8 @@ static void take_keys(struct wa_session *s, const Wa__AppStateSyncKeyShare *shar
         wa_session_end_store(s);
         return;
     }
+    if (share && share->n_keys > 0)
+        wa_app_state_keys_came(s);
 }
 
 static void learn_pair(struct wa_session *s,

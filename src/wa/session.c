@@ -374,6 +374,7 @@ void wa_session_close(struct wa_session *s)
     buf_deinit(&s->out);
     buf_deinit(&s->plain);
     buf_deinit(&s->scratch);
+    buf_deinit(&s->app_state.patch);
     arena_deinit(&s->arena);
     free(s->events);
     buf_wipe(s, sizeof(*s));

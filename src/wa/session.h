@@ -120,6 +120,9 @@ enum wa_event_type {
     WA_EVENT_IDENTITY, /* u.identity: the contact has set up WhatsApp anew, with new keys */
     WA_EVENT_MEDIA_HOSTS, /* u.hosts: answers wa_session_ask_media_hosts */
     WA_EVENT_MEDIA_AGAIN, /* u.media_again: the phone's answer to wa_session_ask_media_again */
+    WA_EVENT_ACCOUNT,     /* u.account: its name is another one now */
+    WA_EVENT_FILE_WANTED, /* u.file: fetch it and answer with wa_session_file; only the last counts
+                           */
     WA_EVENT_CLOSED,      /* u.closed: drain the output, then close the socket; no event follows */
 };
 
@@ -151,7 +154,7 @@ struct wa_event {
         struct {
             struct wa_jid pn, lid;
             const char *push_name, *platform, *business_name;
-        } account; /* PAIRED, CONNECTED; borrowed */
+        } account; /* PAIRED, CONNECTED, ACCOUNT; borrowed */
         struct wa_incoming message;
         struct {
             struct bytes id;
@@ -195,6 +198,10 @@ struct wa_event {
             unsigned error;             /* not 0: refused */
             struct bytes sealed, nonce; /* wa_media_retry_open */
         } media_again;
+        struct {
+            unsigned id;
+            const struct wa_media *media; /* wa_media_is_fetchable */
+        } file;
         struct {
             enum wa_close why;
             struct err err;                /* sentence with the particulars */
@@ -299,5 +306,7 @@ struct wa_media_again {
     const uint8_t *key; /* 32 bytes */
 };
 void wa_session_ask_media_again(struct wa_session *s, const struct wa_media_again *m);
+/* Answers WA_EVENT_FILE_WANTED: the plain file, checked; BYTES_NONE when it cannot be had. */
+void wa_session_file(struct wa_session *s, unsigned id, struct bytes plain);
 
 #endif

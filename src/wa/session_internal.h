@@ -81,6 +81,19 @@ struct wa_online_prekeys {
     uint8_t signature[WA_SIGNATURE_LEN]; /* of the signed prekey that is offered */
 };
 
+#define WA_APP_STATE_COLLECTIONS 2
+
+/* See app_state_sync.c; each array has one element per collection. */
+struct wa_app_state_sync {
+    bool wanted[WA_APP_STATE_COLLECTIONS];
+    bool parked[WA_APP_STATE_COLLECTIONS]; /* until a key comes */
+    bool begun, fetching;
+    unsigned fetched; /* which one; the last or the one under way */
+    unsigned fetches, resets, files;
+    unsigned file, file_of; /* id of the file that is waited for, 0 none; and whose it is */
+    struct buf patch;       /* that the file belongs to; empty: it is a snapshot */
+};
+
 struct wa_session {
     struct wa_session_config config;
     const struct wa_host *host;
@@ -133,6 +146,7 @@ struct wa_session {
     int64_t offline_request_at, offline_until;
 
     struct wa_online_prekeys prekeys;
+    struct wa_app_state_sync app_state;
     bool logging_out;
     bool available; /* presence, decides the type of delivery receipts */
 };
@@ -222,6 +236,8 @@ void wa_linking_passkey_fail(struct wa_session *s, enum wa_passkey_error e, unsi
 /* ---- online.c ----------------------------------------------------------------------------------
  */
 void wa_online_success(struct wa_session *s, const struct wa_node *node);
+/* Says our name to the server. */
+void wa_online_announce_name(struct wa_session *s);
 void wa_online_ib(struct wa_session *s, const struct wa_node *node);
 void wa_online_schedule_ping(struct wa_session *s);
 void wa_online_ping(struct wa_session *s);
@@ -264,6 +280,16 @@ void wa_limits_notification(struct wa_session *s, const struct wa_node *node);
 /* ---- notifications.c ---------------------------------------------------------------------------
  */
 void wa_notification(struct wa_session *s, const struct wa_node *node);
+
+/* ---- app_state_sync.c --------------------------------------------------------------------------
+ */
+/* The backlog is through. */
+void wa_app_state_begin(struct wa_session *s);
+/* Our phone has given keys. */
+void wa_app_state_keys_came(struct wa_session *s);
+/* The server says that something has changed: anything; the collections of the notification. */
+void wa_app_state_dirty(struct wa_session *s);
+void wa_app_state_notification(struct wa_session *s, const struct wa_node *node);
 
 /* ---- media_online.c ----------------------------------------------------------------------------
  */

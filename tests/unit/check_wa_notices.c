@@ -79,6 +79,115 @@ static bool acked(const char *class, const char *type)
     return found;
 }
 
+/* ---- app state ---------------------------------------------------------------------------------
+ */
+
+static void say_changed(const char *collection)
+{
+    struct wa_node *n = notification("server_sync", "s.whatsapp.net");
+    wa_node_set(wa_node_child(n, "collection"), "name", collection);
+    ck_assert(line_say(&line, n));
+}
+
+/* The session's request for app state, NULL when it made none; what else it said is forgotten. */
+static struct wa_node *asked_state(void)
+{
+    struct wa_node *node, *found = NULL;
+    while ((node = line_hear(&line)))
+        if (wa_node_is(node, "iq") && wa_node_attr_is(node, "xmlns", "w:sync:app:state"))
+            found = node;
+    return found;
+}
+
+/* An answer with one child in the collection, NULL none. */
+static void say_state(const struct wa_node *asked, const char *child, struct bytes data)
+{
+    struct wa_node *iq = line_stanza(&line, "iq");
+    wa_node_set_bytes(iq, "id", wa_node_attr(asked, "id"));
+    wa_node_set(iq, "type", "result");
+    struct wa_node *c = wa_node_child(wa_node_child(iq, "sync"), "collection");
+    wa_node_set(c, "name", "critical_block");
+    if (child && strcmp(child, "error") == 0)
+        wa_node_set_bytes(wa_node_child(c, child), "code", data);
+    else if (child && strcmp(child, "patch") == 0)
+        wa_node_child_data(wa_node_child(c, "patches"), child, data);
+    else if (child)
+        wa_node_child_data(c, child, data);
+    ck_assert(line_say(&line, iq));
+}
+
+START_TEST(test_server_sync_of_what_is_not_used_asks_nothing)
+{
+    struct wa_event ev;
+    say_changed("regular_low");
+    drain(&ev);
+    ck_assert_ptr_null(asked_state());
+}
+END_TEST
+
+START_TEST(test_server_sync_nonsense_is_asked_thrice_and_ends_nothing)
+{
+    static const struct {
+        const char *child, *data;
+    } answers[] = {{"patch", "nonsense"}, {"snapshot", "nonsense"}, {"error", "404"}};
+    struct wa_event ev;
+    for (int n = 0; n < 3; n++) {
+        if (n == 0)
+            say_changed("critical_block");
+        drain(&ev);
+        const struct wa_node *asked = asked_state();
+        ck_assert_ptr_nonnull(asked);
+        const struct wa_node *c = wa_node_find(wa_node_find(asked, "sync"), "collection");
+        ck_assert(wa_node_attr_is(c, "name", "critical_block"));
+        ck_assert(wa_node_attr_is(c, "return_snapshot", "true"));
+        say_state(asked, answers[_i].child, bytes_text(answers[_i].data));
+    }
+    drain(&ev);
+    ck_assert_ptr_null(asked_state());
+    ck_assert(wa_session_connected(line.session));
+}
+END_TEST
+
+START_TEST(test_server_sync_nothing_new_is_over)
+{
+    struct wa_event ev;
+    say_changed("critical_block");
+    drain(&ev);
+    say_state(asked_state(), NULL, BYTES_NONE);
+    wa_session_file(line.session, 1, bytes_text("what nobody asked for"));
+    drain(&ev);
+    ck_assert_ptr_null(asked_state());
+    ck_assert(wa_session_connected(line.session));
+}
+END_TEST
+
+/* Patches of the vectors: without their key they wait, and the phone is asked once. */
+START_TEST(test_server_sync_patch_with_key_is_the_name)
+{
+    const json_t *v = testing_vectors("app-state.json");
+    const json_t *patch = json_array_get(json_object_get(v, "patches"), 0);
+    struct wa_event ev;
+    bool named = false;
+    uint8_t data[34] = {0x0a, 32};
+    memcpy(data + 2, testing_hex(v, "key_data").p, 32);
+    if (_i == 1)
+        fake_host_put(&line.mem, WA_TABLE_APP_STATE_KEY, testing_text(v, "key_id"),
+                      BYTES_ARRAY(data));
+    say_changed("critical_block");
+    drain(&ev);
+    say_state(asked_state(), "patch", testing_hex(patch, "syncd_patch_proto"));
+    while (next(&ev))
+        if (ev.type == WA_EVENT_ACCOUNT)
+            named = strcmp(ev.u.account.push_name, "My Shop") == 0;
+    ck_assert(named == (_i == 1));
+    line_forget_output(&line);
+    say_changed("critical_block");
+    drain(&ev);
+    ck_assert((asked_state() != NULL) == (_i == 1));
+    ck_assert(wa_session_connected(line.session));
+}
+END_TEST
+
 /* ---- notifications -----------------------------------------------------------------------------
  */
 
@@ -421,6 +530,10 @@ int main(void)
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_set_timeout(t, 120);
     tcase_add_test(t, test_notification_every_type_is_acked);
+    tcase_add_test(t, test_server_sync_of_what_is_not_used_asks_nothing);
+    tcase_add_loop_test(t, test_server_sync_nonsense_is_asked_thrice_and_ends_nothing, 0, 3);
+    tcase_add_test(t, test_server_sync_nothing_new_is_over);
+    tcase_add_loop_test(t, test_server_sync_patch_with_key_is_the_name, 0, 2);
     tcase_add_test(t, test_mex_reachout_timelock_is_told);
     tcase_add_test(t, test_mex_capping_is_told);
     tcase_add_test(t, test_mex_that_cannot_be_read_is_acked_and_nothing_else);

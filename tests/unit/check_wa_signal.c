@@ -760,6 +760,7 @@ int main(void)
     Suite *suite = suite_create("wa_signal");
     suite_add_tcase(suite, session_cases());
     suite_add_tcase(suite, group_cases());
+    suite_add_tcase(suite, app_state_cases());
     suite_add_tcase(suite, history_cases());
     suite_add_tcase(suite, key_cases());
     suite_add_tcase(suite, media_cases());

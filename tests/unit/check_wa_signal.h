@@ -5,6 +5,7 @@
 
 #include <check.h>
 
+TCase *app_state_cases(void);
 TCase *group_cases(void);
 TCase *history_cases(void);
 TCase *key_cases(void);

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "wa/fields.h"
+
+#include "base/err.h"
+
+enum { WIRE_VARINT = 0, WIRE_64 = 1, WIRE_BYTES = 2, WIRE_32 = 5 };
+
+static int take_varint(struct reader *in, uint64_t *out)
+{
+    uint8_t byte = 0x80;
+    *out = 0;
+    for (unsigned shift = 0; byte & 0x80; shift += 7) {
+        if (shift > 63 || reader_u8(in, &byte) < 0)
+            return ERR_INVALID;
+        *out |= (uint64_t)(byte & 0x7f) << shift;
+    }
+    return 0;
+}
+
+int wa_field_next(struct reader *in, struct wa_field *out)
+{
+    uint64_t tag, length;
+    if (reader_left(in) == 0)
+        return 0;
+    *out = (struct wa_field){0};
+    if (take_varint(in, &tag) < 0)
+        return ERR_INVALID;
+    out->number = tag >> 3;
+    switch (tag & 7) {
+    case WIRE_VARINT:
+        return take_varint(in, &out->value) < 0 ? ERR_INVALID : 1;
+    case WIRE_64:
+        return reader_take(in, 8, &out->bytes) < 0 ? ERR_INVALID : 1;
+    case WIRE_32:
+        return reader_take(in, 4, &out->bytes) < 0 ? ERR_INVALID : 1;
+    case WIRE_BYTES:
+        if (take_varint(in, &length) < 0 || length > reader_left(in))
+            return ERR_INVALID;
+        return reader_take(in, (size_t)length, &out->bytes) < 0 ? ERR_INVALID : 1;
+    default:
+        return ERR_INVALID;
+    }
+}
+
+int wa_field_find(struct bytes message, uint64_t number, struct wa_field *out)
+{
+    struct reader in = reader_init(message);
+    struct wa_field f;
+    int rc;
+    *out = (struct wa_field){0};
+    while ((rc = wa_field_next(&in, &f)) == 1)
+        if (f.number == number)
+            *out = f;
+    return rc;
+}

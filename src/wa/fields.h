@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The fields of a serialised protobuf one after the other, where unpacking it as a whole would cost
+ * memory that its sender chooses. */
+#ifndef WA_FIELDS_H
+#define WA_FIELDS_H
+
+#include "base/buf.h"
+
+struct wa_field {
+    uint64_t number; /* which field */
+    uint64_t value;  /* of a varint; else 0 */
+    struct bytes
+        bytes; /* of a length-delimited field, borrowed; else BYTES_NONE or its 4, 8 bytes */
+};
+/* Takes one from the front: 1, 0 at the end, or ERR_INVALID. */
+int wa_field_next(struct reader *in, struct wa_field *out);
+/* The last field of that number, zeroed when there is none: 0 or ERR_INVALID. */
+int wa_field_find(struct bytes message, uint64_t number, struct wa_field *out);
+
+#endif
