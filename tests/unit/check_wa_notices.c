@@ -161,7 +161,7 @@ START_TEST(test_server_sync_nothing_new_is_over)
 }
 END_TEST
 
-/* Patches of the vectors: without their key they wait, and the phone is asked once. */
+/* Patches of the vectors: without their key they wait; once it is shared the name follows. */
 START_TEST(test_server_sync_patch_with_key_is_the_name)
 {
     const json_t *v = testing_vectors("app-state.json");
