@@ -660,7 +660,8 @@ static bool post_send(struct sim_request *r)
     const struct json_value *v = a ? body(r, &doc) : NULL;
     struct sim_outgoing m = {.text = bytes_text(json_text(v, "text", NULL)),
                              .id = json_text(v, "id", NULL),
-                             .quote = json_text(v, "quote", NULL)};
+                             .quote = json_text(v, "quote", NULL),
+                             .expiration_s = (uint32_t)json_int(v, "expiration", 0)};
     struct wa_jid group;
     struct json_writer w;
     char id[SIM_ID_MAX + 1];
@@ -701,6 +702,7 @@ static void write_arrival(struct json_writer *w, const struct sim_arrival *m)
     json_put_bool(w, "own", m->own);
     json_put_bool(w, "duplicate", m->duplicate);
     json_put_bytes(w, "quoted", bytes_text(m->quoted));
+    json_put_int(w, "expiration", m->expiration_s);
     json_close(w, '}');
 }
 

@@ -24,6 +24,7 @@ struct sim_arrival {
     char *text, *quoted;       /* owned; quoted may be NULL */
     const char *kind;          /* static, as wa_kind_text */
     const char *enc;           /* "pkmsg", "msg" or "skmsg" */
+    uint32_t expiration_s;     /* the disappearing timer that it names, 0 none */
     bool own, duplicate;
 };
 
@@ -56,6 +57,7 @@ struct sim_outgoing {
     struct sim_group *group; /* instead of to */
     struct bytes text;
     const char *id, *quote;                /* may be NULL */
+    uint32_t expiration_s;                 /* of a text: disappearing timer, 0 none */
     const struct sim_media_request *media; /* instead of text; NULL none */
 };
 int sim_phone_send(struct sim_phone *p, const struct sim_outgoing *m, char out[SIM_ID_MAX + 1],

@@ -136,6 +136,7 @@ static void keep(struct sim_phone *p, const struct incoming *m, const struct wa_
         wa_jid_text(&own, a->to);
     a->text = bytes_strdup(content->text);
     a->quoted = content->quoted_id.n ? bytes_strdup(content->quoted_id) : NULL;
+    a->expiration_s = content->expiration_s;
     a->kind = wa_kind_text(content->kind);
     a->enc = wa_enc_text(m->type);
     a->duplicate = sim_table_get(&p->seen, bytes_text(seen_key(a, key))) != NULL;

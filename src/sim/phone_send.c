@@ -240,7 +240,8 @@ static void make_id(struct sim_phone *p, char out[SIM_ID_MAX + 1])
 
 static int build_text(struct sim_phone *p, const struct sim_outgoing *m, struct buf *out)
 {
-    struct wa_text text = {.text = m->text, .quoted_id = bytes_text(m->quote)};
+    struct wa_text text = {
+        .text = m->text, .quoted_id = bytes_text(m->quote), .expiration_s = m->expiration_s};
     struct wa_jid author;
     char author_text[WA_JID_TEXT_SIZE];
 

@@ -4,7 +4,7 @@
 . "$(dirname "$0")/lib.sh"
 
 OUTBOX=${OUTBOX:-2000} KILLS=${KILLS:-5} RANDOM=${SEED:-$$}
-ANN=4915100000002 BOB=4915100000003
+ANN=4915100000002 BOB=4915100000003 CARL=4915100000004
 NEW=$VOLUME/outbox/new DONE=$VOLUME/outbox/done REFUSED=$VOLUME/outbox/failed
 
 start_sim
@@ -52,6 +52,18 @@ drop quote-2 "{\"to\":\"$BOB\",\"text\":\"not yours\",\"quote\":\"$asked\"}"
 check "a quote from another chat is refused" wait_for 10 failed_says quote-2 "quote"
 equal "… and nothing of it leaks" 0 "$(got $BOB "not yours")"
 
+# ---- a chat whose messages disappear -----------------------------------------------------------------
+timer_of() { arrived "$1" $PHONE | jq -r --arg t "$2" '.messages[] | select(.text == $t) | .expiration'; }
+timer_kept() { [ "$(rows "select expiration_s from chats where chat_pn = '$1@s.whatsapp.net'")" = "$2" ]; }
+account $CARL Carl
+post /accounts/$PHONE/send "{\"to\":\"$CARL\",\"text\":\"for a day\",\"expiration\":86400}" >/dev/null
+check "what the owner wrote on the phone tells the timer of the chat" wait_for 10 timer_kept $CARL 86400
+drop timed '{"to":"'$CARL'","text":"gone tomorrow"}'
+check "a message of the outbox to that chat arrives" wait_for 10 got_once $CARL "gone tomorrow"
+equal "… and disappears as the others there" 86400 "$(timer_of $CARL "gone tomorrow")"
+equal "… those of other chats stay" 0 "$(timer_of $ANN "about that")"
+
+# ---- a stranger, and from a terminal ----------------------------------------------------------------
 drop nobody '{"to":"4915199999999","text":"hello?"}'
 check "a number that is not on WhatsApp fails clearly" wait_for 10 failed_says nobody "not on WhatsApp"
 
