@@ -253,9 +253,10 @@ static const char *const migrations[] = {
     " DELETE FROM media WHERE message = old.id;"
     " END;",
 
-    /* 8: disappearing messages */
-    "ALTER TABLE chats ADD COLUMN expiration_s INTEGER NOT NULL DEFAULT 0;"
-    "ALTER TABLE chats ADD COLUMN expiration_set_at INTEGER;"};
+    /* 8: disappearing messages; in parentheses for clang, which counts on a comma between two lines
+     */
+    ("ALTER TABLE chats ADD COLUMN expiration_s INTEGER NOT NULL DEFAULT 0;"
+     "ALTER TABLE chats ADD COLUMN expiration_set_at INTEGER;")};
 
 static const char *const statements[SQL_COUNT] = {
 #define X(name, sql) [SQL_##name] = sql,
