@@ -253,8 +253,7 @@ static const char *const migrations[] = {
     " DELETE FROM media WHERE message = old.id;"
     " END;",
 
-    /* 8: disappearing messages; in parentheses for clang, which counts on a comma between two lines
-     */
+    /* 8: disappearing messages. Parentheses, since clang misses a comma between two lines. */
     ("ALTER TABLE chats ADD COLUMN expiration_s INTEGER NOT NULL DEFAULT 0;"
      "ALTER TABLE chats ADD COLUMN expiration_set_at INTEGER;")};
 
