@@ -43,6 +43,11 @@ struct wa_node *wa_session_stanza(struct wa_session *s, const char *tag)
 
 struct wa_event *wa_session_emit(struct wa_session *s, enum wa_event_type type)
 {
+    if (s->phase == WA_PHASE_CLOSED) { /* what was under way when the store failed tells nobody */
+        struct wa_event *unheard = arena_alloc(&s->arena, sizeof(*unheard));
+        *unheard = (struct wa_event){.type = type};
+        return unheard;
+    }
     if (s->event_count == s->event_cap) {
         s->event_cap = s->event_cap ? s->event_cap * 2 : 8;
         s->events = err_realloc(s->events, s->event_cap * sizeof(*s->events));
@@ -56,8 +61,8 @@ void wa_session_end(struct wa_session *s, enum wa_close why, const char *fmt, ..
 {
     if (s->phase == WA_PHASE_CLOSED)
         return;
-    s->phase = WA_PHASE_CLOSED;
     struct wa_event *ev = wa_session_emit(s, WA_EVENT_CLOSED);
+    s->phase = WA_PHASE_CLOSED;
     ev->u.closed.why = why;
     va_list ap;
     va_start(ap, fmt);

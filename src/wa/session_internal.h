@@ -166,7 +166,8 @@ void wa_session_ask_until(struct wa_session *s, struct wa_node *iq, int64_t time
                           wa_iq_done done, void *arg);
 /* <iq type="result"> with the id of the server's request. */
 void wa_session_answer(struct wa_session *s, const struct wa_node *request);
-/* New event at the end of the queue, zeroed but for its type. */
+/* New event at the end of the queue, zeroed but for its type. Once the session has ended it is
+ * heard by nobody: WA_EVENT_CLOSED is the last one. */
 struct wa_event *wa_session_emit(struct wa_session *s, enum wa_event_type type);
 /* PAIRED or CONNECTED, filled in from the device. */
 struct wa_event *wa_session_emit_account(struct wa_session *s, enum wa_event_type type);

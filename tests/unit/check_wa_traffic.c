@@ -934,6 +934,19 @@ START_TEST(test_send_device_without_keys_is_not_asked_for_again_and_again)
 }
 END_TEST
 
+/* The token cannot be noted when the ack comes: the connection ends, and nothing comes after that.
+ */
+START_TEST(test_send_acked_while_the_store_fails_closes_and_says_no_more)
+{
+    greet();
+    struct wa_node *message = send_and_hear(0);
+    line.mem.fail_put = 1;
+    say(ack_of(message, NULL));
+    ck_assert_int_eq((int)expect(WA_EVENT_CLOSED).u.closed.why, WA_CLOSE_STORE);
+    expect_quiet();
+}
+END_TEST
+
 /* ---- identities --------------------------------------------------------------------------------
  */
 
@@ -1114,6 +1127,7 @@ int main(void)
         test_send_refused_by_lid_goes_once_to_the_phone_number,
         test_send_phash_of_another_set_asks_for_the_devices_again,
         test_send_device_without_keys_is_not_asked_for_again_and_again,
+        test_send_acked_while_the_store_fails_closes_and_says_no_more,
         test_identity_notification_puts_the_session_aside_and_tells,
         test_identity_notification_of_a_companion_or_ourselves_is_only_acked,
         test_identity_of_a_new_phone_in_a_message_is_taken_and_told,
