@@ -205,7 +205,7 @@ static int save(struct work *w, uint64_t version)
 int wa_app_state_take_snapshot(const struct wa_host *host, const char *collection,
                                struct bytes snapshot, struct wa_app_state_news *news)
 {
-    struct wa_app_state_snapshot s;
+    struct wa_app_state_snapshot s = {0};
     struct work w;
     int rc = begin(&w, host, collection, news);
     if (rc == 0)
@@ -244,7 +244,7 @@ static int check_patch(struct work *w, const struct wa_app_state_patch *p,
 int wa_app_state_take_patch(const struct wa_host *host, const char *collection, struct bytes patch,
                             struct bytes external, struct wa_app_state_news *news)
 {
-    struct wa_app_state_patch p;
+    struct wa_app_state_patch p = {0};
     struct work w;
     int rc = begin(&w, host, collection, news);
     if (rc == 0)
