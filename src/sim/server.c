@@ -7,6 +7,8 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/signalfd.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -26,7 +28,8 @@ struct sim_server {
     struct sim *sim;
     struct lws_context *context;
     struct lws_vhost *endpoint, *control;
-    lws_sorted_usec_list_t wake;
+    int timer_fd;
+    int64_t wake_ms;      /* what the timer is set to */
     struct http *waiting; /* requests to run again */
     uint64_t activity;    /* up to which they were */
     bool stop;
@@ -162,7 +165,7 @@ static int file_write(struct link *l)
         return -1;
     l->file = BYTES(l->file.p + n, l->file.n - n);
     if (last)
-        return lws_http_transaction_completed(l->wsi);
+        return lws_http_transaction_completed(l->wsi) ? -1 : 0;
     lws_callback_on_writable(l->wsi);
     return 0;
 }
@@ -314,7 +317,7 @@ static int http_write(struct sim_server *server, struct http *h)
         return 0;
     }
     http_reset(server, h);
-    return lws_http_transaction_completed(h->wsi);
+    return lws_http_transaction_completed(h->wsi) ? -1 : 0;
 }
 
 static int on_http(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
@@ -373,12 +376,28 @@ static int on_signal(struct lws *wsi, enum lws_callback_reasons reason, void *us
     return 0;
 }
 
+static int on_timer(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
+                    size_t len)
+{
+    uint64_t times;
+
+    (void)user;
+    (void)in;
+    (void)len;
+    if (reason == LWS_CALLBACK_RAW_RX_FILE) {
+        (void)!read(server_of(wsi)->timer_fd, &times, sizeof times);
+        server_of(wsi)->wake_ms = 0;
+    }
+    return 0;
+}
+
 static const struct lws_protocols endpoint_protocols[] = {
     {.name = "chat",
      .callback = on_link,
      .per_session_data_size = sizeof(struct link),
      .rx_buffer_size = RX_BYTES},
     {.name = "signals", .callback = on_signal},
+    {.name = "timer", .callback = on_timer},
     {.name = NULL},
 };
 
@@ -390,21 +409,31 @@ static const struct lws_protocols control_protocols[] = {
     {.name = NULL},
 };
 
+static int watch(struct sim_server *server, int fd, const char *protocol)
+{
+    if (fd < 0)
+        return ERR_SYSTEM;
+    return lws_adopt_descriptor_vhost(server->endpoint, LWS_ADOPT_RAW_FILE_DESC,
+                                      (lws_sock_file_fd_type){.filefd = fd}, protocol, NULL)
+               ? 0
+               : ERR_SYSTEM;
+}
+
 static int watch_signals(struct sim_server *server)
 {
-    lws_sock_file_fd_type fd;
     sigset_t set;
 
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
-    fd.filefd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-    if (fd.filefd < 0)
-        return ERR_SYSTEM;
-    return lws_adopt_descriptor_vhost(server->endpoint, LWS_ADOPT_RAW_FILE_DESC, fd, "signals",
-                                      NULL)
-               ? 0
-               : ERR_SYSTEM;
+    return watch(server, signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK), "signals");
+}
+
+/* A timer of libwebsockets is polled for without pause when less than a millisecond is left. */
+static int watch_timer(struct sim_server *server)
+{
+    server->timer_fd = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+    return watch(server, server->timer_fd, "timer");
 }
 
 /* ---- life ---------------------------------------------------------------------------------------
@@ -447,7 +476,8 @@ int sim_server_open(struct sim_server **out, struct sim *s, int port, int contro
         server->endpoint = listen_on(server, "endpoint", port, endpoint_protocols);
         server->control = listen_on(server, "control", control_port, control_protocols);
     }
-    if (!server->endpoint || !server->control || watch_signals(server) != 0) {
+    if (!server->endpoint || !server->control || watch_signals(server) != 0 ||
+        watch_timer(server) != 0) {
         sim_server_close(server);
         return err_set(err, ERR_SYSTEM, "cannot listen on " ADDRESS ", port %d and %d", port,
                        control_port);
@@ -471,11 +501,6 @@ void sim_server_close(struct sim_server *server)
     free(server);
 }
 
-static void woken(lws_sorted_usec_list_t *sul)
-{
-    (void)sul; /* it has ended the wait, that is all */
-}
-
 static int64_t next_wake(const struct sim_server *server)
 {
     int64_t next = sim_timers_next(&server->sim->timers);
@@ -486,22 +511,25 @@ static int64_t next_wake(const struct sim_server *server)
     return next;
 }
 
-static void schedule_wake(struct sim_server *server)
+static int schedule_wake(struct sim_server *server)
 {
-    int64_t next = next_wake(server), now = clock_mono_ms();
+    int64_t next = next_wake(server);
+    struct itimerspec spec = {0};
 
-    if (next == CLOCK_NEVER)
-        lws_sul_cancel(&server->wake);
-    else
-        lws_sul_schedule(server->context, 0, &server->wake, woken,
-                         next > now ? (next - now) * LWS_US_PER_MS : 1);
+    if (next == server->wake_ms)
+        return 0;
+    if (next <= 0)
+        spec.it_value.tv_nsec = 1;
+    else if (next != CLOCK_NEVER)
+        spec.it_value = (struct timespec){.tv_sec = next / 1000, .tv_nsec = next % 1000 * 1000000};
+    server->wake_ms = next;
+    return timerfd_settime(server->timer_fd, TFD_TIMER_ABSTIME, &spec, NULL);
 }
 
 int sim_server_run(struct sim_server *server)
 {
     while (!server->stop) {
-        schedule_wake(server);
-        if (lws_service(server->context, 0) < 0)
+        if (schedule_wake(server) != 0 || lws_service(server->context, 0) < 0)
             return ERR_SYSTEM;
         sim_timers_run(&server->sim->timers, clock_mono_ms());
         run_waiting(server);
