@@ -33,6 +33,8 @@
     X("POST", "/groups", sim_post_group)                                                           \
     X("POST", "/groups/*/add", sim_post_group_add)                                                 \
     X("POST", "/groups/*/remove", sim_post_group_remove)                                           \
+    X("POST", "/media", sim_post_media)                                                            \
+    X("POST", "/media/fault", sim_post_media_fault)                                                \
     X("POST", "/faults", sim_post_fault)                                                           \
     X("GET", "/load", sim_get_load)                                                                \
     X("POST", "/load", sim_post_load)

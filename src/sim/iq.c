@@ -6,6 +6,7 @@
 #include "sim/group.h"
 
 #include "sim/login.h"
+#include "sim/media.h"
 #include "sim/notify.h"
 #include "sim/phone.h"
 #include "sim/scan.h"
@@ -172,11 +173,16 @@ static void iq_media(const struct sim_sender *from, struct wa_node *iq)
 {
     struct wa_node *node = sim_iq_result(from, iq), *conn = wa_node_child(node, "media_conn");
 
-    wa_node_set(conn, "auth", "sim");
-    wa_node_set(conn, "ttl", "3600");
+    wa_node_set(conn, "auth", SIM_MEDIA_AUTH);
+    wa_node_set_u64(conn, "ttl", from->sim->media_ttl_s);
     wa_node_set(conn, "auth_ttl", "21600");
     wa_node_set(conn, "max_buckets", "12");
-    wa_node_set(wa_node_child(conn, "host"), "hostname", from->sim->media_host);
+    for (size_t i = 0; i < SIM_MEDIA_HOSTS && from->sim->media_hosts[i][0]; i++) {
+        struct wa_node *host = wa_node_child(conn, "host");
+
+        wa_node_set(host, "hostname", from->sim->media_hosts[i]);
+        wa_node_set(host, "type", i == 0 ? "primary" : "fallback");
+    }
     sim_reply(from, node);
 }
 

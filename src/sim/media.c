@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "base/text.h"
 #include "sim/notify.h"
 #include "sim/pb.h"
 #include "wa/media.h"
@@ -65,19 +66,42 @@ static void put_message(struct buf *out, const struct kind *k, const struct sim_
     sim_pb_put_bytes(out, k->field, buf_bytes(&part));
 }
 
-static struct sim_media *upload(struct sim *s, enum wa_media_type type, struct bytes plain)
+struct sim_media *sim_media_store(struct sim *s, struct bytes sealed)
 {
     struct sim_media *m = err_calloc(1, sizeof *m);
 
     snprintf(m->path, sizeof m->path, SIM_MEDIA_PATH "%zu?ccb=1&oh=2", s->media.count + 1);
-    sim_random_bytes(&s->random, m->key, sizeof m->key);
     buf_init(&m->sealed, SIM_MEDIA_MAX + 64);
-    wa_media_seal(&m->sealed, type, m->key, plain);
-    m->length = plain.n;
-    wa_sha256(m->sha256, &plain, 1);
-    wa_sha256(m->sealed_sha256, (struct bytes[]){buf_bytes(&m->sealed)}, 1);
+    buf_append(&m->sealed, sealed);
+    wa_sha256(m->sealed_sha256, &sealed, 1);
     sim_table_put(&s->media, BYTES(m->path, strcspn(m->path, "?")), m);
     return m;
+}
+
+static struct sim_media *upload(struct sim *s, enum wa_media_type type, struct bytes plain)
+{
+    struct buf AUTO_BUF sealed;
+    struct sim_media *m;
+    uint8_t key[WA_MEDIA_KEY_LEN];
+
+    buf_init(&sealed, SIM_MEDIA_MAX + 64);
+    sim_random_bytes(&s->random, key, sizeof key);
+    wa_media_seal(&sealed, type, key, plain);
+    m = sim_media_store(s, buf_bytes(&sealed));
+    memcpy(m->key, key, sizeof m->key);
+    m->length = plain.n;
+    wa_sha256(m->sha256, &plain, 1);
+    return m;
+}
+
+static void damage(struct sim_media *m, const char *fault)
+{
+    bytes_copy_text(bytes_text(fault), m->fault, sizeof m->fault);
+    m->gets = 0;
+    if (strcmp(fault, "corrupt") == 0)
+        m->sealed.p[m->sealed.n / 2] ^= 1;
+    if (strcmp(fault, "truncated") == 0)
+        m->sealed.n -= 20;
 }
 
 struct sim_media *sim_media_add_blob(struct sim *s, struct bytes plain, struct buf *reference)
@@ -101,11 +125,7 @@ struct sim_media *sim_media_add(struct sim *s, const struct sim_media_request *r
     if (!k || r->plain.n > SIM_MEDIA_MAX)
         return NULL;
     m = upload(s, k->type, r->plain);
-    bytes_copy_text(bytes_text(r->fault ? r->fault : ""), m->fault, sizeof m->fault);
-    if (strcmp(m->fault, "corrupt") == 0)
-        m->sealed.p[m->sealed.n / 2] ^= 1;
-    if (strcmp(m->fault, "truncated") == 0)
-        m->sealed.n -= 20;
+    damage(m, r->fault ? r->fault : "");
     put_message(message, k, m, r);
     return m;
 }
@@ -116,7 +136,7 @@ int sim_media_get(struct sim *s, const char *path, struct bytes *out)
     const char *fault = m ? m->fault : "missing";
     unsigned before = m ? m->gets++ : 0;
 
-    if (strcmp(fault, "missing") == 0 || (strcmp(fault, "gone") == 0 && !m->again))
+    if (strcmp(fault, "missing") == 0 || strcmp(fault, "gone") == 0 || strcmp(fault, "asleep") == 0)
         return 404;
     if (strcmp(fault, "busy") == 0 && before < 1)
         return 503;
@@ -144,13 +164,29 @@ static void look_at(void *ctx, struct bytes key, void *value)
         search->found = m;
 }
 
-static int open_request(const struct sim_media *m, const uint8_t key[32], struct bytes id,
-                        const struct wa_node *encrypt)
+static struct sim_media *of_message(struct sim *s, struct bytes id)
+{
+    struct search search = {.id = id};
+
+    sim_table_each(&s->media, look_at, &search);
+    return search.found;
+}
+
+int sim_media_damage(struct sim *s, struct bytes id, const char *fault)
+{
+    struct sim_media *m = of_message(s, id);
+
+    if (!m)
+        return ERR_NOT_FOUND;
+    damage(m, fault);
+    return 0;
+}
+
+static int open_request(const uint8_t key[32], struct bytes id, const struct wa_node *encrypt)
 {
     struct bytes nonce = wa_node_data(wa_node_find(encrypt, "enc_iv"));
     struct buf AUTO_BUF plain;
 
-    (void)m;
     buf_init(&plain, WA_MEDIA_RETRY_MAX);
     if (nonce.n != WA_GCM_NONCE_LEN ||
         wa_gcm_open(&plain, key, nonce.p, id, wa_node_data(wa_node_find(encrypt, "enc_p"))) != 0)
@@ -158,39 +194,63 @@ static int open_request(const struct sim_media *m, const uint8_t key[32], struct
     return bytes_equal(sim_pb_bytes(buf_bytes(&plain), 1), id) ? 0 : ERR_INVALID;
 }
 
-void sim_media_again(const struct sim_sender *from, const struct wa_node *receipt)
+/* For whoever wants to play the phone. */
+static void note_request(const struct sim_sender *from, struct bytes id,
+                         const struct wa_node *encrypt)
 {
-    struct search search = {.id = wa_node_attr(receipt, "id")};
-    struct wa_jid own = sim_account_jid(from->device->account, &from->device->account->pn);
-    struct wa_node *node, *encrypt;
+    struct wa_jid pn = sim_device_pn(from->device);
+    struct buf AUTO_BUF text;
+
+    buf_init(&text, 256);
+    text_base64_append(&text, wa_node_data(wa_node_find(encrypt, "enc_p")));
+    buf_append_u8(&text, ' ');
+    text_base64_append(&text, wa_node_data(wa_node_find(encrypt, "enc_iv")));
+    sim_note(from->sim, "media_again", &pn, id, buf_text(&text));
+}
+
+/* The phone has it still and uploads it once more, to another place. */
+static void upload_again(const struct sim_sender *from, const struct sim_media *m, struct bytes id,
+                         const uint8_t key[32], struct wa_node *node)
+{
     struct buf AUTO_BUF plain = {.max = WA_MEDIA_RETRY_MAX};
     struct buf AUTO_BUF sealed = {.max = WA_MEDIA_RETRY_MAX};
-    uint8_t key[32], nonce[WA_GCM_NONCE_LEN];
+    struct wa_node *encrypt = wa_node_child(node, "encrypt");
+    uint8_t nonce[WA_GCM_NONCE_LEN];
 
-    sim_table_each(&from->sim->media, look_at, &search);
-    if (!search.found)
+    sim_pb_put_bytes(&plain, 1, id);
+    sim_pb_put_bytes(&plain, 2,
+                     bytes_text(sim_media_store(from->sim, buf_bytes(&m->sealed))->path));
+    sim_pb_put_uint(&plain, 3, 1);
+    sim_random_bytes(&from->sim->random, nonce, sizeof nonce);
+    wa_gcm_seal(&sealed, key, nonce, id, buf_bytes(&plain));
+    wa_node_child_data(encrypt, "enc_p", buf_bytes(&sealed));
+    wa_node_child_data(encrypt, "enc_iv", BYTES_ARRAY(nonce));
+}
+
+void sim_media_again(const struct sim_sender *from, const struct wa_node *receipt)
+{
+    struct bytes id = wa_node_attr(receipt, "id");
+    const struct wa_node *encrypt = wa_node_find(receipt, "encrypt");
+    struct wa_jid own = sim_account_jid(from->device->account, &from->device->account->pn);
+    const struct sim_media *m = of_message(from->sim, id);
+    struct wa_node *node;
+    uint8_t key[32];
+
+    note_request(from, id, encrypt);
+    if (!m || strcmp(m->fault, "asleep") == 0)
         return;
-    wa_hkdf_sha256(key, sizeof key, BYTES_ARRAY(search.found->key), BYTES_NONE,
+    wa_hkdf_sha256(key, sizeof key, BYTES_ARRAY(m->key), BYTES_NONE,
                    bytes_text("WhatsApp Media Retry Notification"));
-    if (open_request(search.found, key, search.id, wa_node_find(receipt, "encrypt")) != 0) {
-        sim_violation(from, search.id, "a server-error receipt that does not open");
+    if (open_request(key, id, encrypt) != 0) {
+        sim_violation(from, id, "a server-error receipt that does not open");
         return;
     }
     node = sim_notification(from->sim, from->arena, "mediaretry", &own);
-    wa_node_set_bytes(node, "id", search.id);
-    if (strcmp(search.found->fault, "gone") != 0) {
+    wa_node_set_bytes(node, "id", id);
+    if (strcmp(m->fault, "gone") == 0)
+        upload_again(from, m, id, key, node);
+    else
         wa_node_set(wa_node_child(node, "error"), "code", "2");
-    } else {
-        search.found->again = true;
-        sim_pb_put_bytes(&plain, 1, search.id);
-        sim_pb_put_bytes(&plain, 2, bytes_text(search.found->path));
-        sim_pb_put_uint(&plain, 3, 1);
-        sim_random_bytes(&from->sim->random, nonce, sizeof nonce);
-        wa_gcm_seal(&sealed, key, nonce, search.id, buf_bytes(&plain));
-        encrypt = wa_node_child(node, "encrypt");
-        wa_node_child_data(encrypt, "enc_p", buf_bytes(&sealed));
-        wa_node_child_data(encrypt, "enc_iv", BYTES_ARRAY(nonce));
-    }
     if (wa_node_find(receipt, "rmr"))
         wa_node_append(node, sim_shallow(wa_node_find(receipt, "rmr")));
     sim_deliver(from->device, node, false);

@@ -6,13 +6,16 @@
 
 #include "sim/sim.h"
 #include "sim/stanza.h"
+#include "wa/media.h"
 
 #define SIM_MEDIA_PATH "/m/"
+#define SIM_MEDIA_AUTH "sim"      /* of media_conn, for uploads */
 #define SIM_MEDIA_MAX (16u << 20) /* bytes of a plain file */
 
-/* What is wrong with a file: "" nothing; "missing" 404, and the phone has it no more; "gone" 404
- * until the phone is asked; "corrupt" one byte is another; "truncated" the end is missing; "busy"
- * 503 the first time; "denied" 403 the first time. */
+/* What is wrong with a file: "" nothing; "missing" 404, and the phone has it no more; "gone" 404,
+ * and the phone uploads it again when asked; "asleep" 404, and the phone does not answer; "corrupt"
+ * one byte is another; "truncated" the end is missing; "busy" 503 the first time; "denied" 403 the
+ * first time. */
 struct sim_media {
     char path[64], id[SIM_ID_MAX + 1]; /* of the message */
     uint8_t key[32], sha256[32], sealed_sha256[32];
@@ -20,7 +23,6 @@ struct sim_media {
     char fault[16];
     size_t length; /* of the plain file */
     unsigned gets;
-    bool again; /* the phone was asked */
 };
 
 /* Owned by s; NULL for an unknown kind (image, video, audio, voice, document, sticker). Appends the
@@ -34,6 +36,15 @@ struct sim_media *sim_media_add(struct sim *s, const struct sim_media_request *r
 /* A file that no message tells of; appends its ExternalBlobReference (protocol/07 section 8.3).
  * Owned by s. */
 struct sim_media *sim_media_add_blob(struct sim *s, struct bytes plain, struct buf *reference);
+/* An encrypted file as it is, under a path of its own. Owned by s. */
+struct sim_media *sim_media_store(struct sim *s, struct bytes sealed);
+/* An upload to a path: the status of the answer, which is appended (media_upload.c). */
+int sim_media_upload(struct sim *s, const char *path, const char *auth, struct bytes sealed,
+                     struct buf *answer);
+/* A phone got a message with a file that is here: it can upload it again (media_upload.c). */
+void sim_media_arrived(struct sim *s, struct bytes message_id, const struct wa_media *media);
+/* What is wrong with the file of a message from now on. 0; ERR_NOT_FOUND. */
+int sim_media_damage(struct sim *s, struct bytes message_id, const char *fault);
 /* The status of the answer, and for 200 the bytes. */
 int sim_media_get(struct sim *s, const char *path, struct bytes *out);
 /* A server-error receipt: the phone uploads it again, or says that it cannot. */

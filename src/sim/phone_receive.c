@@ -144,6 +144,7 @@ static void keep(struct sim_phone *p, const struct incoming *m, const struct wa_
     forget_arrival(p, sim_ring_put(&p->arrivals, a));
     a->seq = p->arrivals.last;
     p->sim->activity++;
+    sim_media_arrived(p->sim, bytes_text(a->id), &content->media);
     sim_load_arrival(p->sim->load, p->device->account, a);
 }
 

@@ -13,14 +13,12 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "sim/control.h"
-#include "sim/media.h"
+#include "sim/media_http.h"
 #include "sim/server.h"
 
 #define PATH "/ws/chat"
 #define ADDRESS "127.0.0.1"
 #define RX_BYTES 65536
-#define TX_BYTES 32768 /* a WebSocket message, or a piece of an HTTP answer, at most */
-#define HEADER_BYTES 2048
 
 struct http;
 
@@ -40,7 +38,7 @@ struct link {
     struct lws *wsi;
     struct sim_client *client;
     bool close_now, frozen;
-    struct bytes file; /* what is left of a file that is served */
+    struct sim_media_http http; /* instead of a client */
 };
 
 /* One control connection; request is set up anew for each request on it. */
@@ -95,8 +93,8 @@ static bool is_chat_path(struct lws *wsi)
 static int write_link(struct link *l)
 {
     struct sim_client *c = l->client;
-    uint8_t message[LWS_PRE + TX_BYTES];
-    size_t n = c->out.n < TX_BYTES ? c->out.n : TX_BYTES;
+    uint8_t message[LWS_PRE + SIM_HTTP_PIECE];
+    size_t n = c->out.n < SIM_HTTP_PIECE ? c->out.n : SIM_HTTP_PIECE;
 
     if (l->close_now)
         return -1;
@@ -127,49 +125,6 @@ static int read_link(struct link *l, struct bytes data)
     return l->close_now ? -1 : 0;
 }
 
-/* ---- the media host
- * ------------------------------------------------------------------------------
- */
-
-static int file_begin(struct link *l, struct lws *wsi)
-{
-    uint8_t block[LWS_PRE + HEADER_BYTES], *start = block + LWS_PRE, *p = start;
-    struct bytes file = BYTES_NONE;
-    char path[64] = "";
-    int status = 404;
-
-    if (lws_hdr_copy(wsi, path, sizeof path, WSI_TOKEN_GET_URI) > 0)
-        status = sim_media_get(server_of(wsi)->sim, path, &file);
-    *l = (struct link){.wsi = wsi, .file = file};
-    if (lws_add_http_common_headers(wsi, (unsigned)status, "application/octet-stream", file.n, &p,
-                                    block + sizeof block) != 0 ||
-        lws_finalize_write_http_header(wsi, start, &p, block + sizeof block) != 0)
-        return -1;
-    if (file.n == 0)
-        return lws_http_transaction_completed(wsi);
-    lws_callback_on_writable(wsi);
-    return 0;
-}
-
-static int file_write(struct link *l)
-{
-    uint8_t piece[LWS_PRE + TX_BYTES];
-    size_t n = l->file.n < TX_BYTES ? l->file.n : TX_BYTES;
-    bool last = n == l->file.n;
-
-    if (!l->file.n)
-        return 0;
-    memcpy(piece + LWS_PRE, l->file.p, n);
-    if (lws_write(l->wsi, piece + LWS_PRE, n, last ? LWS_WRITE_HTTP_FINAL : LWS_WRITE_HTTP) <
-        (int)n)
-        return -1;
-    l->file = BYTES(l->file.p + n, l->file.n - n);
-    if (last)
-        return lws_http_transaction_completed(l->wsi) ? -1 : 0;
-    lws_callback_on_writable(l->wsi);
-    return 0;
-}
-
 static int on_link(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
                    size_t len)
 {
@@ -191,12 +146,8 @@ static int on_link(struct lws *wsi, enum lws_callback_reasons reason, void *user
             sim_client_free(l->client);
         l->client = NULL;
         return 0;
-    case LWS_CALLBACK_HTTP:
-        return file_begin(l, wsi);
-    case LWS_CALLBACK_HTTP_WRITEABLE:
-        return file_write(l);
     default:
-        return 0;
+        return sim_media_http(&l->http, wsi, server_of(wsi)->sim, reason, BYTES(in, len));
     }
 }
 
@@ -283,7 +234,7 @@ static int http_begin(struct sim_server *server, struct http *h, struct lws *wsi
 
 static int http_headers(struct http *h)
 {
-    uint8_t block[LWS_PRE + HEADER_BYTES], *start = block + LWS_PRE, *p = start;
+    uint8_t block[LWS_PRE + SIM_HTTP_HEADER], *start = block + LWS_PRE, *p = start;
 
     h->headers_sent = true;
     if (lws_add_http_common_headers(h->wsi, (unsigned int)h->request.status, "application/json",
@@ -296,7 +247,7 @@ static int http_headers(struct http *h)
 
 static int http_write(struct sim_server *server, struct http *h)
 {
-    uint8_t piece[LWS_PRE + TX_BYTES];
+    uint8_t piece[LWS_PRE + SIM_HTTP_PIECE];
     size_t left, n;
     bool last;
 
@@ -305,7 +256,7 @@ static int http_write(struct sim_server *server, struct http *h)
     if (!h->headers_sent)
         return http_headers(h);
     left = h->request.answer.n - h->sent;
-    n = left < TX_BYTES ? left : TX_BYTES;
+    n = left < SIM_HTTP_PIECE ? left : SIM_HTTP_PIECE;
     last = n == left;
     memcpy(piece + LWS_PRE, h->request.answer.p + h->sent, n);
     if (lws_write(h->wsi, piece + LWS_PRE, n, last ? LWS_WRITE_HTTP_FINAL : LWS_WRITE_HTTP) <
@@ -484,7 +435,7 @@ int sim_server_open(struct sim_server **out, struct sim *s, int port, int contro
     }
     snprintf(s->endpoint, sizeof s->endpoint, "ws://" ADDRESS ":%d" PATH,
              lws_get_vhost_listen_port(server->endpoint));
-    snprintf(s->media_host, sizeof s->media_host, ADDRESS ":%d",
+    snprintf(s->media_hosts[0], sizeof s->media_hosts[0], ADDRESS ":%d",
              lws_get_vhost_listen_port(server->endpoint));
     snprintf(s->control, sizeof s->control, "http://" ADDRESS ":%d",
              lws_get_vhost_listen_port(server->control));

@@ -13,7 +13,9 @@
 
 void sim_init(struct sim *s, unsigned ref_seconds, bool seeded, uint64_t seed)
 {
-    *s = (struct sim){.ref_seconds = ref_seconds, .random = {.seeded = seeded, .seed = seed}};
+    *s = (struct sim){.ref_seconds = ref_seconds,
+                      .media_ttl_s = 3600,
+                      .random = {.seeded = seeded, .seed = seed}};
     s->own.random = &s->random;
     s->host = sim_store_host(&s->own);
     s->accounts_end = &s->accounts;

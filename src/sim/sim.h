@@ -15,6 +15,8 @@
 #define SIM_REF_SECONDS                                                                            \
     60 /* life of the first pairing ref; each next has a third (protocol/03 2.1) */
 
+#define SIM_MEDIA_HOSTS 3
+
 struct sim_account;
 struct sim_client;
 struct sim_group;
@@ -54,7 +56,8 @@ struct sim {
     struct sim_load *load;                   /* the last one; NULL before */
     uint32_t oldest_version, newest_version; /* revisions: taken at login; told by /sw.js */
     char endpoint[64], control[64];
-    char media_host[64]; /* host:port as clients are told */
+    char media_hosts[SIM_MEDIA_HOSTS][64]; /* host:port as clients are told; "" ends them */
+    uint32_t media_ttl_s;
 };
 
 void sim_init(struct sim *s, unsigned ref_seconds, bool seeded, uint64_t seed);

@@ -16,8 +16,9 @@ import { lid } from './suites/lid.mjs';
 import { backlog } from './suites/backlog.mjs';
 import { kinds } from './suites/kinds.mjs';
 import { pairing } from './suites/pairing.mjs';
+import { media } from './suites/media.mjs';
 
-const suites = { phones, bridge, groups, lost, devices, lid, backlog, kinds, pairing };
+const suites = { phones, bridge, groups, lost, devices, lid, backlog, kinds, pairing, media };
 const wanted = (process.env.INTEROP_SUITES || Object.keys(suites).join(' ')).split(/\s+/);
 const logs = process.env.INTEROP_LOGS;
 const build = process.env.BUILDDIR;

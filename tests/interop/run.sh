@@ -54,7 +54,21 @@ if [ "$omit" = --include=optional ]; then
 fi
 
 logs=$(mktemp -d "${TMPDIR:-/tmp}/wabridge-interop.XXXXXX")
-BUILDDIR=$build INTEROP_LOGS=$logs INTEROP_VECTORS=$here/../vectors \
+
+# For the suites that speak TLS, whose authority Node must know from its start.
+tls=$logs/tls
+mkdir "$tls"
+{
+    openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=interop-authority \
+        -keyout "$tls/ca.key" -out "$tls/ca.pem" &&
+        openssl req -newkey rsa:2048 -nodes -subj /CN=localhost -keyout "$tls/server.key" \
+            -out "$tls/server.csr" &&
+        printf 'subjectAltName=DNS:localhost' >"$tls/names" &&
+        openssl x509 -req -in "$tls/server.csr" -CA "$tls/ca.pem" -CAkey "$tls/ca.key" \
+            -CAcreateserial -days 2 -extfile "$tls/names" -out "$tls/server.pem"
+} >"$tls/openssl.log" 2>&1 || { echo "Bail out! no certificate: $tls/openssl.log" >&2; exit 2; }
+
+BUILDDIR=$build INTEROP_LOGS=$logs INTEROP_TLS=$tls NODE_EXTRA_CA_CERTS=$tls/ca.pem INTEROP_VECTORS=$here/../vectors \
     timeout -k 20 "${INTEROP_SECONDS:-1800}" \
     "$node" "$work/main.mjs" &
 runner=$!

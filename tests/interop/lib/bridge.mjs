@@ -29,7 +29,8 @@ reconnect:
 `;
 
 export class Bridge {
-    constructor(build, sim, dir) {
+    /** more: YAML of further sections. */
+    constructor(build, sim, dir, more = '') {
         this.file = path.join(build, 'wabridge');
         this.logs = dir;
         this.volume = path.join(dir, 'volume');
@@ -39,7 +40,7 @@ export class Bridge {
             mkdirSync(made, { recursive: true });
         const replies = path.join(dir, 'replies.yaml');
         writeFileSync(replies, REPLIES);
-        writeFileSync(this.config, CONFIG.replace('REPLIES', replies));
+        writeFileSync(this.config, CONFIG.replace('REPLIES', replies) + more);
         this.env = {
             ...process.env,
             TENANT_ID: 'interop',
@@ -103,13 +104,23 @@ export class Bridge {
         return run(this.file, args, { env: this.env, timeout: 20000 });
     }
 
-    /** Rows of messages.db, read as the portal reads them. */
-    async rows(where) {
+    /** A query of messages.db, as the portal asks it. */
+    async query(sql) {
         const { stdout } = await run('sqlite3', ['-readonly', '-json', '-cmd', '.timeout 3000',
-            path.join(this.volume, 'messages.db'),
-            `SELECT *, hex(text) AS text_hex FROM messages WHERE ${where} ORDER BY id`],
+            path.join(this.volume, 'messages.db'), sql],
         { timeout: 20000, maxBuffer: 64 << 20 });
         return stdout.trim() ? JSON.parse(stdout) : [];
+    }
+
+    rows(where) {
+        return this.query(
+            `SELECT *, hex(text) AS text_hex FROM messages WHERE ${where} ORDER BY id`);
+    }
+
+    /** The files of a message. */
+    media(id) {
+        return this.query(`SELECT media.* FROM media JOIN messages ON id = message
+            WHERE direction = 'IN' AND wa_id = '${id}'`);
     }
 
     async keys(sql, ...mode) {

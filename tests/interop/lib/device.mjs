@@ -5,8 +5,8 @@ import path from 'node:path';
 import { format } from 'node:util';
 
 import makeWASocket, {
-    BufferJSON, DisconnectReason, WA_CERT_DETAILS, encodeWAMessage, generateMessageIDV2, initAuthCreds,
-    jidDecode, normalizeMessageContent,
+    BufferJSON, DisconnectReason, WA_CERT_DETAILS, encodeWAMessage, generateMessageIDV2,
+    generateWAMessage, initAuthCreds, jidDecode, normalizeMessageContent,
 } from 'baileys';
 
 import { until } from './tap.mjs';
@@ -189,6 +189,15 @@ export class Device {
         const sent = await this.sock.sendMessage(to, content, options);
         this.store.set(sent.key.id, sent.message);
         return sent;
+    }
+
+    /** The same, but what the message says is changed before it leaves. */
+    async lie(to, content, change) {
+        const m = await generateWAMessage(to, content,
+            { userJid: this.jid, upload: this.sock.waUploadToServer });
+        change(m.message);
+        await this.sock.relayMessage(to, m.message, { messageId: m.key.id });
+        return m;
     }
 
     /**

@@ -10,10 +10,10 @@ import { until } from './tap.mjs';
 
 export const echo = text => `Echo: ${text}`;
 
-/** An account with the bridge as its device 1: {account, bridge, device}. */
-export async function openShop(w, phone) {
+/** An account with the bridge as its device 1; more: of its configuration. */
+export async function openShop(w, phone, more) {
     w.shop = await w.sim.account(phone, 'Shop');
-    w.bridge = new Bridge(w.build, w.sim, path.join(w.logs, 'tenant')).start();
+    w.bridge = new Bridge(w.build, w.sim, path.join(w.logs, 'tenant'), more).start();
     w.closers.push(() => w.bridge.close());
     await w.bridge.reached('QR_PENDING', 'QR_READY');
     await w.shop.scan(w.bridge.qr());
