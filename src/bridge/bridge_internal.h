@@ -61,6 +61,7 @@ struct bridge_event_note {
 struct bridge_history {
     struct bridge_event_note notes[16];
     size_t count;
+    bool due;    /* there is one worth a sync: not only how far a start has come */
     bool failed; /* and was logged; tried again when retry is set, at the heartbeat */
     bool retry;
     int unindexed; /* messages that may have come since the search index was brought up to date */
@@ -301,7 +302,7 @@ void bridge_passkey_response(struct bridge *b, const struct volume_control_reque
 /* The state is b->lifecycle; why: a short name; message may be NULL. */
 void bridge_history_state(struct bridge *b, const char *why, const char *message);
 void bridge_history_error(struct bridge *b, const char *code, const char *message);
-/* Commits what was noted, where no group is open. */
+/* Commits what was noted, where no group is open; the stations of a start with what it led to. */
 void bridge_history_flush(struct bridge *b);
 /* Once a heartbeat: one step of retention, and new words for the search index. */
 void bridge_history_tend(struct bridge *b);

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 
+#define HELD_MS 1000    /* a start that has not led anywhere by then is worth a sync */
 #define INDEX_AT 500    /* messages: with their answers as many rows as one step takes */
 #define INDEX_ROWS 1000 /* some 10 ms */
 #define INDEX_STEPS 4
@@ -35,11 +36,13 @@ static void note(struct bridge *b, const char *kind, const char *code, const cha
 void bridge_history_state(struct bridge *b, const char *why, const char *message)
 {
     note(b, "state", why, message);
+    b->history.due = b->history.due || bridge_state_lasts(b->lifecycle);
 }
 
 void bridge_history_error(struct bridge *b, const char *code, const char *message)
 {
     note(b, "error", code, message);
+    b->history.due = true;
 }
 
 static int write_notes(struct bridge *b, struct err *err)
@@ -73,13 +76,15 @@ void bridge_history_flush(struct bridge *b)
 {
     struct err err;
     bool wait = b->history.failed && !b->history.retry;
-    if (!b->messages || b->history.count == 0 || wait || store_messages_dirty(b->messages))
+    if (!b->messages || !b->history.due || wait || store_messages_dirty(b->messages))
         return;
     b->history.retry = false;
     int rc = write_notes(b, &err);
     said(b, rc, err.text);
-    if (rc == 0)
+    if (rc == 0) {
         b->history.count = 0;
+        b->history.due = false;
+    }
 }
 
 static void trim(struct bridge *b)
@@ -124,4 +129,6 @@ void bridge_history_tend(struct bridge *b)
     trim(b);
     bridge_history_index(b, true);
     b->history.retry = true;
+    if (b->history.count > 0 && clock_wall_ms() - b->history.notes[0].at >= HELD_MS)
+        b->history.due = true;
 }

@@ -162,6 +162,11 @@ const char *bridge_state_session(enum bridge_state state)
     return states[state].session;
 }
 
+bool bridge_state_lasts(enum bridge_state state)
+{
+    return state != BRIDGE_STARTING && state != BRIDGE_CONNECTING && state != BRIDGE_PAIRING;
+}
+
 const char *bridge_event_name(enum bridge_event event)
 {
     return events[event].name;

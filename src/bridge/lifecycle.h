@@ -101,6 +101,9 @@ enum bridge_event bridge_lifecycle_of_close(enum wa_close why);
 const char *bridge_state_name(enum bridge_state state);
 const char *bridge_state_status(enum bridge_state state);
 const char *bridge_state_session(enum bridge_state state);
+/* Whether it says something that is true beyond this process; else it is a station of a start, and
+ * nobody misses it after a power cut. */
+bool bridge_state_lasts(enum bridge_state state);
 const char *bridge_event_name(enum bridge_event event);
 const char *bridge_action_name(enum bridge_action action);
 

@@ -300,11 +300,11 @@ static int identify(struct store_db *db, const struct store_db_spec *spec, int64
     return 0;
 }
 
-static int configure(struct store_db *db, const struct store_db_spec *spec)
+static int configure(struct store_db *db, const struct store_db_spec *spec, bool fresh)
 {
     char mode[16], sql[512];
-    /* Heard only as long as the file is empty. */
-    if (spec->shrinks && run_sql(db, "PRAGMA auto_vacuum = INCREMENTAL") != 0)
+    /* Heard only as long as the file is empty; later it would write the first page anew. */
+    if (spec->shrinks && fresh && run_sql(db, "PRAGMA auto_vacuum = INCREMENTAL") != 0)
         return ERR_STORE;
     if (ask(db, "PRAGMA journal_mode = WAL", NULL, mode, sizeof(mode)) != 0)
         return ERR_STORE;
@@ -380,7 +380,7 @@ static int open_handle(struct store_db *db, const struct store_db_spec *spec, bo
     if (rc != 0)
         return rc;
     if (!read_only) {
-        rc = configure(db, spec);
+        rc = configure(db, spec, version == 0);
         if (rc == 0)
             rc = migrate(db, spec, version);
         if (rc == 0 && spec->each_open)

@@ -196,9 +196,7 @@ int volume_qr_publish(const struct volume *v, struct bytes payload, struct err *
         if (rc != 0)
             return err_set(err, rc, "cannot draw %s: payload of %zu bytes", files[i].name,
                            payload.n);
-        /* The last one syncs the directory for all. */
-        bool last = i == ARRAY_LEN(files) - 1;
-        rc = volume_publish(v->root_fd, files[i].name, buf_bytes(&picture), last, err);
+        rc = volume_publish(v->root_fd, files[i].name, buf_bytes(&picture), false, err);
     }
     return rc;
 }
@@ -207,7 +205,8 @@ int volume_qr_remove(const struct volume *v, struct err *err)
 {
     int rc = 0;
     for (size_t i = ARRAY_LEN(files); i-- > 0;) {
-        int one = volume_unpublish(v->root_fd, files[i].name, true, rc == 0 ? err : NULL);
+        /* The last one syncs the directory for all. */
+        int one = volume_unpublish(v->root_fd, files[i].name, i == 0, rc == 0 ? err : NULL);
         rc = rc == 0 ? one : rc;
     }
     return rc;

@@ -46,7 +46,7 @@ struct wa_device {
     bool lid_migrated;
 };
 
-/* Fresh credentials, unpaired; nothing is stored yet. */
+/* Fresh credentials, unpaired. Nothing is stored: pairing does that, before it is answered (D5). */
 void wa_device_generate(struct wa_device *d, const struct wa_host *host);
 /* 1 loaded, 0 none stored, negative when the store failed or a field is missing, malformed or does
  * not belong to the others (ERR_INVALID); *d is zeroed unless loaded. */

@@ -126,7 +126,7 @@ static void finish(struct wa_session *s, const uint8_t *wrapped, const uint8_t *
     buf_wipe(&random, sizeof(random));
     if (rc < 0)
         return;
-    if (wa_device_save_field(&s->device, "adv_secret", s->host) < 0) {
+    if (wa_device_save(&s->device, s->host) < 0) {
         wa_session_end_store(s);
         return;
     }

@@ -278,7 +278,7 @@ static void send_request(struct wa_session *s)
     buf_init(&request, 2048);
     s->host->random(s->host->ctx, iv, sizeof(iv));
     memcpy(s->device.adv_secret, p->next_adv_secret, sizeof(s->device.adv_secret));
-    if (wa_device_save_field(&s->device, "adv_secret", s->host) < 0) {
+    if (wa_device_save(&s->device, s->host) < 0) {
         wa_session_end_store(s);
         return;
     }

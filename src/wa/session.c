@@ -346,10 +346,8 @@ int wa_session_open(struct wa_session **out, const struct wa_session_config *con
     s->phase_until = s->last_received + HANDSHAKE_TIMEOUT_MS;
     wa_iq_init(&s->iq, host);
     int rc = wa_device_load(&s->device, host);
-    if (rc == 0) {
+    if (rc == 0) /* stored by the pairing: a QR outlives neither this connection nor its keys */
         wa_device_generate(&s->device, host);
-        rc = wa_device_save(&s->device, host);
-    }
     if (rc >= 0)
         rc = wa_hello_begin(s);
     s->signal = wa_signal_open(&s->device, host);

@@ -185,6 +185,15 @@ START_TEST(test_version_url_of_whatsapp_alone_unless_it_is_set)
 }
 END_TEST
 
+START_TEST(test_state_lasts_what_is_no_station_of_a_start)
+{
+    for (int s = 0; s < BRIDGE_STATE_COUNT; s++) {
+        bool station = s == BRIDGE_STARTING || s == BRIDGE_CONNECTING || s == BRIDGE_PAIRING;
+        ck_assert_int_eq(bridge_state_lasts((enum bridge_state)s), !station);
+    }
+}
+END_TEST
+
 START_TEST(test_lifecycle_print_stands_in_the_documentation)
 {
     const char *dir = getenv("DOCS_DIR");
@@ -1022,6 +1031,7 @@ int main(void)
     tcase_add_test(tc, test_lifecycle_of_close_each_reason_is_its_event);
     tcase_add_test(tc, test_version_url_of_whatsapp_alone_unless_it_is_set);
     tcase_add_test(tc, test_restriction_left_whatever_the_clock_says);
+    tcase_add_test(tc, test_state_lasts_what_is_no_station_of_a_start);
     tcase_add_test(tc, test_lifecycle_print_stands_in_the_documentation);
     suite_add_tcase(suite, tc);
     tc = tcase_create("policy");

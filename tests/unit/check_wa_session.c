@@ -343,6 +343,26 @@ START_TEST(test_pairing_first_ref_gives_the_vectors_qr)
 }
 END_TEST
 
+START_TEST(test_pairing_without_keys_stores_nothing_before_it_succeeds)
+{
+    static const char *const drawn[] = {"client_static", "client_identity", "server_static",
+                                        "server_static"}; /* the last two: any 32 bytes */
+    ck_assert_int_eq(wa_device_forget(&mem.host), 0);
+    for (size_t i = 0; i < ARRAY_LEN(drawn); i++)
+        fake_host_script(
+            &mem,
+            testing_hex(json_object_get(json_object_get(noise, "keys"), drawn[i]), "private"));
+    size_t puts = mem.puts;
+    start_pairing(2);
+    ck_assert_uint_gt(expect(WA_EVENT_QR).u.qr.payload.n, 0);
+    mem.now_ms += 60000;
+    expect(WA_EVENT_QR);
+    mem.now_ms += 20000;
+    expect_close(WA_CLOSE_PAIRING_TIMEOUT);
+    ck_assert_uint_eq(mem.puts, puts);
+}
+END_TEST
+
 START_TEST(test_pairing_refs_rotate_then_time_out)
 {
     start_pairing(3);
@@ -2018,6 +2038,7 @@ int main(void)
     GROUP("linking by code", test_link_code_vectors_match,
           test_pair_code_three_stages_as_the_vectors, test_pair_code_refused_expired_and_bounded);
     GROUP("pairing", test_pairing_first_ref_gives_the_vectors_qr,
+          test_pairing_without_keys_stores_nothing_before_it_succeeds,
           test_pairing_refs_rotate_then_time_out, test_pairing_vector_success_answers_as_the_vector,
           test_pairing_vector_negatives_refused_and_unpaired,
           test_pairing_store_fails_sends_nothing, test_pairing_reg_refresh_shows_a_new_secret);
