@@ -58,6 +58,14 @@ enum wa_kind {
 
 const char *wa_kind_text(enum wa_kind kind);
 
+#define WA_MESSAGE_SECRET_LEN 32
+
+/* Content that is encrypted under the secret of the message target_id (protocol/05 section 9.3). */
+struct wa_sealed {
+    const char *use; /* static: "Message Edit" …; NULL: nothing is sealed */
+    struct bytes payload, iv;
+};
+
 /* What a Message says once unwrapped. Bytes live in the arena given to wa_message_parse. */
 struct wa_content {
     enum wa_kind kind;
@@ -73,6 +81,8 @@ struct wa_content {
     struct bytes destination; /* … to this JID text */
     struct bytes protocol;    /* WA_KIND_PROTOCOL: the serialised ProtocolMessage */
     struct bytes skdm_group, skdm; /* sender key distribution, present beside or without content */
+    struct bytes secret;           /* 32 bytes, or none: what comes later may be sealed under it */
+    struct wa_sealed sealed;       /* WA_KIND_EDIT: the new content, to be opened: wa/secrets.h */
     int32_t protocol_type;         /* WA_KIND_PROTOCOL: protocolMessage.type; else -1 */
     bool has_history_sync;         /* protocolMessage.historySyncNotification */
 };

@@ -273,6 +273,31 @@ static void read_reaction(struct parse *p, const void *part, struct buf *lines)
     set_target(p, m->key);
 }
 
+/* What was sealed for other ends, as a vote's, stays closed. */
+static void read_sealed(struct parse *p, const void *part, struct buf *lines)
+{
+    static const struct {
+        int32_t type;
+        const char *use;
+    } edits[] = {
+        {WA__SECRET_ENCRYPTED_MESSAGE__TYPE__EVENT_EDIT, "Event Edit"},
+        {WA__SECRET_ENCRYPTED_MESSAGE__TYPE__MESSAGE_EDIT, "Message Edit"},
+        {WA__SECRET_ENCRYPTED_MESSAGE__TYPE__POLL_EDIT, "Poll Edit"},
+    };
+    const Wa__SecretEncryptedMessage *m = part;
+    (void)lines;
+    set_target(p, m->target_message_key);
+    for (size_t i = 0; i < ARRAY_LEN(edits) && !p->decided; i++) {
+        if (m->secret_enc_type != edits[i].type)
+            continue;
+        p->out->kind = WA_KIND_EDIT;
+        p->out->edited = true;
+        p->out->sealed.use = edits[i].use;
+        p->out->sealed.payload = wa_pb_bytes(m->enc_payload);
+        p->out->sealed.iv = wa_pb_bytes(m->enc_iv);
+    }
+}
+
 static void read_vote(struct parse *p, const void *part, struct buf *lines)
 {
     const Wa__PollUpdateMessage *m = part;
@@ -440,6 +465,7 @@ static const struct content_row {
     DATA(scheduled_call_creation_message, WA_KIND_CALL),
     DATA(scheduled_call_edit_message, WA_KIND_CALL),
     DATA(placeholder_message, WA_KIND_PLACEHOLDER),
+    PART(secret_encrypted_message, WA_KIND_OTHER, NULL, read_sealed),
 };
 
 static bool has_content(const Wa__Message *m, const struct content_row *row)
@@ -639,6 +665,19 @@ static void take_distribution(struct wa_content *out, const Wa__SenderKeyDistrib
     out->skdm = wa_pb_bytes(d->axolotl_sender_key_distribution_message);
 }
 
+/* That of the innermost level which has one (protocol/05 section 10). */
+static int take_secret(struct parse *p, struct bytes data)
+{
+    void *unpacked;
+    int rc = unpack(p, &wa__message_context_info__descriptor, data, &unpacked);
+    if (rc < 0)
+        return rc == ERR_INVALID ? 0 : rc; /* the message is as good without it */
+    const Wa__MessageContextInfo *m = unpacked;
+    if (m->message_secret.len == WA_MESSAGE_SECRET_LEN)
+        p->out->secret = wa_pb_bytes(m->message_secret);
+    return 0;
+}
+
 static int open_level(struct parse *p, struct bytes message)
 {
     void *unpacked;
@@ -646,6 +685,10 @@ static int open_level(struct parse *p, struct bytes message)
     if (rc < 0)
         return rc;
     const Wa__Message *m = unpacked;
+    if (m->has_message_context_info)
+        rc = take_secret(p, wa_pb_bytes(m->message_context_info));
+    if (rc < 0)
+        return rc;
     take_distribution(p->out, m->sender_key_distribution_message);
     if (unwrap(p, m))
         return 0;

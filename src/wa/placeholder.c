@@ -118,6 +118,7 @@ static void take_one(struct wa_session *s, struct bytes info)
         content.kind == WA_KIND_NONE || content.kind == WA_KIND_PROTOCOL)
         return;
     struct wa_content *kept = arena_alloc(&s->arena, sizeof(*kept));
+    in.fault = wa_edits_take(s, &in, &content);
     *kept = content;
     in.content = kept;
     wa_session_emit(s, WA_EVENT_MESSAGE)->u.message = in;

@@ -487,17 +487,18 @@ static bool content_allowed(const struct envelope *e, const struct wa_content *c
     return e->in.from_me || !content->device_sent;
 }
 
-static void take_content(struct wa_session *s, struct envelope *e, const struct opened *o)
+static void take_content(struct wa_session *s, struct envelope *e, struct wa_content *content)
 {
     learn_push_name(s, &e->in);
     forget_retries(s, e);
-    bool allowed = content_allowed(e, &o->content);
-    if (allowed && wa_protocol_is_own_only(o->content.protocol_type))
-        wa_protocol_take(s, &o->content);
-    send_receipt(s, e, allowed && o->content.has_history_sync);
-    bool told = o->content.kind != WA_KIND_NONE && o->content.kind != WA_KIND_PROTOCOL;
-    if (allowed && (told || o->content.timer_set))
-        emit_message(s, e, &o->content, NULL, 0);
+    bool allowed = content_allowed(e, content);
+    if (allowed && wa_protocol_is_own_only(content->protocol_type))
+        wa_protocol_take(s, content);
+    const char *fault = allowed ? wa_edits_take(s, &e->in, content) : NULL;
+    send_receipt(s, e, allowed && content->has_history_sync);
+    bool told = content->kind != WA_KIND_NONE && content->kind != WA_KIND_PROTOCOL;
+    if (allowed && (told || content->timer_set))
+        emit_message(s, e, content, fault, 0);
 }
 
 void wa_receive_message(struct wa_session *s, const struct wa_node *node)
@@ -532,5 +533,5 @@ void wa_receive_message(struct wa_session *s, const struct wa_node *node)
     } else if (!o.any)
         send_receipt(s, &e, false); /* a duplicate: what it said was recorded before */
     else
-        take_content(s, &e, &o);
+        take_content(s, &e, &o.content);
 }

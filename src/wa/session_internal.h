@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * The inside of a session, shared by its parts: session.c (connection), hello.c, linking*.c,
- * online.c, notifications.c, protocol.c, ends.c, users.c, receive.c (message stanzas),
+ * online.c, notifications.c, protocol.c, ends.c, users.c, receive.c (message stanzas), edits.c,
  * placeholder.c, receipts.c, send.c, send_group.c and send_peer.c (outgoing messages). Nobody else
  * includes this.
  */
@@ -17,6 +17,7 @@
 #include "wa/prekeys.h"
 #include "wa/resends.h"
 #include "wa/resume.h"
+#include "wa/secrets.h"
 #include "wa/session.h"
 #include "wa/signal.h"
 
@@ -122,6 +123,7 @@ struct wa_session {
     size_t send_count;
     struct wa_resends resends;
     struct wa_bucket phone_requests; /* wa_placeholder_ask */
+    struct wa_secrets secrets;
 
     /* deadlines on the monotonic clock; CLOCK_NEVER = off */
     int64_t phase_until;        /* the current phase must be over by then */
@@ -314,6 +316,12 @@ void wa_ends_stream_end(struct wa_session *s, const struct wa_node *node);
 void wa_receive_message(struct wa_session *s, const struct wa_node *node);
 /* <ack class to=from id …/> for any stanza; error 0 = plain. */
 void wa_receive_ack(struct wa_session *s, const struct wa_node *node, unsigned error);
+
+/* ---- edits.c -----------------------------------------------------------------------------------
+ */
+/* Keeps the secret of a message, or opens an edit that is sealed under one: its text is the new one
+ * then. NULL, or why it stays closed, and the kind is UNDECRYPTABLE. */
+const char *wa_edits_take(struct wa_session *s, const struct wa_incoming *in, struct wa_content *c);
 
 /* ---- receipts.c --------------------------------------------------------------------------------
  */

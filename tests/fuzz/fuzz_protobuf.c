@@ -21,6 +21,7 @@
     X(wa__lidmigration_mapping_sync_payload)                                                       \
     X(wa__media_retry_notification)                                                                \
     X(wa__message)                                                                                 \
+    X(wa__message_context_info)                                                                    \
     X(wa__peer_data_operation_request_response_message)                                            \
     X(wa__primary_ephemeral_identity)                                                              \
     X(wa__protocol_message)                                                                        \

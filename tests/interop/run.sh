@@ -32,8 +32,8 @@ is_recent "$node" || omit=--include=optional
 
 # The tests run from a copy in the build directory: the source tree may be read-only.
 mkdir -p "$work"
-rm -rf "$work/lib" "$work/suites"
-cp -R "$here/lib" "$here/suites" "$here/main.mjs" "$here/package.json" "$here/package-lock.json" \
+rm -rf "$work/lib" "$work/suites" "$work/vectors"
+cp -R "$here/lib" "$here/suites" "$here/vectors" "$here/main.mjs" "$here/package.json" "$here/package-lock.json" \
     "$here/.npmrc" "$work/"
 stamp=$work/node_modules/.installed
 wanted="$omit $(cksum <"$here/package-lock.json")"

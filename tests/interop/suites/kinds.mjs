@@ -4,6 +4,7 @@
 import assert from 'node:assert/strict';
 
 import { addDevice, addPerson, answered, conversed, noViolations, openShop } from '../lib/shop.mjs';
+import { editOf, sealEdit } from '../lib/sealed.mjs';
 import { Suite, until } from '../lib/tap.mjs';
 
 export const kinds = new Suite('kinds');
@@ -61,6 +62,26 @@ kinds.check('an edit and a revoke in a group', async w => {
     await w.ann.device.say(w.group, { delete: sent.key });
     await changed(w, sent.key.id, 'the revoke', row => row.revoked_at > 0);
 });
+
+for (const [where, place] of [['chat', w => w.shop.lid], ['group', w => w.group]])
+    kinds.check(`an edit that comes encrypted changes the row, also after a restart, in a ${where}`, async w => {
+        const { device, account } = w.ann;
+        const sent = await device.say(place(w), { text: 'Wednesdy' });
+        const answer = await answered(w, sent.key.id, 'Wednesdy');
+        assert.equal((await w.bridge.stop()).code, 0);
+        w.bridge.start();
+        await w.bridge.connected();
+        const sealed = sealEdit({ key: sent.key, author: account.lid,
+            secret: sent.message.messageContextInfo.messageSecret,
+            content: editOf(sent.key, { conversation: 'Wednesday' }) });
+        await device.sock.relayMessage(place(w), sealed, {});
+        const row = await changed(w, sent.key.id, 'the edit', row => row.edited_at > 0);
+        assert.equal(row.text, 'Wednesday');
+        const [edit] = await w.bridge.rows(`kind = 'edit' and target_id = '${sent.key.id}'`);
+        assert.equal(edit.text, 'Wednesday');
+        assert.deepEqual(await w.bridge.rows(`reply_to = ${edit.id}`), [], 'an edit is not answered');
+        assert.ok(answer.id < edit.id);
+    });
 
 kinds.check('a reaction to the bridge’s answer, taken back', async w => {
     const { raw } = w.ann.device.of(w.first.wa_id)[0];
