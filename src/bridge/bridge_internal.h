@@ -302,6 +302,9 @@ void bridge_passkey_response(struct bridge *b, const struct volume_control_reque
 /* The state is b->lifecycle; why: a short name; message may be NULL. */
 void bridge_history_state(struct bridge *b, const char *why, const char *message);
 void bridge_history_error(struct bridge *b, const char *code, const char *message);
+/* What a chat did, as part of the open group; chat as in messages. */
+void bridge_history_notice(struct bridge *b, const char *code, const char *chat,
+                           const char *message);
 /* Commits what was noted, where no group is open; the stations of a start with what it led to. */
 void bridge_history_flush(struct bridge *b);
 /* Once a heartbeat: one step of retention, and new words for the search index. */

@@ -224,10 +224,15 @@ static void on_connected(struct bridge *b, const struct wa_event *ev)
 /* A new phone, or WhatsApp installed anew: nothing to do, but an owner may want to know. */
 static void on_identity(struct bridge *b, const struct wa_jid *user)
 {
-    char text[WA_JID_TEXT_SIZE], masked[64];
-    (void)b;
+    char masked[64];
+    struct wa_jid pn, lid;
+    struct bridge_forms chat;
+    bridge_records_forms(&b->host, user, &pn, &lid);
+    bridge_make_forms(&chat, user, &pn, &lid);
     log_event(LOG_INFO, "identity_changed",
-              LOG_STR("contact", log_mask(bytes_text(wa_jid_text(user, text)), masked)));
+              LOG_STR("contact", log_mask(bytes_text(chat.main), masked)));
+    bridge_history_notice(b, "identity_changed", chat.main,
+                          "This contact has set up WhatsApp anew, on this phone or another one.");
 }
 
 static void take_event(struct bridge *b, const struct wa_event *ev)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * The history in messages.db, its retention, its search index. None may disturb the groups of the
- * pipelines: what happens is kept in memory and written in a group of its own, between two others.
+ * pipelines: what happens to the bridge is kept in memory and written in a group of its own,
+ * between two others.
  */
 #include "bridge/bridge_internal.h"
 
@@ -43,6 +44,23 @@ void bridge_history_error(struct bridge *b, const char *code, const char *messag
 {
     note(b, "error", code, message);
     b->history.due = true;
+}
+
+/* In the group of what brought it: neither is there without the other. */
+void bridge_history_notice(struct bridge *b, const char *code, const char *chat,
+                           const char *message)
+{
+    const struct store_event e = {
+        .at = clock_wall_ms(),
+        .kind = "notice",
+        .status = bridge_state_status(b->lifecycle),
+        .session = bridge_state_session(b->lifecycle),
+        .code = code,
+        .message = message,
+        .chat = chat,
+    };
+    if (store_messages_add_event(b->messages, &e) < 0)
+        b->store_failed = true;
 }
 
 static int write_notes(struct bridge *b, struct err *err)

@@ -23,6 +23,7 @@ static void write_json(struct buf *out, const struct store_event *e)
     json_put_text(&w, "session", e->session);
     json_put_text(&w, "code", e->code);
     json_put_text(&w, "message", e->message);
+    json_put_text(&w, "chat", e->chat);
     json_close(&w, '}');
     buf_append_u8(out, '\n');
 }
@@ -32,7 +33,11 @@ static void write_words(struct buf *out, const struct store_event *e)
     char time[CLOCK_TEXT_SIZE], state[64];
     clock_format(e->at, time);
     snprintf(state, sizeof(state), "%s (%s)", e->status, e->session);
-    buf_printf(out, "%s %-5s %-28s %s", time, e->kind, state, e->code);
+    buf_printf(out, "%s %-6s %-28s %s", time, e->kind, state, e->code);
+    if (e->chat) {
+        buf_append_u8(out, ' ');
+        cli_append_plain(out, bytes_text(e->chat));
+    }
     if (e->message) {
         buf_append_text(out, ": ");
         cli_append_plain(out, bytes_text(e->message));

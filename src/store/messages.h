@@ -34,7 +34,7 @@
  *         expiration_set_at INTEGER)                 -- since when that is so
  *   totals(one row)                          -- struct store_totals, the length of the queue,
  *                                               and the last id that is in messages_search
- *   events(id, at, kind, status, session, code, message) -- the newest STORE_EVENTS_MAX
+ *   events(id, at, kind, status, session, code, message, chat) -- the newest STORE_EVENTS_MAX
  *
  * sent_at: IN by the sender's clock; OUT when it was handed to the link last, NULL while queued.
  * received_at: when the bridge got it; OUT: when it was queued.
@@ -382,11 +382,12 @@ int store_messages_trim(struct store_messages *m, const struct store_keep *keep,
 #define STORE_EVENTS_MAX 10000 /* a trigger deletes older ones */
 
 /* kind "state": status and session are the new ones, code is what led there. kind "error": code and
- * message are those of last_error, status and session those at that time. */
+ * message are those of last_error. kind "notice": what happened otherwise, and in which chat. Of
+ * both status and session are those at that time. */
 struct store_event {
     int64_t id, at; /* id is given by the table; at: Unix ms */
     const char *kind, *status, *session, *code;
-    const char *message; /* or NULL */
+    const char *message, *chat; /* or NULL; chat as in messages */
 };
 /* 0 or ERR_STORE. */
 int store_messages_add_event(struct store_messages *m, const struct store_event *e);

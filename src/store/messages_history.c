@@ -24,10 +24,11 @@ int store_messages_totals(struct store_messages *m, struct store_totals *out)
 
 int store_messages_add_event(struct store_messages *m, const struct store_event *e)
 {
-    int rc = store_db_write(m->db, SQL_ADD_EVENT,
-                            STORE_VALUES(STORE_INT(e->at), STORE_TEXT(e->kind),
-                                         STORE_TEXT(e->status), STORE_TEXT(e->session),
-                                         STORE_TEXT(e->code), STORE_TEXT(e->message)));
+    int rc =
+        store_db_write(m->db, SQL_ADD_EVENT,
+                       STORE_VALUES(STORE_INT(e->at), STORE_TEXT(e->kind), STORE_TEXT(e->status),
+                                    STORE_TEXT(e->session), STORE_TEXT(e->code),
+                                    STORE_TEXT(e->message), STORE_TEXT(e->chat)));
     return rc < 0 ? rc : 0;
 }
 
@@ -45,7 +46,8 @@ int store_messages_each_event(struct store_messages *m, int64_t after_id, int li
                                       .status = store_db_text(rows, 3),
                                       .session = store_db_text(rows, 4),
                                       .code = store_db_text(rows, 5),
-                                      .message = store_db_text(rows, 6)};
+                                      .message = store_db_text(rows, 6),
+                                      .chat = store_db_text(rows, 7)};
         if (event(ctx, &e) != 0)
             break;
     }

@@ -255,7 +255,23 @@ static const char *const migrations[] = {
 
     /* 8: disappearing messages. Parentheses, since clang misses a comma between two lines. */
     ("ALTER TABLE chats ADD COLUMN expiration_s INTEGER NOT NULL DEFAULT 0;"
-     "ALTER TABLE chats ADD COLUMN expiration_set_at INTEGER;")};
+     "ALTER TABLE chats ADD COLUMN expiration_set_at INTEGER;"),
+
+    /* 9: events of more kinds, and whom one is about. */
+    ("DROP TRIGGER events_bound;"
+     "ALTER TABLE events RENAME TO events_before;"
+     "CREATE TABLE events("
+     " id INTEGER PRIMARY KEY AUTOINCREMENT,"
+     " at INTEGER NOT NULL,"
+     " kind TEXT NOT NULL,"
+     " status TEXT NOT NULL, session TEXT NOT NULL,"
+     " code TEXT NOT NULL, message TEXT, chat TEXT);"
+     "INSERT INTO events(id, at, kind, status, session, code, message)"
+     " SELECT id, at, kind, status, session, code, message FROM events_before;"
+     "DROP TABLE events_before;"
+     "CREATE TRIGGER events_bound AFTER INSERT ON events BEGIN"
+     " DELETE FROM events WHERE id <= new.id - " EVENTS_KEPT ";"
+     " END;")};
 
 static const char *const statements[SQL_COUNT] = {
 #define X(name, sql) [SQL_##name] = sql,

@@ -62,6 +62,8 @@
 #define LEFT_ONCE "(status = 'sending' OR (status = 'queued' AND attempts > 0))"
 
 /* X(name, SQL). INDEXED BY makes a plan that does not use the index an error instead of a scan. */
+#define EVENTS "SELECT id, at, kind, status, session, code, message, chat FROM events"
+
 #define STATEMENTS(X)                                                                              \
     X(FIND, "SELECT id, status FROM messages INDEXED BY messages_identity WHERE wa_id = ?1"        \
             " AND " CHAT_OF_234 " AND " SENDER_OF_567                                              \
@@ -235,13 +237,11 @@
     X(OLDEST_TIME, "SELECT min(received_at) FROM messages")                                        \
     X(PAGES, "SELECT page_count, freelist_count, page_size FROM pragma_page_count,"                \
              " pragma_freelist_count, pragma_page_size")                                           \
-    X(ADD_EVENT, "INSERT INTO events(at, kind, status, session, code, message)"                    \
-                 " VALUES(?1, ?2, ?3, ?4, ?5, ?6)")                                                \
-    X(EVENTS_AFTER, "SELECT id, at, kind, status, session, code, message FROM events"              \
-                    " WHERE id > ?1 ORDER BY id LIMIT ?2")                                         \
-    X(EVENTS_NEWEST, "SELECT id, at, kind, status, session, code, message FROM events"             \
-                     " WHERE ?1 < 0 AND id IN (SELECT id FROM events ORDER BY id DESC LIMIT ?2)"   \
-                     " ORDER BY id")
+    X(ADD_EVENT, "INSERT INTO events(at, kind, status, session, code, message, chat)"              \
+                 " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)")                                            \
+    X(EVENTS_AFTER, EVENTS " WHERE id > ?1 ORDER BY id LIMIT ?2")                                  \
+    X(EVENTS_NEWEST, EVENTS " WHERE ?1 < 0 AND id IN (SELECT id FROM events ORDER BY id DESC"      \
+                            " LIMIT ?2) ORDER BY id")
 
 enum {
 #define X(name, sql) SQL_##name,

@@ -35,6 +35,8 @@ uploaded() { [ "$(get '/events?after=0' | jq '[.events[] | select(.event=="preke
 check "… and few keys left make an upload" wait_for 10 uploaded
 notice encrypt '<digest/>' s.whatsapp.net
 notice encrypt '<identity/>'
+equal "… and that a contact has new keys is in the history" "notice identity_changed $JID" \
+    "$("$BUILDDIR/wabridge" events --json --volume "$VOLUME" | jq -r 'select(.chat) | "\(.kind) \(.code) \(.chat)"')"
 notice devices "<add device_hash=\"2:x\"><device jid=\"$ANN:7@s.whatsapp.net\"/><key-index-list ts=\"1780000000\"/></add>"
 notice devices "<update device_hash=\"2:x\"/>"
 notice devices "<remove device_hash=\"2:x\"><device jid=\"$ANN:7@s.whatsapp.net\"/></remove>"

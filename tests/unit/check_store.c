@@ -2029,6 +2029,8 @@ static void assert_kept(const char *path, struct store_messages *m, int version)
     if (version >= 7)
         ck_assert_int_eq(sql_number(path, "SELECT count(*) FROM media WHERE status = 'downloaded'"),
                          1);
+    if (version >= 8)
+        ck_assert_int_eq(chat.expiration_s, 86400);
 }
 
 /* _i: the version that a wabridge of then made. */
@@ -2072,7 +2074,7 @@ START_TEST(test_open_earlier_version_is_brought_up_to_date)
 END_TEST
 
 /* Who adds a migration adds the vector of the version before it, and raises VECTORS. */
-#define VECTORS 7
+#define VECTORS 8
 START_TEST(test_open_every_earlier_version_has_its_vector)
 {
     const char *path = path_of(testing_dir(), "messages.db");
@@ -2277,8 +2279,8 @@ static int collect_codes(void *ctx, const struct store_event *e)
 {
     char *out = ctx;
     size_t n = strlen(out);
-    snprintf(out + n, 128 - n, "%s:%s:%s:%s:%s ", e->kind, e->status, e->session, e->code,
-             e->message ? e->message : "-");
+    snprintf(out + n, 128 - n, "%s:%s:%s:%s:%s%s%s ", e->kind, e->status, e->session, e->code,
+             e->message ? e->message : "-", e->chat ? ":" : "", e->chat ? e->chat : "");
     return 0;
 }
 
@@ -2310,12 +2312,22 @@ START_TEST(test_events_are_kept_in_order_and_bounded)
     got[0] = '\0';
     ck_assert_int_eq(store_messages_each_event(m, 0, 1, collect_codes, got), 0);
     ck_assert_str_eq(got, "state:RUNNING:CONNECTED:connected:- ");
+    const struct store_event notice = {.at = 7,
+                                       .kind = "notice",
+                                       .status = "RUNNING",
+                                       .session = "CONNECTED",
+                                       .code = "identity_changed",
+                                       .chat = "1@lid"};
+    ck_assert_int_eq(store_messages_add_event(m, &notice), 0);
+    got[0] = '\0';
+    ck_assert_int_eq(store_messages_each_event(m, 2, 1, collect_codes, got), 0);
+    ck_assert_str_eq(got, "notice:RUNNING:CONNECTED:identity_changed:-:1@lid ");
     for (int i = 0; i < STORE_EVENTS_MAX + 10; i++)
         ck_assert_int_eq(store_messages_add_event(m, &e), 0);
     struct store_event seen = {0};
     ck_assert_int_eq(store_messages_each_event(m, 0, -1, count_event, &seen), 0);
     ck_assert_int_eq(seen.at, STORE_EVENTS_MAX);
-    ck_assert_int_eq(seen.id, 13);
+    ck_assert_int_eq(seen.id, 14);
     e.kind = NULL;
     ck_assert_int_eq(store_messages_add_event(m, &e), ERR_STORE);
     store_messages_close(m);
