@@ -100,7 +100,7 @@ static void arm(struct bridge *b)
         b->session ? wa_session_deadline(b->session) : CLOCK_NEVER,
         b->session ? b->send_at : CLOCK_NEVER,
         b->session ? b->look_at : CLOCK_NEVER,
-        b->settle_due || b->dial_due ? 0 : CLOCK_NEVER,
+        b->settle_due || b->dial_due || b->more_history ? 0 : CLOCK_NEVER,
     };
     for (size_t i = 0; i < ARRAY_LEN(times); i++)
         if (times[i] < first)
@@ -114,8 +114,8 @@ static void on_wake(void *ctx)
     int64_t now = clock_mono_ms();
     if (b->heartbeat_at <= now)
         heartbeat(b, now);
-    if (b->session &&
-        (b->settle_due || wa_session_deadline(b->session) <= now || b->send_at <= now))
+    if (b->session && (b->settle_due || b->more_history || wa_session_deadline(b->session) <= now ||
+                       b->send_at <= now))
         bridge_settle(b);
     b->settle_due = false;
     if (b->session && b->look_at <= now)

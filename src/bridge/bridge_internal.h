@@ -18,6 +18,7 @@
  *   version.c     which client version we say we are
  *   notify.c      what a service manager is told
  *   history.c     the history and the retention of messages.db
+ *   history_sync.c  the phone's history
  *   recent.c      recent.json
  *   rest.c        memory that is given back when nothing happens
  *
@@ -121,6 +122,7 @@ struct bridge {
     uint64_t set_aside; /* wa_session_set_aside as of the last commit */
     uint64_t malformed; /* wa_session_malformed, likewise */
     bool may_send;      /* the backlog is through */
+    bool more_history;  /* to be read in the next wake-up, which is at once */
     bool was_online;
 
     /* times on the monotonic clock; CLOCK_NEVER = off */
@@ -232,6 +234,8 @@ int bridge_guard_chat(struct bridge *b, const char *chat, struct bridge_verdict 
 /* Write into the open transaction of messages.db; a failure sets store_failed. */
 void bridge_inbound_message(struct bridge *b, const struct wa_incoming *in);
 void bridge_inbound_receipt(struct bridge *b, const struct wa_event *ev);
+/* The disappearing timer of the chat, as this message tells it; no row. */
+void bridge_inbound_timer(struct bridge *b, const struct wa_incoming *in);
 
 /* The address forms of one party as texts, "" where unknown; main: LID, else PN, else as it is. */
 struct bridge_forms {
@@ -311,6 +315,11 @@ void bridge_history_flush(struct bridge *b);
 void bridge_history_tend(struct bridge *b);
 /* Words for the search index, when many messages wait for it or all shall be in it. */
 void bridge_history_index(struct bridge *b, bool all);
+
+/* ---- history_sync.c ------------------------------------------------------------------------- */
+/* WA_EVENT_HISTORY, WA_EVENT_HISTORY_END: into the open group of messages.db. */
+void bridge_history_sync_message(struct bridge *b, const struct wa_incoming *in);
+void bridge_history_sync_end(struct bridge *b, const struct wa_event *ev);
 
 /* ---- rest.c --------------------------------------------------------------------------------- */
 /* Before anything else: how memory is taken from the system. */

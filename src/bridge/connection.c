@@ -56,7 +56,7 @@ static void forget_connection(struct bridge *b)
     b->session = NULL;
     b->set_aside = b->malformed = 0;
     b->ended = (struct wa_event){.type = WA_EVENT_QR};
-    b->may_send = b->settle_due = false;
+    b->may_send = b->settle_due = b->more_history = false;
     b->dial_until = b->stable_at = b->online_at = CLOCK_NEVER;
 }
 
@@ -309,20 +309,33 @@ static void take_event(struct bridge *b, const struct wa_event *ev)
     case WA_EVENT_FILE_WANTED:
         bridge_blob_want(b, ev);
         break;
+    case WA_EVENT_HISTORY:
+        bridge_history_sync_message(b, &ev->u.message);
+        break;
+    case WA_EVENT_HISTORY_END:
+        bridge_history_sync_end(b, ev);
+        break;
     case WA_EVENT_CLOSED:
         b->ended = *ev;
         break;
     }
 }
 
-static void work(struct bridge *b)
+static void take_events(struct bridge *b)
 {
     struct wa_event ev;
+    while (!b->store_failed && wa_session_next(b->session, &ev) == 1)
+        take_event(b, &ev);
+}
+
+static void work(struct bridge *b)
+{
     bridge_outbox_take(b);
-    do {
-        while (!b->store_failed && wa_session_next(b->session, &ev) == 1)
-            take_event(b, &ev);
-    } while (!b->store_failed && bridge_outbound_pump(b));
+    take_events(b);
+    b->more_history = !b->store_failed && wa_session_step(b->session);
+    do
+        take_events(b);
+    while (!b->store_failed && bridge_outbound_pump(b));
 }
 
 static int commit(struct bridge *b, struct err *err)

@@ -106,7 +106,7 @@ static int note_timer(struct bridge *b, const struct wa_incoming *in,
     return rc < 0 ? rc : 0;
 }
 
-static void take_setting(struct bridge *b, const struct wa_incoming *in)
+void bridge_inbound_timer(struct bridge *b, const struct wa_incoming *in)
 {
     struct bridge_forms chat;
     bridge_make_forms(&chat, &in->chat, &in->chat_pn, &in->chat_lid);
@@ -318,7 +318,7 @@ void bridge_inbound_message(struct bridge *b, const struct wa_incoming *in)
     struct bridge_forms chat;
     int64_t id = 0;
     if (in->content->timer_set)
-        take_setting(b, in);
+        bridge_inbound_timer(b, in);
     if (!is_recorded(in))
         return;
     bridge_make_forms(&chat, &in->chat, &in->chat_pn, &in->chat_lid);

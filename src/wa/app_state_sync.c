@@ -17,6 +17,7 @@
 #define RESETS_MAX 2   /* of one connection: then the collection stays as it is */
 #define PATCHES_MAX 256
 #define PATCH_MAX (1u << 20) /* bytes of a patch that waits for its file */
+#define FILE_MAX (8u << 20)  /* bytes in memory while it is read */
 #define ASK_AGAIN_S 86400
 #define ASK_SLOTS 16
 
@@ -131,37 +132,35 @@ static bool want_file(struct wa_session *s, unsigned i, struct bytes reference,
         wa_field_find(reference, 4, &length) < 0 || wa_field_find(reference, 5, &sha256) < 0 ||
         wa_field_find(reference, 6, &sealed) < 0)
         return false;
-    struct wa_media *m = arena_alloc(&s->arena, sizeof(*m));
-    *m = (struct wa_media){.type = WA_MEDIA_APP_STATE,
-                           .key = key.bytes,
-                           .direct_path = path.bytes,
-                           .sha256 = sha256.bytes,
-                           .sealed_sha256 = sealed.bytes};
+    const struct wa_media m = {.type = WA_MEDIA_APP_STATE,
+                               .key = key.bytes,
+                               .direct_path = path.bytes,
+                               .sha256 = sha256.bytes,
+                               .sealed_sha256 = sealed.bytes};
     buf_clear(&a->patch);
     a->patch.max = PATCH_MAX;
-    if (!wa_media_is_fetchable(m) || buf_append(&a->patch, for_patch) < 0)
+    if (!wa_media_is_fetchable(&m) || buf_append(&a->patch, for_patch) < 0)
         return false;
     a->file_of = i;
-    a->file = ++a->files;
-    struct wa_event *ev = wa_session_emit(s, WA_EVENT_FILE_WANTED);
-    ev->u.file.id = a->file;
-    ev->u.file.media = m;
+    a->file = true;
+    wa_files_want(s, WA_FILE_OF_APP_STATE, &m, FILE_MAX);
     return true;
 }
 
-void wa_session_file(struct wa_session *s, unsigned id, struct bytes plain)
+void wa_app_state_file(struct wa_session *s, enum wa_file_end how, struct buf *plain)
 {
     struct wa_app_state_sync *a = &s->app_state;
     struct wa_app_state_news news;
     unsigned i = a->file_of;
-    if (s->phase != WA_PHASE_ONLINE || id == 0 || id != a->file)
-        return;
-    a->file = 0;
-    if (plain.p && a->patch.n == 0)
-        took(s, i, wa_app_state_take_snapshot(s->host, names[i], plain, &news), &news, true);
-    else if (plain.p)
-        took(s, i, wa_app_state_take_patch(s->host, names[i], buf_bytes(&a->patch), plain, &news),
-             &news, true);
+    int rc;
+    a->file = false;
+    if (how == WA_FILE_CAME) {
+        rc = a->patch.n == 0
+                 ? wa_app_state_take_snapshot(s->host, names[i], buf_bytes(plain), &news)
+                 : wa_app_state_take_patch(s->host, names[i], buf_bytes(&a->patch),
+                                           buf_bytes(plain), &news);
+        took(s, i, rc, &news, true);
+    }
     buf_deinit(&a->patch);
     go(s);
 }

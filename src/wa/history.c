@@ -6,7 +6,7 @@
 #include "base/err.h"
 #include "wa/fields.h"
 
-#define PIECE 16384 /* bytes inflated at once */
+#define PIECE 4096 /* bytes inflated at once */
 #define VARINT_MAX 10
 
 /* Numbers of protos-message.md. */
@@ -15,11 +15,17 @@ enum {
     SYNC_PUSH_NAME = 7,
     SYNC_SETTINGS = 8,
     SYNC_MAPPING = 15,
+    SYNC_NCT_SALT = 19,
     CHAT_ID = 1,
+    CHAT_MESSAGE = 2,
+    CHAT_EXPIRATION = 9,
+    CHAT_EXPIRATION_SET = 10,
     CHAT_TOKEN = 21,
     CHAT_TOKEN_S = 22,
+    CHAT_TOKEN_ISSUED_S = 28,
     CHAT_PN = 39,
     CHAT_LID = 42,
+    MESSAGE_INFO = 1,
     SETTINGS_MIGRATED = 20,
 };
 
@@ -27,7 +33,7 @@ enum state { TAG, LENGTH, NUMBER, SKIP, TAKE };
 
 struct chat {
     struct buf id, token, pn, lid;
-    uint64_t token_s;
+    uint64_t token_s, token_issued_s, expiration_s, expiration_set;
 };
 
 struct wa_history {
@@ -35,6 +41,7 @@ struct wa_history {
     z_stream z;
     bool over; /* of the zlib stream */
     uint64_t left_to_inflate;
+    unsigned chats, items; /* so far */
 
     enum state state;
     uint64_t varint;
@@ -49,8 +56,13 @@ struct wa_history {
 
 /* ---- fields --------------------------------------------------------------------------------- */
 
-static int take_pair(const struct wa_history *h,
-                     int (*event)(void *ctx, struct bytes a, struct bytes b))
+/* What an event said, or that there were too many of them. */
+static int told(struct wa_history *h, int rc)
+{
+    return rc == 0 && ++h->items > WA_HISTORY_ITEMS_MAX ? ERR_LIMIT : rc;
+}
+
+static int take_pair(struct wa_history *h, int (*event)(void *ctx, struct bytes a, struct bytes b))
 {
     struct wa_field first, second;
     if (wa_field_find(buf_bytes(&h->taken), 1, &first) < 0 ||
@@ -58,15 +70,23 @@ static int take_pair(const struct wa_history *h,
         return ERR_INVALID;
     if (first.bytes.n == 0 || second.bytes.n == 0)
         return 0;
-    return event(h->events.ctx, first.bytes, second.bytes);
+    return told(h, event(h->events.ctx, first.bytes, second.bytes));
 }
 
-static int take_settings(const struct wa_history *h)
+static int take_settings(struct wa_history *h)
 {
     struct wa_field migrated;
     if (wa_field_find(buf_bytes(&h->taken), SETTINGS_MIGRATED, &migrated) < 0)
         return ERR_INVALID;
-    return migrated.value ? h->events.migrated(h->events.ctx) : 0;
+    return migrated.value ? told(h, h->events.migrated(h->events.ctx)) : 0;
+}
+
+static int take_message(struct wa_history *h)
+{
+    struct wa_field info;
+    if (wa_field_find(buf_bytes(&h->taken), MESSAGE_INFO, &info) < 0)
+        return ERR_INVALID;
+    return info.bytes.n > 0 ? told(h, h->events.message(h->events.ctx, info.bytes)) : 0;
 }
 
 static struct buf *chat_field(struct wa_history *h, uint32_t field)
@@ -85,15 +105,49 @@ static struct buf *chat_field(struct wa_history *h, uint32_t field)
     }
 }
 
-static bool is_wanted(struct wa_history *h, uint32_t field)
+static uint64_t *chat_number(struct wa_history *h, uint32_t field)
 {
+    switch (field) {
+    case CHAT_TOKEN_S:
+        return &h->chat.token_s;
+    case CHAT_TOKEN_ISSUED_S:
+        return &h->chat.token_issued_s;
+    case CHAT_EXPIRATION:
+        return &h->chat.expiration_s;
+    case CHAT_EXPIRATION_SET:
+        return &h->chat.expiration_set;
+    default:
+        return NULL;
+    }
+}
+
+static bool is_wanted(struct wa_history *h, uint32_t field, uint64_t length)
+{
+    const struct wa_history_events *e = &h->events;
+    if (h->in_chat && field == CHAT_MESSAGE)
+        return e->message && length <= WA_HISTORY_MESSAGE_MAX;
+    if (length > WA_HISTORY_FIELD_MAX)
+        return false;
     if (h->in_chat)
-        return chat_field(h, field) != NULL;
-    return field == SYNC_PUSH_NAME || field == SYNC_SETTINGS || field == SYNC_MAPPING;
+        return e->chat && chat_field(h, field) != NULL;
+    switch (field) {
+    case SYNC_PUSH_NAME:
+        return e->push_name != NULL;
+    case SYNC_SETTINGS:
+        return e->migrated != NULL;
+    case SYNC_MAPPING:
+        return e->mapping != NULL;
+    case SYNC_NCT_SALT:
+        return e->salt != NULL;
+    default:
+        return false;
+    }
 }
 
 static int take_field(struct wa_history *h)
 {
+    if (h->in_chat && h->field == CHAT_MESSAGE)
+        return take_message(h);
     if (h->in_chat) {
         struct buf *slot = chat_field(h, h->field);
         buf_clear(slot);
@@ -101,25 +155,33 @@ static int take_field(struct wa_history *h)
     }
     if (h->field == SYNC_SETTINGS)
         return take_settings(h);
+    if (h->field == SYNC_NCT_SALT)
+        return told(h, h->events.salt(h->events.ctx, buf_bytes(&h->taken)));
     return take_pair(h, h->field == SYNC_MAPPING ? h->events.mapping : h->events.push_name);
 }
 
 static int end_chat(struct wa_history *h)
 {
     struct chat *c = &h->chat;
+    const struct wa_history_chat said = {.id = buf_bytes(&c->id),
+                                         .pn = buf_bytes(&c->pn),
+                                         .lid = buf_bytes(&c->lid),
+                                         .token = buf_bytes(&c->token),
+                                         .token_s = c->token_s,
+                                         .token_issued_s = c->token_issued_s,
+                                         .expiration_s = c->expiration_s,
+                                         .expiration_set = c->expiration_set};
     int rc = 0;
     h->in_chat = false;
-    if (c->id.n && c->pn.n)
-        rc = h->events.mapping(h->events.ctx, buf_bytes(&c->pn), buf_bytes(&c->id));
-    if (rc == 0 && c->id.n && c->lid.n)
-        rc = h->events.mapping(h->events.ctx, buf_bytes(&c->id), buf_bytes(&c->lid));
-    if (rc == 0 && c->id.n && c->token.n && c->token_s)
-        rc = h->events.token(h->events.ctx, buf_bytes(&c->id), buf_bytes(&c->token), c->token_s);
+    if (++h->chats > WA_HISTORY_CHATS_MAX)
+        return ERR_LIMIT;
+    if (h->events.chat && c->id.n)
+        rc = told(h, h->events.chat(h->events.ctx, &said));
     buf_clear(&c->id);
     buf_clear(&c->token);
     buf_clear(&c->pn);
     buf_clear(&c->lid);
-    c->token_s = 0;
+    c->token_s = c->token_issued_s = c->expiration_s = c->expiration_set = 0;
     return rc;
 }
 
@@ -160,7 +222,7 @@ static int on_length(struct wa_history *h)
         return 0;
     }
     buf_clear(&h->taken);
-    h->state = is_wanted(h, h->field) && h->need <= WA_HISTORY_FIELD_MAX ? TAKE : SKIP;
+    h->state = is_wanted(h, h->field, h->need) ? TAKE : SKIP;
     return 0;
 }
 
@@ -170,8 +232,9 @@ static int on_varint(struct wa_history *h)
         return on_tag(h);
     if (h->state == LENGTH)
         return on_length(h);
-    if (h->in_chat && h->field == CHAT_TOKEN_S)
-        h->chat.token_s = h->varint;
+    uint64_t *number = h->state == NUMBER && h->in_chat ? chat_number(h, h->field) : NULL;
+    if (number)
+        *number = h->varint;
     h->state = TAG;
     return 0;
 }
@@ -232,28 +295,40 @@ static int read_piece(struct wa_history *h, struct bytes piece)
     return rc;
 }
 
-int wa_history_feed(struct wa_history *h, struct bytes packed)
+/* Inflates and reads one piece. */
+static int inflate_piece(struct wa_history *h, size_t *n)
 {
     uint8_t piece[PIECE];
-    h->z.next_in = (Bytef *)(uintptr_t)packed.p;
-    h->z.avail_in = (uInt)packed.n;
+    h->z.next_out = piece;
+    h->z.avail_out = sizeof(piece);
+    int state = inflate(&h->z, Z_NO_FLUSH);
+    *n = sizeof(piece) - h->z.avail_out;
+    if (state == Z_MEM_ERROR)
+        err_fatal("zlib: out of memory");
+    if (state != Z_OK && state != Z_STREAM_END && state != Z_BUF_ERROR)
+        return ERR_INVALID;
+    h->over = state == Z_STREAM_END;
+    if (*n > h->left_to_inflate)
+        return ERR_LIMIT;
+    h->left_to_inflate -= *n;
+    return read_piece(h, BYTES(piece, *n));
+}
+
+int wa_history_read(struct wa_history *h, struct bytes *packed, size_t inflated, unsigned items)
+{
+    unsigned from = h->items;
+    size_t done = 0, n = 0;
     int rc = 0;
-    do {
-        h->z.next_out = piece;
-        h->z.avail_out = sizeof(piece);
-        int state = h->over ? Z_STREAM_END : inflate(&h->z, Z_NO_FLUSH);
-        size_t n = sizeof(piece) - h->z.avail_out;
-        if (state == Z_MEM_ERROR)
-            err_fatal("zlib: out of memory");
-        if (state != Z_OK && state != Z_STREAM_END && state != Z_BUF_ERROR)
-            return ERR_INVALID;
-        h->over = state == Z_STREAM_END;
-        if (n > h->left_to_inflate)
-            return ERR_LIMIT;
-        h->left_to_inflate -= n;
-        rc = read_piece(h, BYTES(piece, n));
-    } while (rc == 0 && !h->over && (h->z.avail_in > 0 || h->z.avail_out == 0));
-    return rc;
+    h->z.next_in = (Bytef *)(uintptr_t)packed->p;
+    h->z.avail_in = (uInt)packed->n;
+    bool more = !h->over;
+    while (rc == 0 && more && done < inflated && h->items - from < items) {
+        rc = inflate_piece(h, &n);
+        done += n;
+        more = !h->over && (h->z.avail_in > 0 || n == PIECE);
+    }
+    *packed = BYTES(h->z.next_in, h->over ? 0 : h->z.avail_in);
+    return rc < 0 ? rc : more;
 }
 
 /* ---- life ----------------------------------------------------------------------------------- */
@@ -268,6 +343,7 @@ struct wa_history *wa_history_open(const struct wa_history_events *events, uint6
     struct buf *fields[] = {&h->taken, &h->chat.id, &h->chat.token, &h->chat.pn, &h->chat.lid};
     for (size_t i = 0; i < ARRAY_LEN(fields); i++)
         buf_init(fields[i], WA_HISTORY_FIELD_MAX);
+    h->taken.max = WA_HISTORY_MESSAGE_MAX;
     return h;
 }
 

@@ -29,6 +29,7 @@
     X(WA_TABLE_APP_STATE_KEY, "app_state_key")         /* hex key id -> AppStateSyncKeyData */     \
     X(WA_TABLE_APP_STATE, "app_state")                 /* wa/app_state_collection.h */             \
     X(WA_TABLE_MESSAGE_SECRET, "message_secret")       /* decimal block: wa/secrets.c */           \
+    X(WA_TABLE_HISTORY, "history")                     /* wa/history_slots.h */                    \
     X(WA_TABLE_MEDIA, "media")         /* decimal row of messages.db: bridge/media.c */            \
     X(WA_TABLE_SET_ASIDE, "set_aside") /* "<table>/<key>" -> a record that was given up */
 

@@ -79,6 +79,7 @@ void wa_online_finish_backlog(struct wa_session *s)
     s->offline_until = s->offline_request_at = CLOCK_NEVER;
     wa_session_emit(s, WA_EVENT_OFFLINE_DONE);
     wa_app_state_begin(s);
+    wa_history_sync_begin(s);
 }
 
 /* A queued stanza came: the first of a batch orders the next one (protocol/05 section 15). */

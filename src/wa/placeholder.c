@@ -65,62 +65,14 @@ bool wa_placeholder_ask(struct wa_session *s, const struct wa_incoming *in)
 /* ---- the answer ------------------------------------------------------------------------------
  */
 
-static bool read_jid(protobuf_c_boolean has, ProtobufCBinaryData data, struct wa_jid *out)
-{
-    return has && data.len > 0 && wa_jid_parse(out, wa_pb_bytes(data)) == 0;
-}
-
-/* The form that is not at hand, where it is known. */
-static void set_forms(struct wa_session *s, const struct wa_jid *jid, struct wa_jid *pn,
-                      struct wa_jid *lid)
-{
-    *pn = wa_jid_is_pn(jid) ? wa_jid_bare(jid) : wa_session_pn_of(s, jid);
-    *lid = wa_jid_is_lid(jid) ? wa_jid_bare(jid) : wa_session_lid_of(s, jid);
-    *pn = wa_jid_bare(pn);
-    *lid = wa_jid_bare(lid);
-}
-
-static bool read_place(struct wa_session *s, const Wa__WebMessageInfo *m, struct wa_incoming *in)
-{
-    const Wa__MessageKey *key = m->key;
-    if (!key || !read_jid(key->has_remote_jid, key->remote_jid, &in->chat))
-        return false;
-    in->chat = wa_jid_bare(&in->chat);
-    in->id = arena_copy(&s->arena, wa_pb_bytes(key->id));
-    in->from_me = key->from_me;
-    in->group = in->chat.server == WA_SERVER_GROUP;
-    in->offline = true;
-    in->timestamp_s = (int64_t)(m->message_timestamp & INT64_MAX);
-    if (in->from_me)
-        in->sender = wa_jid_bare(wa_jid_is_lid(&in->chat) ? &s->device.lid : &s->device.pn);
-    else if (!in->group)
-        in->sender = in->chat;
-    else if (!read_jid(key->has_participant, key->participant, &in->sender) &&
-             !read_jid(m->has_participant, m->participant, &in->sender))
-        return false;
-    set_forms(s, &in->chat, &in->chat_pn, &in->chat_lid);
-    set_forms(s, &in->sender, &in->sender_pn, &in->sender_lid);
-    struct bytes name = wa_pb_bytes(m->push_name);
-    if (name.n > 0 && text_utf8_valid(name))
-        in->push_name = arena_copy(&s->arena, name);
-    return in->id.n > 0 && in->id.n <= 128 && text_utf8_valid(in->id) &&
-           (in->group || wa_jid_is_user(&in->chat));
-}
-
-/* Only what a person wrote: nothing in here speaks for our own phone. */
 static void take_one(struct wa_session *s, struct bytes info)
 {
-    AUTO_PB Wa__WebMessageInfo *m = wa_pb_unpack(&wa__web_message_info__descriptor, info);
-    struct wa_incoming in = {0};
-    struct wa_content content;
-    if (!m || !m->has_message || !read_place(s, m, &in) ||
-        wa_message_parse(arena_copy(&s->arena, wa_pb_bytes(m->message)), &s->arena, &content) < 0 ||
-        content.kind == WA_KIND_NONE || content.kind == WA_KIND_PROTOCOL)
+    struct wa_incoming in;
+    struct wa_content *content = wa_web_message_read(s, info, 0, &in);
+    if (!content)
         return;
-    struct wa_content *kept = arena_alloc(&s->arena, sizeof(*kept));
-    in.fault = wa_edits_take(s, &in, &content);
-    *kept = content;
-    in.content = kept;
+    in.offline = true;
+    in.fault = wa_edits_take(s, &in, content);
     wa_session_emit(s, WA_EVENT_MESSAGE)->u.message = in;
 }
 

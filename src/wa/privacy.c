@@ -87,3 +87,14 @@ int wa_privacy_take(const struct wa_host *host, const struct wa_jid *user, struc
     memcpy(p.token, token.p, token.n);
     return wa_privacy_save(&p, host, user);
 }
+
+int wa_privacy_issued(const struct wa_host *host, const struct wa_jid *user, int64_t issued_s)
+{
+    struct wa_privacy p;
+    if (wa_privacy_load(&p, host, user) < 0)
+        return ERR_STORE;
+    if (p.issued_s >= issued_s)
+        return 0;
+    p.issued_s = issued_s;
+    return wa_privacy_save(&p, host, user);
+}

@@ -31,4 +31,7 @@ int wa_privacy_save(const struct wa_privacy *p, const struct wa_host *host,
 int wa_privacy_take(const struct wa_host *host, const struct wa_jid *user, struct bytes token,
                     int64_t token_s);
 
+/* Ours was given at that time, by this device or another one of the account. 0 or ERR_STORE. */
+int wa_privacy_issued(const struct wa_host *host, const struct wa_jid *user, int64_t issued_s);
+
 #endif

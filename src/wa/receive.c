@@ -493,7 +493,7 @@ static void take_content(struct wa_session *s, struct envelope *e, struct wa_con
     forget_retries(s, e);
     bool allowed = content_allowed(e, content);
     if (allowed && wa_protocol_is_own_only(content->protocol_type))
-        wa_protocol_take(s, content);
+        wa_protocol_take(s, e->in.id, content);
     const char *fault = allowed ? wa_edits_take(s, &e->in, content) : NULL;
     send_receipt(s, e, allowed && content->has_history_sync);
     bool told = content->kind != WA_KIND_NONE && content->kind != WA_KIND_PROTOCOL;
@@ -531,7 +531,8 @@ void wa_receive_message(struct wa_session *s, const struct wa_node *node)
         wa_receive_ack(s, node, ERROR_PROTOBUF);
         emit_undecryptable(s, &e, "not a message", 0);
     } else if (!o.any)
-        send_receipt(s, &e, false); /* a duplicate: what it said was recorded before */
+        /* A duplicate: what it said was recorded before. */
+        send_receipt(s, &e, e.peer && wa_history_sync_knows(s, e.in.id));
     else
         take_content(s, &e, &o.content);
 }

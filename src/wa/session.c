@@ -289,6 +289,7 @@ static const struct {
     {offsetof(struct wa_session, ping_at), wa_online_ping},
     {offsetof(struct wa_session, upload_at), wa_online_retry_upload},
     {offsetof(struct wa_session, rotate_at), wa_online_rotate},
+    {offsetof(struct wa_session, history_at), wa_history_sync_begin},
     {offsetof(struct wa_session, offline_request_at), wa_online_request_backlog},
     {offsetof(struct wa_session, offline_until), wa_online_finish_backlog},
 };
@@ -378,6 +379,9 @@ void wa_session_close(struct wa_session *s)
     buf_deinit(&s->plain);
     buf_deinit(&s->scratch);
     buf_deinit(&s->app_state.patch);
+    wa_history_sync_clear(s);
+    for (unsigned i = 0; i < WA_FILE_OWNERS; i++)
+        wa_files_forget(s, i);
     arena_deinit(&s->arena);
     free(s->events);
     buf_wipe(s, sizeof(*s));

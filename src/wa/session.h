@@ -24,6 +24,7 @@ struct wa_session_config {
     struct wa_version version;
     uint8_t noise_root[WA_KEY_LEN];
     const char *device_label; /* shown in the phone's linked devices; borrowed for life */
+    int64_t history_days;     /* WA_EVENT_HISTORY for messages as old as that; 0: for none */
 };
 
 /* X(symbol, code for last_error, what the owner should do) */
@@ -121,8 +122,10 @@ enum wa_event_type {
     WA_EVENT_MEDIA_HOSTS, /* u.hosts: answers wa_session_ask_media_hosts */
     WA_EVENT_MEDIA_AGAIN, /* u.media_again: the phone's answer to wa_session_ask_media_again */
     WA_EVENT_ACCOUNT,     /* u.account: its name is another one now */
-    WA_EVENT_FILE_WANTED, /* u.file: fetch it and answer with wa_session_file; only the last counts
-                           */
+    WA_EVENT_FILE_WANTED, /* u.file: fetch it and answer with wa_session_file; one at a time */
+    WA_EVENT_HISTORY,     /* u.message: of the phone's history; record it, answer nothing. Or, kind
+                             PROTOCOL with timer_set, only what the timer of the chat is */
+    WA_EVENT_HISTORY_END, /* u.history_end: a part of the history is through, or given up */
     WA_EVENT_CLOSED,      /* u.closed: drain the output, then close the socket; no event follows */
 };
 
@@ -201,7 +204,13 @@ struct wa_event {
         struct {
             unsigned id;
             const struct wa_media *media; /* wa_media_is_fetchable */
+            uint64_t max;                 /* bytes of the plain file */
         } file;
+        struct {
+            uint32_t type;            /* syncType of protocol/07 section 7.1 */
+            unsigned chats, messages; /* that were in it; messages: that an event told of */
+            const char *trouble;      /* static text: why it was given up, else NULL */
+        } history_end;
         struct {
             enum wa_close why;
             struct err err;                /* sentence with the particulars */
@@ -306,7 +315,22 @@ struct wa_media_again {
     const uint8_t *key; /* 32 bytes */
 };
 void wa_session_ask_media_again(struct wa_session *s, const struct wa_media_again *m);
-/* Answers WA_EVENT_FILE_WANTED: the plain file, checked; BYTES_NONE when it cannot be had. */
-void wa_session_file(struct wa_session *s, unsigned id, struct bytes plain);
+/* Answers WA_EVENT_FILE_WANTED. CAME: plain is the file, checked, and the session may take it out
+ * of the buffer. */
+enum wa_file_end {
+    WA_FILE_CAME,
+    WA_FILE_MISSING, /* not to be had, now or at all */
+    WA_FILE_DAMAGED, /* it is not what it should be, or too long */
+};
+void wa_session_file(struct wa_session *s, unsigned id, enum wa_file_end how, struct buf *plain);
+
+/*
+ * Reads on in the phone's history, some milliseconds' worth. Call it once per wake-up, when
+ * wa_session_next has returned 0, and then that again: what is live goes first. Whether there is
+ * more to be read.
+ */
+bool wa_session_step(struct wa_session *s);
+/* Changes wa_session_config.history_days for what is begun later. */
+void wa_session_set_history(struct wa_session *s, int64_t days);
 
 #endif

@@ -12,6 +12,7 @@
 #include "wa/devices.h"
 #include "wa/groups.h"
 #include "wa/handshake.h"
+#include "wa/history_slots.h"
 #include "wa/iq.h"
 #include "wa/link_code.h"
 #include "wa/prekeys.h"
@@ -82,6 +83,30 @@ struct wa_online_prekeys {
     uint8_t signature[WA_SIGNATURE_LEN]; /* of the signed prekey that is offered */
 };
 
+/* Who in the session wants a file. */
+enum wa_file_owner { WA_FILE_OF_APP_STATE, WA_FILE_OF_HISTORY, WA_FILE_OWNERS };
+
+/* See files.c. */
+struct wa_file_request;
+struct wa_files {
+    struct wa_file_request *wanted[WA_FILE_OWNERS]; /* owned; NULL none */
+    enum wa_file_owner owner;                       /* whose is under way … */
+    unsigned id;                                    /* … under this id, 0 none */
+    unsigned made;                                  /* ids so far */
+};
+
+/* A part of the history that is fetched (no reader) or read; see history_sync.c. */
+struct wa_history;
+struct wa_history_sync {
+    struct wa_history_note note;
+    struct buf packed; /* the blob */
+    struct bytes left; /* of it, to be read */
+    struct wa_history *reader;
+    bool in_messages; /* the second pass over it */
+    int64_t since_s;  /* messages from then on are told of; 0: none is */
+    unsigned chats, messages;
+};
+
 #define WA_APP_STATE_COLLECTIONS 2
 
 /* See app_state_sync.c; each array has one element per collection. */
@@ -90,9 +115,10 @@ struct wa_app_state_sync {
     bool parked[WA_APP_STATE_COLLECTIONS]; /* until a key comes */
     bool begun, fetching;
     unsigned fetched; /* which one; the last or the one under way */
-    unsigned fetches, resets, files;
-    unsigned file, file_of; /* id of the file that is waited for, 0 none; and whose it is */
-    struct buf patch;       /* that the file belongs to; empty: it is a snapshot */
+    unsigned fetches, resets;
+    bool file;        /* one is waited for … */
+    unsigned file_of; /* … and whose it is */
+    struct buf patch; /* that the file belongs to; empty: it is a snapshot */
 };
 
 struct wa_session {
@@ -149,6 +175,9 @@ struct wa_session {
 
     struct wa_online_prekeys prekeys;
     struct wa_app_state_sync app_state;
+    struct wa_files files;
+    struct wa_history_sync *history; /* NULL: none is at work */
+    int64_t history_at;              /* the next one is due */
     bool logging_out;
     bool available; /* presence, decides the type of delivery receipts */
 };
@@ -294,6 +323,37 @@ void wa_app_state_keys_came(struct wa_session *s);
 void wa_app_state_dirty(struct wa_session *s);
 void wa_app_state_notification(struct wa_session *s, const struct wa_node *node);
 
+/* The file that was wanted; plain only if it came. */
+void wa_app_state_file(struct wa_session *s, enum wa_file_end how, struct buf *plain);
+
+/* ---- files.c -----------------------------------------------------------------------------------
+ */
+/* wa_media_is_fetchable; copied. A second one of the same owner takes the place of the first. */
+void wa_files_want(struct wa_session *s, enum wa_file_owner owner, const struct wa_media *m,
+                   uint64_t max);
+void wa_files_forget(struct wa_session *s, enum wa_file_owner owner);
+
+/* ---- history_sync.c ----------------------------------------------------------------------------
+ */
+/* Our phone tells of a part of its history: a serialised HistorySyncNotification. */
+void wa_history_sync_note(struct wa_session *s, struct bytes id, struct bytes notification);
+/* Whether the message with this id told of one that is not read yet. */
+bool wa_history_sync_knows(struct wa_session *s, struct bytes id);
+/* The backlog is through; or, by the timer, what was put off is due. */
+void wa_history_sync_begin(struct wa_session *s);
+void wa_history_sync_file(struct wa_session *s, enum wa_file_end how, struct buf *plain);
+void wa_history_sync_clear(struct wa_session *s);
+
+/* ---- web_message.c -----------------------------------------------------------------------------
+ */
+/* What a serialised WebMessageInfo says, in the session's arena: its content, which out has too.
+ * NULL when it is older than since_s, or nothing that a person wrote to a user or a group. */
+struct wa_content *wa_web_message_read(struct wa_session *s, struct bytes info, int64_t since_s,
+                                       struct wa_incoming *out);
+/* Both forms of a JID, bare; none where unknown. */
+void wa_web_message_forms(struct wa_session *s, const struct wa_jid *jid, struct wa_jid *pn,
+                          struct wa_jid *lid);
+
 /* ---- media_online.c ----------------------------------------------------------------------------
  */
 void wa_media_notification(struct wa_session *s, const struct wa_node *node);
@@ -302,8 +362,8 @@ void wa_media_notification(struct wa_session *s, const struct wa_node *node);
  */
 /* Only our own phone may say this; from anybody else it is dropped. */
 bool wa_protocol_is_own_only(int32_t type);
-/* Acts upon a ProtocolMessage of our own phone. */
-void wa_protocol_take(struct wa_session *s, const struct wa_content *content);
+/* Acts upon a ProtocolMessage of our own phone, in the message with this id. */
+void wa_protocol_take(struct wa_session *s, struct bytes id, const struct wa_content *content);
 
 /* ---- ends.c ------------------------------------------------------------------------------------
  */

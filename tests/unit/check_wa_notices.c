@@ -154,7 +154,9 @@ START_TEST(test_server_sync_nothing_new_is_over)
     say_changed("critical_block");
     drain(&ev);
     say_state(asked_state(), NULL, BYTES_NONE);
-    wa_session_file(line.session, 1, bytes_text("what nobody asked for"));
+    AUTO_BUF struct buf unasked = {.max = 100};
+    buf_append_text(&unasked, "what nobody asked for");
+    wa_session_file(line.session, 1, WA_FILE_CAME, &unasked);
     drain(&ev);
     ck_assert_ptr_null(asked_state());
     ck_assert(wa_session_connected(line.session));

@@ -761,7 +761,6 @@ int main(void)
     suite_add_tcase(suite, session_cases());
     suite_add_tcase(suite, group_cases());
     suite_add_tcase(suite, app_state_cases());
-    suite_add_tcase(suite, history_cases());
     suite_add_tcase(suite, key_cases());
     suite_add_tcase(suite, media_cases());
     suite_add_tcase(suite, message_cases());

@@ -7,7 +7,6 @@
 
 TCase *app_state_cases(void);
 TCase *group_cases(void);
-TCase *history_cases(void);
 TCase *key_cases(void);
 TCase *media_cases(void);
 TCase *message_cases(void);
