@@ -203,7 +203,7 @@ int bridge_records_open(struct bridge_records **out, const char *path, const cha
     if (rc == 0)
         rc = bridge_seal_init(&old, old_key_file, err);
     if (rc == 0)
-        rc = store_keys_open(&r->keys, path, tables, TABLE_COUNT, err);
+        rc = store_keys_open(&r->keys, path, tables, TABLE_COUNT, &store_blank_keys, err);
     if (rc == 0)
         rc = adopt_key(r, &old, err);
     bridge_seal_deinit(&old);

@@ -16,6 +16,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "store/blank.h"
 
 #define STORE_DB_CACHE_KIB 256        /* page cache of one database */
 #define STORE_DB_CHECKPOINT_PAGES 256 /* of 4096 bytes, in the -wal file */
@@ -35,6 +36,7 @@ struct store_db_spec {
     /* SQL that brings PRAGMA user_version from i to i + 1, each run in one transaction. */
     const char *const *migrations;
     int version;
+    const struct store_blank *blank; /* what all of that makes of an empty file; or NULL */
     const char *each_open; /* SQL that adds what may be missing, in one transaction; or NULL */
     const char *const *statements; /* borrowed for life; prepared when first used */
     size_t statement_count;

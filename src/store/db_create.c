@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "store/db_create.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <sqlite3.h>
@@ -30,38 +31,60 @@ static bool fill(sqlite3 *db, const struct store_db_spec *spec)
            run(db, "PRAGMA synchronous = FULL; PRAGMA journal_mode = WAL");
 }
 
+static bool write_blank(int fd, const struct store_blank *blank)
+{
+    AUTO_FREE uint8_t *file = err_calloc(1, blank->size);
+    store_blank_expand(blank, file);
+    for (size_t at = 0; at < blank->size;) {
+        ssize_t n = write(fd, file + at, blank->size - at);
+        if (n <= 0 && errno != EINTR)
+            return false;
+        at += n > 0 ? (size_t)n : 0;
+    }
+    return true;
+}
+
 static bool make(const char *name, const struct store_db_spec *spec)
 {
     sqlite3 *db = NULL;
     AUTO_CLOSE int fd = open(name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, spec->mode);
     if (fd < 0 || fchmod(fd, spec->mode) != 0)
         return false;
+    if (spec->blank && spec->blank->size > 0)
+        return write_blank(fd, spec->blank);
     int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_READWRITE;
     bool done = sqlite3_open_v2(name, &db, flags, NULL) == SQLITE_OK && fill(db, spec);
     done = sqlite3_close(db) == SQLITE_OK && done;
     return done;
 }
 
-static void sync_directory(const char *dir)
+static bool directory_of(const char *file, char dir[PATH_MAX])
 {
-    AUTO_CLOSE int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd >= 0)
-        (void)fsync(fd); /* a name that gets lost takes an empty database with it */
+    const char *slash = strrchr(file, '/');
+    if (!slash || (size_t)(slash - file) >= PATH_MAX - 1)
+        return false;
+    bytes_copy_text(BYTES(file, (size_t)(slash - file) + 1), dir, PATH_MAX);
+    return true;
+}
+
+int store_db_sync_directory(const char *file)
+{
+    char dir[PATH_MAX];
+    AUTO_CLOSE int fd =
+        directory_of(file, dir) ? open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    /* Some file systems cannot sync a directory; they say EINVAL. */
+    return fd >= 0 && (fsync(fd) == 0 || errno == EINVAL || errno == ENOTSUP) ? 0 : -1;
 }
 
 void store_db_create(const char *file, const struct store_db_spec *spec)
 {
-    struct stat st;
     char dir[PATH_MAX], name[PATH_MAX + 16];
-    const char *slash = strrchr(file, '/');
-    if (!slash || (size_t)(slash - file) >= sizeof(dir) - 1 || lstat(file, &st) == 0)
-        return;
-    bytes_copy_text(BYTES(file, (size_t)(slash - file) + 1), dir, sizeof(dir));
-    if ((size_t)snprintf(name, sizeof(name), "%s.%s.new", dir, slash + 1) >= sizeof(name))
+    if (!directory_of(file, dir) ||
+        (size_t)snprintf(name, sizeof(name), "%s.%s.new", dir, file + strlen(dir)) >= sizeof(name))
         return;
     unlink(name);
-    if (make(name, spec) && rename(name, file) == 0)
-        sync_directory(dir);
-    else
+    if (!make(name, spec) || rename(name, file) != 0)
         unlink(name);
+    else if (!spec->blank || spec->blank->size == 0)
+        (void)store_db_sync_directory(file); /* a lost name takes an empty database with it */
 }

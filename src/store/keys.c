@@ -57,7 +57,7 @@ static void add_tables(struct buf *sql, const char *const *tables, size_t count)
 }
 
 int store_keys_open(struct store_keys **out, const char *path, const char *const *tables,
-                    size_t count, struct err *err)
+                    size_t count, const struct store_blank *blank, struct err *err)
 {
     struct store_keys *k = err_calloc(1, sizeof(*k));
     *out = NULL;
@@ -73,6 +73,7 @@ int store_keys_open(struct store_keys **out, const char *path, const char *const
                                  .secure_delete = true,
                                  .migrations = migrations,
                                  .version = ARRAY_LEN(migrations),
+                                 .blank = blank,
                                  .each_open = buf_text(&missing),
                                  .statements = (const char *const *)k->texts,
                                  .statement_count = count * SQL_COUNT};

@@ -9,13 +9,15 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "store/blank.h"
 
 struct store_keys;
 
 /* Opens or creates path with one table per name (small letters and '_'); tables that are missing
- * are added. 0 and an owned handle; ERR_STORE, ERR_UNSUPPORTED (a newer version's) with err. */
+ * are added. blank is the file with these tables, or NULL, and borrowed for the call. 0 and an
+ * owned handle; ERR_STORE, ERR_UNSUPPORTED (a newer version's) with err. */
 int store_keys_open(struct store_keys **out, const char *path, const char *const *tables,
-                    size_t count, struct err *err);
+                    size_t count, const struct store_blank *blank, struct err *err);
 /* Rolls back what was not committed. */
 void store_keys_close(struct store_keys *k);
 

@@ -287,5 +287,6 @@ const struct store_db_spec store_messages_spec = {.application_id = APPLICATION_
                                                   .search = true,
                                                   .migrations = migrations,
                                                   .version = ARRAY_LEN(migrations),
+                                                  .blank = &store_blank_messages,
                                                   .statements = statements,
                                                   .statement_count = SQL_COUNT};

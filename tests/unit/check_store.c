@@ -18,7 +18,7 @@
 #include "base/err.h"
 #include "store/backup.h"
 #include "store/keys.h"
-#include "store/messages.h"
+#include "store/messages_internal.h"
 #include "store_vfs.h"
 
 #define OWN "4915100000000@s.whatsapp.net"
@@ -56,7 +56,7 @@ static struct store_keys *keys_at(const char *path)
 {
     struct store_keys *k;
     struct err err = {0};
-    ck_assert_msg(store_keys_open(&k, path, tables, TABLE_COUNT, &err) == 0, "%s", err.text);
+    ck_assert_msg(store_keys_open(&k, path, tables, TABLE_COUNT, NULL, &err) == 0, "%s", err.text);
     return k;
 }
 
@@ -223,14 +223,15 @@ START_TEST(test_open_link_or_directory_refused)
     struct store_keys *k;
     struct err err;
     ck_assert_int_eq(symlink(path_of(dir, "elsewhere"), link), 0);
-    ck_assert_int_eq(store_keys_open(&k, link, tables, TABLE_COUNT, &err), ERR_STORE);
+    ck_assert_int_eq(store_keys_open(&k, link, tables, TABLE_COUNT, NULL, &err), ERR_STORE);
     ck_assert_ptr_nonnull(strstr(err.text, link));
     ck_assert_int_eq(access(path_of(dir, "elsewhere"), F_OK), -1);
     ck_assert_int_eq(mkdir(sub, 0700), 0);
-    ck_assert_int_eq(store_keys_open(&k, sub, tables, TABLE_COUNT, &err), ERR_STORE);
+    ck_assert_int_eq(store_keys_open(&k, sub, tables, TABLE_COUNT, NULL, &err), ERR_STORE);
     ck_assert_ptr_null(k);
-    ck_assert_int_eq(store_keys_open(&k, path_of(dir, "no/keys.db"), tables, TABLE_COUNT, &err),
-                     ERR_STORE);
+    ck_assert_int_eq(
+        store_keys_open(&k, path_of(dir, "no/keys.db"), tables, TABLE_COUNT, NULL, &err),
+        ERR_STORE);
     ck_assert_ptr_nonnull(strstr(err.text, "No such file"));
 }
 END_TEST
@@ -278,7 +279,7 @@ START_TEST(test_open_newer_version_unsupported)
     store_messages_close(m);
     sql_run(kp, "PRAGMA user_version = 1000");
     sql_run(mp, "PRAGMA user_version = 1000");
-    ck_assert_int_eq(store_keys_open(&k, kp, tables, TABLE_COUNT, &err), ERR_UNSUPPORTED);
+    ck_assert_int_eq(store_keys_open(&k, kp, tables, TABLE_COUNT, NULL, &err), ERR_UNSUPPORTED);
     ck_assert_ptr_nonnull(strstr(err.text, "newer"));
     ck_assert_int_eq(store_messages_open(&m, mp, &err), ERR_UNSUPPORTED);
     ck_assert_int_eq(store_messages_open_readonly(&m, mp, &err), ERR_UNSUPPORTED);
@@ -302,8 +303,9 @@ START_TEST(test_open_foreign_file_refused_untouched)
                      1);
     m = messages_at(path_of(dir, "messages.db"));
     store_messages_close(m);
-    ck_assert_int_eq(store_keys_open(&k, path_of(dir, "messages.db"), tables, TABLE_COUNT, &err),
-                     ERR_STORE);
+    ck_assert_int_eq(
+        store_keys_open(&k, path_of(dir, "messages.db"), tables, TABLE_COUNT, NULL, &err),
+        ERR_STORE);
     FILE *f = fopen(path_of(dir, "noise.db"), "w");
     for (int i = 0; i < 5000; i++)
         fputc('A' + i % 26, f);
@@ -455,7 +457,7 @@ START_TEST(test_keys_open_more_tables_adds_them)
     ck_assert_int_eq(store_keys_commit(k, NULL), 0);
     store_keys_close(k);
     struct err err = {0};
-    ck_assert_msg(store_keys_open(&k, path, more, 3, &err) == 0, "%s", err.text);
+    ck_assert_msg(store_keys_open(&k, path, more, 3, NULL, &err) == 0, "%s", err.text);
     assert_value(k, SESSION, "a", "1");
     ck_assert_int_eq(put(k, 2, "b", "2"), 0);
     assert_value(k, 2, "b", "2");
@@ -892,7 +894,6 @@ START_TEST(test_commit_power_cut_at_any_moment_loses_nothing_committed)
     store_vfs.watched = dir;
     store_vfs.image = image;
     struct store_messages *m = messages_at(path_of(dir, "messages.db"));
-    store_vfs_synced(path_of(dir, "messages.db")); /* it was renamed */
     for (int i = 1; i <= 250; i++) {
         char id[16];
         snprintf(id, sizeof(id), "M%d", i);
@@ -916,6 +917,125 @@ START_TEST(test_commit_power_cut_at_any_moment_loses_nothing_committed)
     }
     store_messages_close(m);
     store_vfs.watched = NULL;
+}
+END_TEST
+
+/* ---- a database that was just made -------------------------------------------------------- */
+
+static struct bytes content_of(const char *path)
+{
+    static struct buf file;
+    buf_deinit(&file);
+    buf_init(&file, 1 << 24);
+    uint8_t chunk[4096];
+    FILE *f = fopen(path, "rb");
+    ck_assert_ptr_nonnull(f);
+    for (size_t n; (n = fread(chunk, 1, sizeof(chunk), f)) > 0;)
+        ck_assert_int_eq(buf_append(&file, BYTES(chunk, n)), 0);
+    fclose(f);
+    return buf_bytes(&file);
+}
+
+static void write_content(const char *path, const uint8_t *p, size_t n)
+{
+    FILE *f = fopen(path, "wb");
+    ck_assert(f && fwrite(p, 1, n, f) == n && fclose(f) == 0);
+}
+
+static bool has_blank(void)
+{
+    return store_blank_messages.size > 0; /* not where the build could not run anything */
+}
+
+START_TEST(test_open_new_file_is_what_sql_makes_and_costs_no_sync)
+{
+    const char *dir = testing_dir();
+    struct store_db_spec by_sql = store_messages_spec;
+    struct store_db *db;
+    struct err err;
+    by_sql.blank = NULL;
+    ck_assert_int_eq(store_db_open(&db, path_of(dir, "sql.db"), &by_sql, false, &err), 0);
+    store_db_close(db);
+    store_vfs_clear();
+    struct store_messages *m = messages_at(path_of(dir, "messages.db"));
+    if (has_blank())
+        ck_assert_uint_eq(store_vfs.syncs + store_vfs.writes, 0);
+    store_messages_close(m);
+    struct bytes made = content_of(path_of(dir, "messages.db"));
+    AUTO_FREE uint8_t *kept = err_malloc(made.n);
+    memcpy(kept, made.p, made.n);
+    testing_assert_bytes(content_of(path_of(dir, "sql.db")), BYTES(kept, made.n), "blank");
+    ck_assert_int_eq(access(path_of(dir, ".messages.db.new"), F_OK), -1);
+}
+END_TEST
+
+START_TEST(test_write_to_new_file_syncs_it_before_the_log)
+{
+    const char *dir = testing_dir(), *path = path_of(dir, "messages.db");
+    struct store_messages *m = messages_at(path);
+    struct stat st;
+    store_vfs.code = SQLITE_IOERR_FSYNC;
+    store_vfs.fail_sync = has_blank(); /* the first */
+    const struct store_event e = {
+        .at = 1, .kind = "error", .status = "ERROR", .session = "NONE", .code = "x"};
+    if (has_blank()) {
+        ck_assert_int_eq(store_messages_add_event(m, &e), ERR_STORE);
+        ck_assert_ptr_nonnull(strstr(store_messages_error(m), "cannot be synced"));
+        ck_assert_int_eq(store_messages_commit(m, NULL), ERR_STORE);
+        ck_assert(stat(path_of(dir, "messages.db-wal"), &st) == 0 && st.st_size == 0);
+    }
+    ck_assert_int_eq(store_messages_add_event(m, &e), 0);
+    commit(m);
+    store_messages_close(m);
+    ck_assert_int_eq(sql_number(path, "SELECT count(*) FROM events"), 1);
+    assert_whole(path);
+}
+END_TEST
+
+START_TEST(test_open_what_a_power_cut_left_of_a_new_file_is_a_whole_database)
+{
+    const char *dir = testing_dir(), *path = path_of(dir, "messages.db");
+    const size_t size = store_blank_messages.size;
+    AUTO_FREE uint8_t *blank = err_calloc(1, size + 1);
+    unsigned seed = 11;
+    store_blank_expand(&store_blank_messages, blank);
+    for (int i = 0; has_blank() && i < 300; i++) {
+        AUTO_FREE uint8_t *left = err_calloc(1, size + 1);
+        size_t n = i % 3 == 0 ? size : (size_t)rand_r(&seed) % (size + 1);
+        for (size_t at = 0; at < n; at += 512)
+            if (i % 3 == 1 || rand_r(&seed) % 2)
+                memcpy(left + at, blank + at, n - at < 512 ? n - at : 512);
+        write_content(path, left, n);
+        struct store_messages *m = messages_at(path);
+        record(m, "a@lid", "A");
+        commit(m);
+        store_messages_close(m);
+        ck_assert_int_eq(sql_number(path, "SELECT count(*) FROM messages"), 1);
+        assert_whole(path);
+    }
+}
+END_TEST
+
+/* A used one is never taken for a new one, whatever it lost. */
+START_TEST(test_open_damaged_file_that_was_used_is_left_as_it_is)
+{
+    const char *dir = testing_dir(), *path = path_of(dir, "messages.db");
+    struct store_messages *m = messages_at(path);
+    record(m, "a@lid", "A");
+    commit(m);
+    store_messages_close(m);
+    struct bytes whole = content_of(path);
+    AUTO_FREE uint8_t *used = err_malloc(whole.n);
+    memcpy(used, whole.p, whole.n);
+    for (size_t page = 1; page < whole.n / 4096; page++) {
+        memset(used + page * 4096, 0, 4096);
+        write_content(path, used, whole.n);
+        struct err err;
+        if (store_messages_open(&m, path, &err) == 0)
+            store_messages_close(m);
+        struct bytes after = content_of(path);
+        testing_assert_bytes(BYTES(after.p, 4096), BYTES(used, 4096), "first page");
+    }
 }
 END_TEST
 
@@ -2732,6 +2852,10 @@ int main(void)
         test_messages_fault_at_every_write_keeps_what_was_committed);
     ADD("death", test_commit_killed_at_any_moment_loses_nothing_reported,
         test_commit_power_cut_at_any_moment_loses_nothing_committed);
+    ADD("new", test_open_new_file_is_what_sql_makes_and_costs_no_sync,
+        test_write_to_new_file_syncs_it_before_the_log,
+        test_open_what_a_power_cut_left_of_a_new_file_is_a_whole_database,
+        test_open_damaged_file_that_was_used_is_left_as_it_is);
     ADD("in", test_record_same_message_twice_is_one_row, test_edit_author_alone_newest_wins,
         test_revoke_by_author_or_admin_drops_the_waiting_answer, test_revoke_answer_that_left_stays,
         test_record_undecryptable_completed_keeps_id,
