@@ -90,7 +90,7 @@ static int act_on_target(struct bridge *b, const struct wa_incoming *in,
 /*
  * The chat's timer, from either side. A message that names none may come from a client that follows
  * no timer, so only the setting itself switches one off. What an edit carries is as old as the
- * message was. A group is told of its timer in other ways (w:gp2, protocol/05 section 12). Nobody's
+ * message was. A group's timer comes from the server (wa/send_group.c). Nobody's
  * clock is believed to be ahead of the server's: no later setting would count.
  */
 static int note_timer(struct bridge *b, const struct wa_incoming *in,

@@ -33,6 +33,7 @@
     X("POST", "/groups", sim_post_group)                                                           \
     X("POST", "/groups/*/add", sim_post_group_add)                                                 \
     X("POST", "/groups/*/remove", sim_post_group_remove)                                           \
+    X("POST", "/groups/*/timer", sim_post_group_timer)                                             \
     X("POST", "/media", sim_post_media)                                                            \
     X("POST", "/media/fault", sim_post_media_fault)                                                \
     X("POST", "/faults", sim_post_fault)                                                           \

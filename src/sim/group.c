@@ -80,19 +80,30 @@ static void put_participant(struct wa_node *parent, const struct sim_group *g,
         wa_node_set(p, "type", "superadmin");
 }
 
+static void put_timer(struct wa_node *parent, const struct sim_group *g)
+{
+    if (g->expiration_s)
+        wa_node_set_u64(wa_node_child(parent, "ephemeral"), "expiration", g->expiration_s);
+}
+
+/* About somebody, or about the timer. */
 static void tell(const struct sim_group *g, const char *what, const struct sim_account *about,
                  struct sim_account *whom)
 {
     for (struct sim_device *d = whom->devices->next; d; d = d->next) {
         struct arena AUTO_ARENA arena;
-        struct wa_node *n, *change;
+        struct wa_node *n;
 
         arena_init(&arena);
         n = sim_notification(g->sim, &arena, "w:gp2", &g->jid);
         wa_node_set_jid(n, "participant", sim_group_like(g, g->creator));
         wa_node_set(n, "addressing_mode", g->pn_addressed ? "pn" : "lid");
-        change = wa_node_child(n, what);
-        put_participant(change, g, about);
+        if (about)
+            put_participant(wa_node_child(n, what), g, about);
+        else if (g->expiration_s)
+            put_timer(n, g);
+        else
+            wa_node_child(n, what);
         sim_deliver(d, n, false);
     }
 }
@@ -128,6 +139,12 @@ int sim_group_remove(struct sim_group *g, struct sim_account *a)
     return 0;
 }
 
+void sim_group_set_timer(struct sim_group *g, uint32_t expiration_s)
+{
+    g->expiration_s = expiration_s;
+    tell_all(g, "not_ephemeral", NULL);
+}
+
 /* ---- requests ---------------------------------------------------------------------------------
  */
 
@@ -142,6 +159,7 @@ static void describe(struct wa_node *parent, const struct sim_group *g)
     wa_node_set_jid(group, "creator", sim_group_like(g, g->creator));
     wa_node_set_u64(group, "size", g->count);
     wa_node_set(group, "addressing_mode", g->pn_addressed ? "pn" : "lid");
+    put_timer(group, g);
     for (size_t i = 0; i < g->count; i++)
         put_participant(group, g, g->members[i]);
 }
@@ -195,6 +213,17 @@ static void create(const struct sim_sender *from, const struct wa_node *iq,
     answer_with(from, iq, g);
 }
 
+static void change_timer(struct sim_group *g, const struct wa_node *iq)
+{
+    uint64_t seconds = 0;
+
+    if (wa_node_attr_u64(wa_node_find(iq, "ephemeral"), "expiration", &seconds) &&
+        seconds <= UINT32_MAX)
+        sim_group_set_timer(g, (uint32_t)seconds);
+    if (wa_node_find(iq, "not_ephemeral"))
+        sim_group_set_timer(g, 0);
+}
+
 static void leave(const struct sim_sender *from, const struct wa_node *list)
 {
     const struct wa_node *n = wa_node_find(list, "group");
@@ -231,6 +260,7 @@ void sim_iq_group(const struct sim_sender *from, struct wa_node *iq)
     } else {
         change_members(from, g, wa_node_find(iq, "add"), sim_group_add);
         change_members(from, g, wa_node_find(iq, "remove"), sim_group_remove);
+        change_timer(g, iq);
         answer_with(from, iq, NULL);
     }
 }

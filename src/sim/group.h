@@ -12,7 +12,8 @@ struct sim_group {
     struct sim *sim;
     struct wa_jid jid;
     char subject[SIM_NAME_MAX + 1];
-    bool pn_addressed; /* members are named by phone number instead of LID */
+    bool pn_addressed;     /* members are named by phone number instead of LID */
+    uint32_t expiration_s; /* messages disappear after so long, 0: never */
     int64_t created_s;
     struct sim_account *creator;
     struct sim_account *members[SIM_GROUP_MEMBERS_MAX]; /* the creator first, while it is in it */
@@ -29,10 +30,12 @@ bool sim_group_has(const struct sim_group *g, const struct sim_account *a);
  * there is nothing to change; ERR_LIMIT. */
 int sim_group_add(struct sim_group *g, struct sim_account *a);
 int sim_group_remove(struct sim_group *g, struct sim_account *a);
+/* The members' companions are told; 0 switches it off. */
+void sim_group_set_timer(struct sim_group *g, uint32_t expiration_s);
 /* The JID in whose namespace the group names people. */
 const struct wa_jid *sim_group_like(const struct sim_group *g, const struct sim_account *a);
 
-/* xmlns="w:g2": query, create, add, remove, leave. */
+/* xmlns="w:g2": query, create, add, remove, leave, ephemeral, not_ephemeral. */
 void sim_iq_group(const struct sim_sender *from, struct wa_node *iq);
 /* A <message> to a group: NULL or the error of its ack, to which it adds what the server knows
  * better. */

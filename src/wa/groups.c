@@ -30,6 +30,13 @@ static bool read_member(const struct wa_node *participant, bool lid, struct wa_j
     return true;
 }
 
+static uint32_t read_timer(const struct wa_node *group)
+{
+    uint64_t seconds = 0;
+    wa_node_attr_u64(wa_node_find(group, "ephemeral"), "expiration", &seconds);
+    return seconds <= UINT32_MAX ? (uint32_t)seconds : 0;
+}
+
 static size_t count_members(const struct wa_node *group)
 {
     size_t count = 0;
@@ -51,6 +58,7 @@ int wa_group_parse(const struct wa_node *iq, const struct wa_jid *jid, struct wa
     struct wa_group *g = err_calloc(1, sizeof(*g) + room * sizeof(*g->members));
     g->jid = *jid;
     g->lid = wa_node_attr_is(group, "addressing_mode", "lid");
+    g->expiration_s = read_timer(group);
     const struct wa_node *p = wa_node_find(group, "participant");
     for (; p && g->count < room; p = wa_node_next(p, "participant"))
         if (read_member(p, g->lid, &g->members[g->count]) &&

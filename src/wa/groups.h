@@ -14,7 +14,8 @@
 
 struct wa_group {
     struct wa_jid jid;
-    bool lid; /* addressing mode: members are named by LID, else by phone number */
+    bool lid;              /* addressing mode: members are named by LID, else by phone number */
+    uint32_t expiration_s; /* messages disappear after so long, 0: never */
     int64_t at_ms;
     size_t count;
     struct wa_jid members[]; /* bare, in the namespace of the group */

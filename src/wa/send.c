@@ -33,6 +33,7 @@ void wa_send_drop(struct wa_session *s, struct wa_send *m)
         break;
     }
     buf_deinit(&m->message);
+    buf_deinit(&m->words);
     buf_deinit(&m->holders);
     free(m);
 }
@@ -498,6 +499,7 @@ struct wa_send *wa_send_new(struct wa_session *s, const char *id, const struct w
 {
     struct wa_send *m = err_calloc(1, sizeof(*m));
     buf_init_secret(&m->message, WA_MESSAGE_MAX);
+    buf_init_secret(&m->words, WA_MESSAGE_MAX);
     buf_init(&m->holders, WA_RECORD_MAX);
     bytes_copy_text(bytes_text(id), m->id, sizeof(m->id));
     m->to = wa_jid_bare(to);
@@ -515,6 +517,8 @@ struct wa_send *wa_send_new(struct wa_session *s, const char *id, const struct w
 static struct wa_send *add_send(struct wa_session *s, const struct wa_outgoing *o)
 {
     struct wa_send *m = wa_send_new(s, o->id, &o->to);
+    if (is_group(m))
+        wa_send_group_keep(m, &o->text);
     if (wa_message_build_text(&m->message, &o->text) == 0)
         return m;
     wa_send_drop(s, m);

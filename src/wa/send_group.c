@@ -57,6 +57,41 @@ const struct wa_group *wa_send_group(struct wa_session *s, struct wa_send *m)
     return NULL;
 }
 
+/* ---- its timer -------------------------------------------------------------------------------
+ */
+
+static struct bytes keep_bytes(struct buf *words, struct bytes b)
+{
+    struct bytes kept = BYTES(words->p + words->n, b.n);
+    buf_append(words, b);
+    return b.n > 0 ? kept : BYTES_NONE;
+}
+
+void wa_send_group_keep(struct wa_send *m, const struct wa_text *text)
+{
+    if (!buf_reserve(&m->words, text->text.n + text->quoted_id.n + text->quoted_author.n +
+                                    text->quoted_text.n))
+        return;
+    m->text = *text;
+    m->text.text = keep_bytes(&m->words, text->text);
+    m->text.quoted_id = keep_bytes(&m->words, text->quoted_id);
+    m->text.quoted_author = keep_bytes(&m->words, text->quoted_author);
+    m->text.quoted_text = keep_bytes(&m->words, text->quoted_text);
+}
+
+/* A group's timer is what the server says: who may set it is the group's affair, and a member's
+ * word for it is none (protocol/06 section 14). */
+static int follow_timer(struct wa_session *s, struct wa_send *m)
+{
+    const struct wa_group *group = wa_group_cache_get(s->groups, &m->to, wa_session_now(s));
+    if (!group || m->text.text.n == 0 || m->text.expiration_s == group->expiration_s)
+        return 0;
+    m->text.expiration_s = group->expiration_s;
+    m->text.expiration_set_s = 0;
+    buf_clear(&m->message);
+    return wa_message_build_text(&m->message, &m->text);
+}
+
 /* ---- who holds our key -----------------------------------------------------------------------
  */
 
@@ -247,6 +282,8 @@ void wa_send_group_put(struct wa_session *s, struct wa_send *m, const struct wa_
         wa_send_fail(s, m, "the group wants a name of ours that is not known");
         return;
     }
+    if (rc == 0)
+        rc = follow_timer(s, m);
     if (rc == 0) {
         say_group(s, m, node);
         set_phash(s, m, &p, devices, count);
@@ -286,8 +323,8 @@ void wa_send_group_again(struct wa_session *s, struct wa_send *m)
     struct buf message = {.max = WA_MESSAGE_MAX, .secret = true};
     struct wa_node *node = wa_session_stanza(s, "message");
     bool pkmsg = false;
-    int rc = 0;
-    if (wa_group_has(group, &m->device)) {
+    int rc = follow_timer(s, m);
+    if (rc == 0 && wa_group_has(group, &m->device)) {
         say_group(s, m, node);
         wa_node_set_jid(node, "participant", &m->device);
         rc = join_key(s, m, group->lid ? &s->device.lid : &s->device.pn, &message);

@@ -32,6 +32,8 @@ struct wa_send {
     bool peer;            /* to our own phone, without an event */
     struct wa_jid device; /* of resend and peer */
     unsigned retry_count;
+    struct wa_text text;  /* groups: what the message is made of … */
+    struct buf words;     /* … and its bytes */
     struct buf holders;   /* groups: the record to keep once the server has taken the message */
     unsigned group_tries; /* how often the group was asked for */
     unsigned renewals;    /* wa_session.key_renewals when it was encrypted */
@@ -73,6 +75,9 @@ void wa_send_peer_put(struct wa_session *s, struct wa_send *m);
 
 /* ---- send_group.c ------------------------------------------------------------------------------
  */
+/* Keeps what the message is made of: the timer of the group, which may not be known yet, goes into
+ * it. */
+void wa_send_group_keep(struct wa_send *m, const struct wa_text *text);
 /* The group of m, or NULL: then it was asked for, or m failed and is gone. */
 const struct wa_group *wa_send_group(struct wa_session *s, struct wa_send *m);
 /* The devices of those in the list that do not hold our sender key, in the arena; all of them when

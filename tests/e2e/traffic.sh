@@ -124,4 +124,16 @@ check "… also with somebody new" wait_for 15 replied $EVE "You wrote: hello"
 
 equal "no rule of the protocol was broken" 0 "$(get '/events?after=0' | jq '[.events[] | select(.event == "violation")] | length')"
 equal "no message key was used twice" 0 "$(get /stats | jq .key_reuse)"
+# ---- a group whose messages disappear -----------------------------------------------------------------------
+GROUP=$(post /groups "{\"creator\":\"$ANN\",\"subject\":\"Short\"}" | jq -r .id)
+post "/groups/$GROUP/add" "{\"phone\":\"$PHONE\"}" >/dev/null
+timer() { post "/groups/$GROUP/timer" "{\"expiration\":$1}" >/dev/null; }
+lasts() { arrived $ANN $PHONE | jq -e --arg t "$1" --argjson s "$2" 'any(.messages[]; .text == $t and .expiration == $s)'; }
+timer 86400
+drop g1 "$GROUP" "for a day"
+check "the first message to a group disappears as the group says" wait_for 15 lasts "for a day" 86400
+timer 0
+drop g2 "$GROUP" "for good"
+check "… and the next one stays, since the group says so now" wait_for 15 lasts "for good" 0
+
 summary

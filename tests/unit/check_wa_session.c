@@ -1607,6 +1607,8 @@ START_TEST(test_message_group_without_key_asks_for_it)
 }
 END_TEST
 
+static const char *group_timer; /* as the server has it; NULL none */
+
 static void say_members(const struct wa_node *query, bool with_peer)
 {
     ck_assert(wa_node_attr_is(query, "xmlns", "w:g2") &&
@@ -1614,6 +1616,8 @@ static void say_members(const struct wa_node *query, bool with_peer)
     struct wa_node *iq = answer_to(query), *g = wa_node_child(iq, "group");
     wa_node_set(g, "id", "120363000000000001");
     wa_node_set(g, "addressing_mode", "lid");
+    if (group_timer)
+        wa_node_set(wa_node_child(g, "ephemeral"), "expiration", group_timer);
     struct wa_node *self = wa_node_child(g, "participant");
     wa_node_set(self, "jid", "123456789012345@lid");
     if (with_peer) {
@@ -1639,8 +1643,8 @@ static void refuse_bundles(const struct wa_node *query)
     expect_nothing();
 }
 
-/* Reads what the peer would: its copy of the key when there is one, then the text. */
-static void peer_reads_group(const struct wa_node *message, bool with_key)
+/* Reads what the peer would: its copy of the key when there is one, then the text. Its timer. */
+static uint32_t peer_reads_group(const struct wa_node *message, bool with_key)
 {
     struct wa_jid own = wa_jid_make(WA_SERVER_LID, "123456789012345", 12);
     const struct wa_node *to = wa_node_find(wa_node_find(message, "participants"), "to");
@@ -1672,6 +1676,7 @@ static void peer_reads_group(const struct wa_node *message, bool with_key)
     ck_assert_int_eq(wa_message_parse(padded, &heard_arena, &content), 0);
     testing_assert_bytes(content.text, bytes_text("hello back"), "group text");
     buf_deinit(&plain);
+    return content.expiration_s;
 }
 
 static struct wa_node *hear_group_message(const char *mode)
@@ -1739,6 +1744,38 @@ static void say_group_changed(const char *what)
     expect_nothing();
     ck_assert(wa_node_attr_is(hear_tag("ack"), "type", "w:gp2"));
 }
+
+/* What the bridge believes of the timer does not count, nor does what was true before. */
+START_TEST(test_send_group_timer_is_the_one_of_the_server)
+{
+    static const struct {
+        const char *notice, *timer;
+        uint32_t believed, sent;
+    } cases[] = {{"ephemeral", "86400", 0, 86400},
+                 {"ephemeral", "604800", 604800, 604800},
+                 {"not_ephemeral", NULL, 604800, 0},
+                 {"ephemeral", "99999999999", 0, 0},
+                 {"ephemeral", "soon", 60, 0}};
+    write_to_group();
+    accept("3EB0C1", NULL);
+    expect(WA_EVENT_ACKED);
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        char id[8];
+        snprintf(id, sizeof(id), "3EB0D%zu", i);
+        struct wa_outgoing m = to_group(id);
+        m.text.expiration_s = cases[i].believed;
+        say_group_changed(cases[i].notice);
+        group_timer = cases[i].timer;
+        ck_assert_int_eq(wa_session_send(session, &m), 0);
+        say_members(hear_tag("iq"), true);
+        refuse_bundles(hear_tag("iq"));
+        ck_assert_uint_eq(peer_reads_group(hear_group_message("lid"), false), cases[i].sent);
+        accept(id, NULL);
+        expect(WA_EVENT_ACKED);
+    }
+    part_from_peer();
+}
+END_TEST
 
 START_TEST(test_send_group_member_left_key_is_new)
 {
@@ -2067,7 +2104,7 @@ int main(void)
           test_message_group_without_key_asks_for_it,
           test_message_key_share_kept_from_own_phone_alone);
     GROUP("groups and tokens", test_send_group_key_goes_once_after_the_ack,
-          test_send_group_member_left_key_is_new,
+          test_send_group_timer_is_the_one_of_the_server, test_send_group_member_left_key_is_new,
           test_send_group_stale_mode_asks_and_sends_once_more,
           test_send_group_not_a_member_is_refused,
           test_resend_group_member_gets_key_and_text_stranger_nothing,

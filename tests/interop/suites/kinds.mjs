@@ -122,6 +122,22 @@ kinds.check('the answer disappears as Ann set it for the chat, and stays when sh
     }
 });
 
+kinds.check('in a group the answer disappears as the group says, from the first one on', async w => {
+    const { device } = w.ann;
+    for (const seconds of [DAY, 7 * DAY, 0]) {
+        await device.sock.groupToggleEphemeral(w.group, seconds);
+        const id = await device.send(w.group, `group timer ${seconds}`);
+        const answer = await conversed(w, id, `group timer ${seconds}`, [device]);
+        assert.equal(device.of(answer.wa_id)[0].expiration, seconds);
+    }
+    const made = await device.sock.groupCreate('Short', [w.shop.lid]);
+    await device.sock.groupToggleEphemeral(made.id, DAY);
+    w.bridge.post('short', { to: made.id, text: 'first words' });
+    const row = await w.bridge.posted('short');
+    const m = await device.message('the first words', m => m.id === row.wa_id);
+    assert.equal(m.expiration, DAY);
+});
+
 kinds.check('a talk after all of it, nothing unread, nothing to object to', async w => {
     const id = await w.ann.device.send(w.shop.lid, 'good bye');
     await conversed(w, id, 'good bye', [w.ann.device, w.second]);
