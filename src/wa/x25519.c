@@ -14,41 +14,60 @@
 
 #define KEY_LEN 32
 
+/* Fetched once and never changed again: looking it up costs as much as a tenth of its use. */
+static EVP_PKEY *make_key(int selection, OSSL_PARAM *params)
+{
+    static EVP_PKEY_CTX *maker;
+    EVP_PKEY *key = NULL;
+    if (!maker)
+        maker = EVP_PKEY_CTX_new_from_name(NULL, "X25519", NULL);
+    if (!maker || EVP_PKEY_fromdata_init(maker) != 1 ||
+        EVP_PKEY_fromdata(maker, &key, selection, params) != 1)
+        err_fatal("libcrypto: an X25519 key was refused");
+    return key;
+}
+
 /*
  * Given both halves, libcrypto computes neither from the other, which would cost a second
  * multiplication. It takes them as they are; agreement uses the private one only.
  */
-static EVP_PKEY *open_key(const uint8_t *scalar, const uint8_t *point)
+static EVP_PKEY *open_own(const uint8_t *scalar, const uint8_t *point)
 {
-    /* Fetched once and never changed again: looking it up costs as much as a tenth of its use. */
-    static EVP_PKEY_CTX *maker;
-    EVP_PKEY *key = NULL;
     uint8_t private_half[KEY_LEN], public_half[KEY_LEN];
+    memcpy(private_half, scalar, KEY_LEN);
     memcpy(public_half, point, KEY_LEN);
-    OSSL_PARAM params[3] = {
+    OSSL_PARAM params[] = {
+        OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PRIV_KEY, private_half, KEY_LEN),
         OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PUB_KEY, public_half, KEY_LEN),
-        OSSL_PARAM_construct_end(), OSSL_PARAM_construct_end()};
-    if (scalar) {
-        memcpy(private_half, scalar, KEY_LEN);
-        params[1] =
-            OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PRIV_KEY, private_half, KEY_LEN);
-    }
-    if (!maker)
-        maker = EVP_PKEY_CTX_new_from_name(NULL, "X25519", NULL);
-    if (!maker || EVP_PKEY_fromdata_init(maker) != 1 ||
-        EVP_PKEY_fromdata(maker, &key, scalar ? EVP_PKEY_KEYPAIR : EVP_PKEY_PUBLIC_KEY, params) !=
-            1)
-        err_fatal("libcrypto: an X25519 key was refused");
+        OSSL_PARAM_construct_end()};
+    EVP_PKEY *key = make_key(EVP_PKEY_KEYPAIR, params);
     buf_wipe(private_half, sizeof(private_half));
     return key;
+}
+
+/* One object for all of them, in turn: making one costs a twentieth of its use. */
+static EVP_PKEY *peer_of(const uint8_t *point)
+{
+    static EVP_PKEY *peer;
+    uint8_t copy[KEY_LEN];
+    memcpy(copy, point, KEY_LEN);
+    OSSL_PARAM params[] = {
+        OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PUB_KEY, copy, KEY_LEN),
+        OSSL_PARAM_construct_end()};
+    if (!peer)
+        peer = make_key(EVP_PKEY_PUBLIC_KEY, params);
+    else if (EVP_PKEY_set1_encoded_public_key(peer, copy, KEY_LEN) != 1)
+        err_fatal("libcrypto: an X25519 key was refused");
+    return peer;
 }
 
 void wa_x25519(uint8_t out[32], const uint8_t scalar[32], const uint8_t point[32])
 {
     size_t n = KEY_LEN;
-    EVP_PKEY *own = open_key(scalar, point), *peer = open_key(NULL, point);
+    EVP_PKEY *own = open_own(scalar, point);
     EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_pkey(NULL, own, NULL);
-    if (!ctx || EVP_PKEY_derive_init(ctx) != 1 || EVP_PKEY_derive_set_peer_ex(ctx, peer, 0) != 1)
+    if (!ctx || EVP_PKEY_derive_init(ctx) != 1 ||
+        EVP_PKEY_derive_set_peer_ex(ctx, peer_of(point), 0) != 1)
         err_fatal("libcrypto: no X25519");
     /* It fails where the result is zero, and only there; its queue of errors is TLS's. */
     ERR_set_mark();
@@ -56,7 +75,6 @@ void wa_x25519(uint8_t out[32], const uint8_t scalar[32], const uint8_t point[32
         memset(out, 0, KEY_LEN);
     ERR_pop_to_mark();
     EVP_PKEY_CTX_free(ctx);
-    EVP_PKEY_free(peer);
     EVP_PKEY_free(own);
 }
 
