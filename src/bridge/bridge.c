@@ -87,16 +87,32 @@ static void heartbeat(struct bridge *b, int64_t now)
     bridge_notify(b->notify_fd, "WATCHDOG=1");
 }
 
+/* Upkeep is for when no group is open and what was to be sent has left. */
+static bool must_wait(const struct bridge *b)
+{
+    return b->held_until != CLOCK_NEVER || (b->link && bridge_link_is_sending(b->link));
+}
+
+static void upkeep(struct bridge *b, int64_t now)
+{
+    bridge_media_tend(b, now);
+    bridge_history_flush(b);
+    bridge_history_index(b, false);
+    bridge_recent_flush(b, now);
+    store_messages_tend(b->messages);
+    store_keys_tend(b->keys);
+    bridge_rest(b, now);
+}
+
 static void arm(struct bridge *b)
 {
     int64_t first = b->heartbeat_at;
+    const int64_t upkeep_at[] = {b->recent_at, b->rest_at, b->media_at};
     const int64_t times[] = {
         b->dial_until,
         b->retry_at,
         b->stable_at,
-        b->recent_at,
-        b->rest_at,
-        b->media_at,
+        b->held_until,
         b->session ? wa_session_deadline(b->session) : CLOCK_NEVER,
         b->session ? b->send_at : CLOCK_NEVER,
         b->session ? b->look_at : CLOCK_NEVER,
@@ -105,6 +121,9 @@ static void arm(struct bridge *b)
     for (size_t i = 0; i < ARRAY_LEN(times); i++)
         if (times[i] < first)
             first = times[i];
+    for (size_t i = 0; i < ARRAY_LEN(upkeep_at) && !b->upkeep_due; i++)
+        if (upkeep_at[i] < first)
+            first = upkeep_at[i];
     bridge_loop_wake_at(b->loop, first);
 }
 
@@ -112,11 +131,13 @@ static void on_wake(void *ctx)
 {
     struct bridge *b = ctx;
     int64_t now = clock_mono_ms();
-    if (b->heartbeat_at <= now)
+    if (b->heartbeat_at <= now) {
+        bridge_settle(b); /* no group is open when it looks after the databases */
         heartbeat(b, now);
+    }
     if (b->session && (b->settle_due || b->more_history || wa_session_deadline(b->session) <= now ||
-                       b->send_at <= now))
-        bridge_settle(b);
+                       b->send_at <= now || b->held_until <= now))
+        bridge_settle_soon(b);
     b->settle_due = false;
     if (b->session && b->look_at <= now)
         bridge_outbox_look(b);
@@ -134,12 +155,10 @@ static void on_wake(void *ctx)
     }
     if (b->dial_due)
         bridge_dial(b);
-    bridge_media_tend(b, now);
-    bridge_history_flush(b);
-    bridge_history_index(b, false);
     bridge_status_flush(b);
-    bridge_recent_flush(b, now);
-    bridge_rest(b, now);
+    b->upkeep_due = must_wait(b);
+    if (!b->upkeep_due)
+        upkeep(b, now);
     if (b->stop_due)
         bridge_loop_stop(b->loop);
     arm(b);
@@ -424,7 +443,7 @@ int bridge_run(const struct config *config, const char *(*env)(const char *name)
     b->heartbeat_at = 0;
     b->dial_until = b->retry_at = b->stable_at = b->online_at = b->send_at = b->look_at =
         CLOCK_NEVER;
-    b->recent_at = CLOCK_NEVER;
+    b->recent_at = b->held_until = CLOCK_NEVER;
     bridge_rest_prepare();
     bridge_rest_later(b);
     b->history.unindexed = 1; /* what the last process did not get to */

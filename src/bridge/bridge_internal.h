@@ -23,7 +23,9 @@
  *   rest.c        memory that is given back when nothing happens
  *
  * The one rule: what a wake-up brought is settled once at its end (bridge_settle): messages.db is
- * committed, then keys.db, then the output goes to the link (D1, D2, D4 to D6).
+ * committed, then keys.db, then the output goes to the link (D1, D2, D4 to D6). Acknowledgements
+ * and receipts that come alone may wait for a moment with their group open; upkeep waits until none
+ * is.
  */
 #ifndef BRIDGE_INTERNAL_H
 #define BRIDGE_INTERNAL_H
@@ -118,6 +120,8 @@ struct bridge {
     struct bridge_version version;
     struct wa_event ended; /* WA_EVENT_CLOSED once it was taken; else another type */
     bool settle_due, store_failed;
+    bool hurry; /* the open group has what is to be durable at once */
+    bool upkeep_due;
     int messages_taken; /* since the last commit */
     uint64_t set_aside; /* wa_session_set_aside as of the last commit */
     uint64_t malformed; /* wa_session_malformed, likewise */
@@ -126,6 +130,7 @@ struct bridge {
     bool was_online;
 
     /* times on the monotonic clock; CLOCK_NEVER = off */
+    int64_t held_until; /* the open group waits for company; CLOCK_NEVER: there is none */
     int64_t rest_at, dial_until, retry_at, stable_at, heartbeat_at, online_at;
     bool dial_due;
     int64_t wait_ms; /* until the next dial, where the server or a pause says so */
@@ -198,6 +203,8 @@ int bridge_read_session_config(struct bridge *b, struct err *err);
 void bridge_dial(struct bridge *b);
 void bridge_dial_timeout(struct bridge *b);
 void bridge_settle(struct bridge *b);
+/* The same, but what can wait may stay in the open group for a moment. */
+void bridge_settle_soon(struct bridge *b);
 /* Closes link and session in good order; nothing is dialled. */
 void bridge_hang_up(struct bridge *b);
 /* Whether an account is linked, as far as keys.db says. */

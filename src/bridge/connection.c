@@ -12,6 +12,7 @@
 #define DIAL_TIMEOUT_MS 20000 /* protocol/01 section 1 */
 #define RATE_EXTRA_ATTEMPTS 5 /* protocol/01 section 10.3, stream error 429 */
 #define UPPER_HALF 0x80000000u
+#define HOLD_MS 100    /* how long acknowledgements and receipts may wait for company */
 #define RESTARTS_MAX 2 /* at once: one after pairing, and one more */
 
 /* ---- the end of a connection ---------------------------------------------------------------- */
@@ -56,8 +57,9 @@ static void forget_connection(struct bridge *b)
     b->session = NULL;
     b->set_aside = b->malformed = 0;
     b->ended = (struct wa_event){.type = WA_EVENT_QR};
-    b->may_send = b->settle_due = b->more_history = false;
-    b->dial_until = b->stable_at = b->online_at = CLOCK_NEVER;
+    b->may_send = b->settle_due = b->hurry = b->more_history = false;
+    b->messages_taken = 0;
+    b->dial_until = b->stable_at = b->online_at = b->held_until = CLOCK_NEVER;
 }
 
 /*
@@ -235,8 +237,15 @@ static void on_identity(struct bridge *b, const struct wa_jid *user)
                           "This contact has set up WhatsApp anew, on this phone or another one.");
 }
 
+/* Nobody waits to hear that what we sent has arrived; all else is to be durable at once. */
+static bool is_patient(const struct wa_event *ev)
+{
+    return ev->type == WA_EVENT_RECEIPT || (ev->type == WA_EVENT_ACKED && ev->u.ack.error == 0);
+}
+
 static void take_event(struct bridge *b, const struct wa_event *ev)
 {
+    b->hurry = b->hurry || !is_patient(ev);
     switch (ev->type) {
     case WA_EVENT_QR:
         bridge_status_qr(b, ev);
@@ -330,12 +339,16 @@ static void take_events(struct bridge *b)
 
 static void work(struct bridge *b)
 {
+    bool more;
     bridge_outbox_take(b);
     take_events(b);
     b->more_history = !b->store_failed && wa_session_step(b->session);
-    do
+    b->hurry = b->hurry || b->more_history;
+    do {
         take_events(b);
-    while (!b->store_failed && bridge_outbound_pump(b));
+        more = !b->store_failed && bridge_outbound_pump(b);
+        b->hurry = b->hurry || more;
+    } while (more);
 }
 
 static int commit(struct bridge *b, struct err *err)
@@ -368,14 +381,24 @@ static void count_set_aside(struct bridge *b)
     b->set_aside = total;
 }
 
-void bridge_settle(struct bridge *b)
+/*
+ * Every answer is followed by the server's acknowledgement and the contact's receipt. A sync for
+ * each would be in the way of the next message; so the group stays open for a moment and goes with
+ * what comes next, and with it the output, which says nothing but that the receipts were taken.
+ */
+static bool can_wait(const struct bridge *b)
+{
+    return !b->hurry && !b->store_failed && b->ended.type != WA_EVENT_CLOSED &&
+           !wa_session_hurries(b->session) && store_messages_dirty(b->messages) &&
+           !store_keys_dirty(b->keys) && clock_mono_ms() < b->held_until;
+}
+
+/* What the wake-up brought becomes durable, then the output leaves. */
+static void conclude(struct bridge *b)
 {
     struct err err;
-    b->settle_due = false;
-    b->messages_taken = 0;
-    if (!b->session)
-        return;
-    work(b);
+    b->held_until = CLOCK_NEVER;
+    b->hurry = false;
     bool news = store_messages_dirty(b->messages);
     if (news || store_keys_dirty(b->keys))
         bridge_rest_later(b);
@@ -388,6 +411,7 @@ void bridge_settle(struct bridge *b)
     b->settled = b->state.counters;
     if (news) {
         b->history.unindexed += 1 + b->messages_taken;
+        b->messages_taken = 0;
         bridge_recent_want(b);
     }
     bool stuck = b->link && bridge_link_send(b->link, wa_session_output(b->session)) < 0;
@@ -399,6 +423,28 @@ void bridge_settle(struct bridge *b)
     } else if (b->ended.type == WA_EVENT_CLOSED) {
         session_ended(b);
     }
+}
+
+static void settle(struct bridge *b, bool at_once)
+{
+    b->settle_due = false;
+    if (!b->session)
+        return;
+    if (b->held_until == CLOCK_NEVER)
+        b->held_until = clock_mono_ms() + HOLD_MS;
+    work(b);
+    if (at_once || !can_wait(b))
+        conclude(b);
+}
+
+void bridge_settle(struct bridge *b)
+{
+    settle(b, true);
+}
+
+void bridge_settle_soon(struct bridge *b)
+{
+    settle(b, false);
 }
 
 /* ---- the link ------------------------------------------------------------------------------- */
@@ -428,6 +474,13 @@ static void on_received(void *ctx, struct bytes data)
     bridge_touch(b);
 }
 
+static void on_sent(void *ctx)
+{
+    struct bridge *b = ctx;
+    if (b->upkeep_due)
+        bridge_loop_wake_at(b->loop, clock_mono_ms());
+}
+
 static void on_closed(void *ctx, enum bridge_link_stage at, const char *why)
 {
     struct bridge *b = ctx;
@@ -442,8 +495,11 @@ static void on_closed(void *ctx, enum bridge_link_stage at, const char *why)
 
 void bridge_dial(struct bridge *b)
 {
-    const struct bridge_link_events events = {
-        .ctx = b, .opened = on_opened, .received = on_received, .closed = on_closed};
+    const struct bridge_link_events events = {.ctx = b,
+                                              .opened = on_opened,
+                                              .received = on_received,
+                                              .sent = on_sent,
+                                              .closed = on_closed};
     struct err err;
     b->dial_due = false;
     b->retry_at = CLOCK_NEVER;

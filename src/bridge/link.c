@@ -101,7 +101,14 @@ static int on_writable(struct bridge_link *link)
         lws_callback_on_writable(link->wsi);
     else if (n > 0)
         all_sent(link);
+    if (n > 0 && waiting(link) == 0 && link->events.sent && !link->given_back)
+        link->events.sent(link->events.ctx);
     return link->closing && waiting(link) == 0 ? finish(link) : 0;
+}
+
+bool bridge_link_is_sending(const struct bridge_link *link)
+{
+    return waiting(link) > 0;
 }
 
 void bridge_link_rest(struct bridge_link *link)

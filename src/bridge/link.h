@@ -25,6 +25,7 @@ struct bridge_link_events {
     void *ctx;
     void (*opened)(void *ctx);
     void (*received)(void *ctx, struct bytes data); /* borrowed */
+    void (*sent)(void *ctx); /* all that waited is with the system; may be NULL */
     /* Also: never opened; `at` says how far it came. The link is gone then. */
     void (*closed)(void *ctx, enum bridge_link_stage at, const char *why);
 };
@@ -43,6 +44,8 @@ int bridge_link_port(const char *endpoint);
 /* Queues bytes for the wire and empties the buffer. ERR_LIMIT when the peer takes nothing for too
  * long. */
 int bridge_link_send(struct bridge_link *link, struct buf *data);
+/* Whether bytes wait to be sent; then `sent` follows, or `closed`. */
+bool bridge_link_is_sending(const struct bridge_link *link);
 /* Gives back the memory for sending when nothing waits there. */
 void bridge_link_rest(struct bridge_link *link);
 /* Sends what waits, closes with code 1000, and forgets the link: no event follows. Takes the link.

@@ -129,6 +129,7 @@ void bridge_outbox_take(struct bridge *b)
     if (!b->look_due || !wa_session_connected(b->session))
         return;
     b->look_due = false;
+    b->hurry = true;
     if (store_messages_count_outbox(b->messages) > 0)
         rc = store_messages_expire(b->messages, clock_wall_ms());
     if (rc >= 0)

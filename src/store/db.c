@@ -21,10 +21,11 @@ struct store_db {
     const char *const *texts;
     sqlite3_stmt **statements;
     size_t count;
-    int version; /* of the schema */
-    bool fresh;  /* the file may be as store_db_create left it, and not synced */
-    bool dirty;  /* a group is open */
-    bool failed; /* and something in it went wrong */
+    int version;   /* of the schema */
+    int wal_pages; /* in the -wal file after the last commit */
+    bool fresh;    /* the file may be as store_db_create left it, and not synced */
+    bool dirty;    /* a group is open */
+    bool failed;   /* and something in it went wrong */
     struct err error;
 };
 
@@ -267,6 +268,23 @@ void store_db_rollback(struct store_db *db)
     db->failed = false;
 }
 
+static int on_commit(void *ctx, sqlite3 *sql, const char *schema, int pages)
+{
+    struct store_db *db = ctx;
+    (void)sql;
+    (void)schema;
+    db->wal_pages = pages;
+    return SQLITE_OK;
+}
+
+void store_db_tend(struct store_db *db)
+{
+    if (db->dirty || db->wal_pages < STORE_DB_CHECKPOINT_PAGES)
+        return;
+    sqlite3_wal_checkpoint_v2(db->sql, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    db->wal_pages = 0;
+}
+
 void store_db_rest(struct store_db *db)
 {
     sqlite3_db_release_memory(db->sql);
@@ -365,12 +383,12 @@ static int configure(struct store_db *db, const struct store_db_spec *spec, bool
     /* What the constraints say is for others who write: here every value that they bound is in the
      * text of a statement, and looking at a list of values makes a table of it each time. */
     snprintf(sql, sizeof(sql),
-             "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA wal_autocheckpoint = %d;"
+             "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"
              "PRAGMA journal_size_limit = %d; PRAGMA ignore_check_constraints = ON; %s",
-             STORE_DB_CHECKPOINT_PAGES, STORE_DB_WAL_BYTES,
-             spec->secure_delete ? "PRAGMA secure_delete = ON;" : "");
+             STORE_DB_WAL_BYTES, spec->secure_delete ? "PRAGMA secure_delete = ON;" : "");
     if (run_sql(db, sql) != 0)
         return ERR_STORE;
+    sqlite3_wal_hook(db->sql, on_commit, db); /* in the place of automatic checkpoints */
     int keep = spec->shared;
     sqlite3_file_control(db->sql, "main", SQLITE_FCNTL_PERSIST_WAL, &keep);
     return 0;

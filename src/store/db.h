@@ -4,8 +4,7 @@
  * statements from one list per database, grouped transactions. Internal to src/store.
  *
  * WAL with synchronous=FULL: a commit costs one sync of the -wal file (two when the file starts
- * anew) and is durable on return; a checkpoint adds one or two every STORE_DB_CHECKPOINT_PAGES
- * pages.
+ * anew) and is durable on return. Checkpoints are no part of a commit: store_db_tend makes them.
  *
  * A group of writes stands or falls as one. The first write that fails spoils the group: every
  * later read and write is ERR_STORE until store_db_rollback, or store_db_commit, which then rolls
@@ -18,9 +17,9 @@
 #include "base/err.h"
 #include "store/blank.h"
 
-#define STORE_DB_CACHE_KIB 256        /* page cache of one database */
-#define STORE_DB_CHECKPOINT_PAGES 256 /* of 4096 bytes, in the -wal file */
-#define STORE_DB_WAL_BYTES 1048576    /* the -wal file is cut back to this */
+#define STORE_DB_CACHE_KIB 1024        /* page cache of one database; given back by store_db_rest */
+#define STORE_DB_CHECKPOINT_PAGES 1000 /* of 4096 bytes, in the -wal file */
+#define STORE_DB_WAL_BYTES 8388608     /* the -wal file is cut back to this */
 #define STORE_DB_BUSY_MS 2000 /* how long another writer (an operator's tool) is waited for */
 
 struct sqlite3_stmt;
@@ -115,6 +114,10 @@ bool store_db_dirty(const struct store_db *db); /* a group is open */
  * whole group is rolled back. */
 int store_db_commit(struct store_db *db, struct err *err);
 void store_db_rollback(struct store_db *db);
+/* A checkpoint when STORE_DB_CHECKPOINT_PAGES wait in the -wal file: two syncs, for a moment when
+ * nobody waits. Nothing inside a group. One that fails costs nothing but space; it is tried again
+ * after the next commit. */
+void store_db_tend(struct store_db *db);
 /* A checkpoint that leaves an empty -wal file; no group may be open. 0 or ERR_STORE. */
 int store_db_flush_log(struct store_db *db, struct err *err);
 /* Gives back the page cache; it fills again when it is needed. */

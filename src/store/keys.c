@@ -177,6 +177,11 @@ void store_keys_rollback(struct store_keys *k)
     store_db_rollback(k->db);
 }
 
+void store_keys_tend(struct store_keys *k)
+{
+    store_db_tend(k->db);
+}
+
 void store_keys_rest(struct store_keys *k)
 {
     store_db_rest(k->db);

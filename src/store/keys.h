@@ -43,6 +43,7 @@ int store_keys_commit(struct store_keys *k, struct err *err);
  * values are not left in it: 0 or ERR_STORE. Not inside a transaction. */
 int store_keys_flush_log(struct store_keys *k, struct err *err);
 void store_keys_rollback(struct store_keys *k);
+void store_keys_tend(struct store_keys *k); /* as store_db_tend: a checkpoint when one is due */
 /* Gives back what is kept for the next call; what was handed out before is gone. */
 void store_keys_rest(struct store_keys *k);
 /* SQLite's words for the last ERR_STORE; borrowed until the next call. */

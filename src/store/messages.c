@@ -49,6 +49,11 @@ void store_messages_rollback(struct store_messages *m)
     store_db_rollback(m->db);
 }
 
+void store_messages_tend(struct store_messages *m)
+{
+    store_db_tend(m->db);
+}
+
 void store_messages_rest(struct store_messages *m)
 {
     store_db_rest(m->db);

@@ -398,6 +398,8 @@ int store_messages_each_event(struct store_messages *m, int64_t after_id, int li
 bool store_messages_dirty(const struct store_messages *m);
 int store_messages_commit(struct store_messages *m, struct err *err); /* as store_keys_commit */
 void store_messages_rollback(struct store_messages *m);
+void store_messages_tend(
+    struct store_messages *m); /* as store_db_tend: a checkpoint when one is due */
 /* Gives back what is kept for the next call; what was handed out before is gone. */
 void store_messages_rest(struct store_messages *m);
 /* SQLite's words for the last ERR_STORE; borrowed until the next call. */

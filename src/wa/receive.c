@@ -48,7 +48,10 @@ void wa_receive_ack(struct wa_session *s, const struct wa_node *node, unsigned e
         wa_node_set_jid(ack, "from", &s->device.pn);
     if (error)
         wa_node_set_u64(ack, "error", error);
-    wa_session_put(s, ack);
+    if (wa_node_is(node, "receipt"))
+        wa_session_put_patiently(s, ack);
+    else
+        wa_session_put(s, ack);
 }
 
 static struct wa_node *receipt_to_sender(struct wa_session *s, const struct envelope *e,

@@ -78,8 +78,21 @@ void wa_session_end_store(struct wa_session *s)
     wa_session_end(s, WA_CLOSE_STORE, "the key records could not be read or written");
 }
 
+bool wa_session_hurries(const struct wa_session *s)
+{
+    return s->out.n > 0 && !s->patient;
+}
+
+void wa_session_put_patiently(struct wa_session *s, const struct wa_node *node)
+{
+    bool patient = s->out.n == 0 || s->patient;
+    wa_session_put(s, node);
+    s->patient = patient;
+}
+
 void wa_session_put(struct wa_session *s, const struct wa_node *node)
 {
+    s->patient = false;
     if (s->phase < WA_PHASE_LOGIN || s->phase == WA_PHASE_CLOSED)
         return;
     buf_clear(&s->scratch);

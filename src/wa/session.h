@@ -247,6 +247,10 @@ void wa_session_rest(struct wa_session *s);
 /* Bytes for the wire; the caller drains with buf_drop_front or buf_clear once durable and sent. */
 struct buf *wa_session_output(struct wa_session *s);
 
+/* Whether the output holds more than acknowledgements of receipts, which nobody waits for: those
+ * may be kept for a moment, to become durable and leave with what comes next. */
+bool wa_session_hurries(const struct wa_session *s);
+
 bool wa_session_connected(const struct wa_session *s); /* after WA_EVENT_CONNECTED, until closed */
 /* How the server proved itself: "XX", "IK" or "XXfallback"; "XX" before it did. */
 const char *wa_session_handshake(const struct wa_session *s);

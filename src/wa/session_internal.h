@@ -136,6 +136,7 @@ struct wa_session {
     size_t in_used;     /* consumed front of `in` */
     struct buf plain;   /* one decrypted frame */
     struct buf scratch; /* one encoded stanza */
+    bool patient;       /* what is in out can wait: wa_session_hurries */
     struct arena arena; /* stanza at work and events taken from it */
 
     struct wa_event *events; /* ready, in order */
@@ -190,6 +191,8 @@ void wa_session_take_time(struct wa_session *s, const struct wa_node *node);
 struct wa_node *wa_session_stanza(struct wa_session *s, const char *tag);
 /* Encodes, seals and frames into the output; on failure the session closes itself. */
 void wa_session_put(struct wa_session *s, const struct wa_node *node);
+/* The same for what nobody waits for: wa_session_hurries. */
+void wa_session_put_patiently(struct wa_session *s, const struct wa_node *node);
 /* <iq to="s.whatsapp.net" type xmlns>; send it with wa_session_ask. */
 struct wa_node *wa_session_query(struct wa_session *s, const char *type, const char *xmlns);
 void wa_session_ask(struct wa_session *s, struct wa_node *iq, wa_iq_done done, void *arg);

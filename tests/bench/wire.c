@@ -110,6 +110,11 @@ int bridge_link_port(const char *endpoint)
     return 1;
 }
 
+bool bridge_link_is_sending(const struct bridge_link *link)
+{
+    return link->out.n > 0;
+}
+
 void bridge_link_rest(struct bridge_link *link)
 {
     (void)link;
@@ -172,6 +177,13 @@ __attribute__((noinline)) void bench_bridge_hears(const uint8_t *p, unsigned lon
     counting = false;
 }
 
+__attribute__((noinline)) static void bench_bridge_has_sent(void)
+{
+    counting = true;
+    wire.link->events.sent(wire.link->events.ctx);
+    counting = false;
+}
+
 static bool connect_sides(void)
 {
     if (!wire.link || wire.link->opened)
@@ -215,8 +227,10 @@ static bool to_server(void)
     if (!wire.client || !wire.link || wire.link->out.n == 0)
         return false;
     sim_client_received(wire.client, buf_bytes(&wire.link->out));
-    if (wire.link)
+    if (wire.link) {
         buf_clear(&wire.link->out);
+        bench_bridge_has_sent();
+    }
     return true;
 }
 
