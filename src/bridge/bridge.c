@@ -189,6 +189,7 @@ int bridge_read_session_config(struct bridge *b, struct err *err)
 {
     struct wa_session_config *s = &b->session_config;
     s->device_label = b->config.device_name;
+    s->history_days = b->config.history_days;
     if (bridge_version_use(b) < 0 ||
         text_hex_decode(bytes_text(b->config.noise_root), s->noise_root, sizeof(s->noise_root)) < 0)
         return err_set(err, ERR_CONFIG, "whatsapp.version or whatsapp.noise_root cannot be read");

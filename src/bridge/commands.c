@@ -56,6 +56,8 @@ static void apply_config(struct bridge *b, const struct config *fresh,
     bridge_set_log(b);
     b->heartbeat_at = clock_mono_ms();
     bridge_read_session_config(b, NULL); /* config_load checked what it reads */
+    if (b->session)
+        wa_session_set_history(b->session, b->config.history_days);
     bridge_status_config(b);
     bridge_recent_want(b);
 }

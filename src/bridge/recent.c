@@ -25,6 +25,7 @@ static int put_message(void *ctx, const struct store_row *r)
     json_put_bytes(w, "text", text_utf8_cut(r->text, TEXT_MAX));
     json_put_bytes(w, "media_file", r->media_file);
     json_put_bool(w, "cut", r->text.n > TEXT_MAX);
+    json_put_bool(w, "history", r->history != 0);
     json_put_bytes(w, "status", r->status);
     json_put_bytes(w, "error", r->error.p ? r->error : r->fault);
     json_put_bytes(w, "intent", r->intent);
@@ -35,7 +36,7 @@ static int put_message(void *ctx, const struct store_row *r)
 
 static int write_document(struct bridge *b, struct buf *out)
 {
-    const struct store_query newest = {.after_id = -1, .limit = MESSAGES};
+    const struct store_query newest = {.after_id = -1, .limit = MESSAGES, .recent = true};
     struct json_writer w;
     json_writer_init(&w, out);
     json_open(&w, NULL, '{');

@@ -70,6 +70,7 @@
       "HEARTBEAT_INTERVAL_MS", true)                                                               \
     X("messages", "keep_days", messages_keep_days, INT, 0, 0, 36500, NULL, true)                   \
     X("messages", "keep_mb", messages_keep_mb, INT, 0, 0, 1000000, NULL, true)                     \
+    X("history", "days", history_days, INT, 0, 0, 365, NULL, true)                                 \
     X("media", "download", media_download, BOOL, false, 0, 1, NULL, true)                          \
     X("media", "types", media_types, TEXT, "image,audio,video,document,sticker", 0, 500, NULL,     \
       true)                                                                                        \

@@ -29,6 +29,7 @@
     X("POST", "/accounts/*/name", sim_post_name)                                                   \
     X("POST", "/accounts/*/refill", sim_post_refill)                                               \
     X("POST", "/accounts/*/stanza", sim_post_stanza)                                               \
+    X("POST", "/accounts/*/history", sim_post_history)                                             \
     X("GET", "/groups", sim_get_groups)                                                            \
     X("POST", "/groups", sim_post_group)                                                           \
     X("POST", "/groups/*/add", sim_post_group_add)                                                 \

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/text.h"
+#include "sim/history.h"
 #include "sim/notify.h"
 #include "sim/pb.h"
 #include "wa/media.h"
@@ -113,6 +114,14 @@ struct sim_media *sim_media_add_blob(struct sim *s, struct bytes plain, struct b
     sim_pb_put_uint(reference, 4, m->sealed.n);
     sim_pb_put_bytes(reference, 5, BYTES_ARRAY(m->sha256));
     sim_pb_put_bytes(reference, 6, BYTES_ARRAY(m->sealed_sha256));
+    return m;
+}
+
+struct sim_media *sim_media_add_history(struct sim *s, struct bytes packed, const char *fault)
+{
+    struct sim_media *m = upload(s, WA_MEDIA_HISTORY, packed);
+
+    damage(m, fault ? fault : "");
     return m;
 }
 
@@ -232,7 +241,7 @@ void sim_media_again(const struct sim_sender *from, const struct wa_node *receip
     struct bytes id = wa_node_attr(receipt, "id");
     const struct wa_node *encrypt = wa_node_find(receipt, "encrypt");
     struct wa_jid own = sim_account_jid(from->device->account, &from->device->account->pn);
-    const struct sim_media *m = of_message(from->sim, id);
+    struct sim_media *m = of_message(from->sim, id);
     struct wa_node *node;
     uint8_t key[32];
 
@@ -243,6 +252,10 @@ void sim_media_again(const struct sim_sender *from, const struct wa_node *receip
                    bytes_text("WhatsApp Media Retry Notification"));
     if (open_request(key, id, encrypt) != 0) {
         sim_violation(from, id, "a server-error receipt that does not open");
+        return;
+    }
+    if (wa_node_attr_is(receipt, "category", "peer")) {
+        sim_history_again(from, m);
         return;
     }
     node = sim_notification(from->sim, from->arena, "mediaretry", &own);

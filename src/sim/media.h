@@ -23,6 +23,7 @@ struct sim_media {
     char fault[16];
     size_t length; /* of the plain file */
     unsigned gets;
+    uint32_t history_type; /* of a part of the history */
 };
 
 /* Owned by s; NULL for an unknown kind (image, video, audio, voice, document, sticker). Appends the
@@ -36,6 +37,8 @@ struct sim_media *sim_media_add(struct sim *s, const struct sim_media_request *r
 /* A file that no message tells of; appends its ExternalBlobReference (protocol/07 section 8.3).
  * Owned by s. */
 struct sim_media *sim_media_add_blob(struct sim *s, struct bytes plain, struct buf *reference);
+/* A packed part of the history (sim/history.h). fault may be NULL. Owned by s. */
+struct sim_media *sim_media_add_history(struct sim *s, struct bytes packed, const char *fault);
 /* An encrypted file as it is, under a path of its own. Owned by s. */
 struct sim_media *sim_media_store(struct sim *s, struct bytes sealed);
 /* An upload to a path: the status of the answer, which is appended (media_upload.c). */

@@ -66,6 +66,10 @@ int sim_phone_send(struct sim_phone *p, const struct sim_outgoing *m, char out[S
  * linked. */
 void sim_phone_greet(struct sim_phone *p, struct sim_device *companion);
 
+/* A HistorySyncNotification, as a peer message; its id is written to id. */
+void sim_phone_tell_history(struct sim_phone *p, struct sim_device *companion,
+                            struct bytes notification, char id[SIM_ID_MAX + 1]);
+
 /* What arrived after a sequence number, oldest first: NULL when nothing (more). Borrowed until the
  * next stanza. */
 const struct sim_arrival *sim_phone_arrival(const struct sim_phone *p, int64_t after);

@@ -376,10 +376,10 @@ void sim_phone_resend(struct sim_phone *p, const struct wa_node *receipt)
 enum { MESSAGE_PROTOCOL = 12, PROTOCOL_TYPE = 2, PROTOCOL_HISTORY = 6, PROTOCOL_KEY_SHARE = 7 };
 enum { TYPE_HISTORY = 5, TYPE_KEY_SHARE = 6 };
 
-static void send_peer(struct sim_phone *p, struct sim_device *d, struct bytes message)
+static void send_peer(struct sim_phone *p, struct sim_device *d, struct bytes message,
+                      char id[SIM_ID_MAX + 1])
 {
     struct wa_jid to = sim_device_jid(d, addressing(p));
-    char id[SIM_ID_MAX + 1];
     struct arena AUTO_ARENA arena;
     struct wa_node *node;
 
@@ -397,16 +397,16 @@ static void send_peer(struct sim_phone *p, struct sim_device *d, struct bytes me
 }
 
 static void send_protocol(struct sim_phone *p, struct sim_device *d, unsigned type, uint32_t field,
-                          struct bytes content)
+                          struct bytes content, char id[SIM_ID_MAX + 1])
 {
     struct buf AUTO_BUF protocol, AUTO_BUF message;
 
-    buf_init(&protocol, GREETING_MAX);
-    buf_init(&message, GREETING_MAX);
+    buf_init(&protocol, content.n + GREETING_MAX);
+    buf_init(&message, content.n + GREETING_MAX);
     sim_pb_put_uint(&protocol, PROTOCOL_TYPE, type);
     sim_pb_put_bytes(&protocol, field, content);
     sim_pb_put_bytes(&message, MESSAGE_PROTOCOL, buf_bytes(&protocol));
-    send_peer(p, d, buf_bytes(&message));
+    send_peer(p, d, buf_bytes(&message), id);
 }
 
 /* AppStateSyncKeyShare{1 AppStateSyncKey{1 id{1}, 2 data{1 key, 2 fingerprint{1, 2}, 3 ms}}} */
@@ -414,6 +414,7 @@ static void share_app_state_key(struct sim_phone *p, struct sim_device *d)
 {
     struct buf AUTO_BUF id, AUTO_BUF fingerprint, AUTO_BUF data, AUTO_BUF key, AUTO_BUF share;
     const struct sim_app_state *state = sim_app_state_of(p->device->account);
+    char peer_id[SIM_ID_MAX + 1];
 
     buf_init(&id, 64);
     buf_init(&fingerprint, 64);
@@ -429,7 +430,7 @@ static void share_app_state_key(struct sim_phone *p, struct sim_device *d)
     sim_pb_put_bytes(&key, 1, buf_bytes(&id));
     sim_pb_put_bytes(&key, 2, buf_bytes(&data));
     sim_pb_put_bytes(&share, 1, buf_bytes(&key));
-    send_protocol(p, d, TYPE_KEY_SHARE, PROTOCOL_KEY_SHARE, buf_bytes(&share));
+    send_protocol(p, d, TYPE_KEY_SHARE, PROTOCOL_KEY_SHARE, buf_bytes(&share), peer_id);
 }
 
 /* HistorySync{1 type, 5 chunk, 6 progress, 7 Pushname{1 id, 2 name}, 15 mapping{1 pn, 2 lid}} */
@@ -453,10 +454,17 @@ static void build_history(const struct sim_account *a, struct buf *out)
     sim_pb_put_bytes(out, 15, buf_bytes(&mapping));
 }
 
+void sim_phone_tell_history(struct sim_phone *p, struct sim_device *companion,
+                            struct bytes notification, char id[SIM_ID_MAX + 1])
+{
+    send_protocol(p, companion, TYPE_HISTORY, PROTOCOL_HISTORY, notification, id);
+}
+
 /* HistorySyncNotification{6 type 0 INITIAL_BOOTSTRAP, 7 chunk, 9 progress, 11 inline payload} */
 static void send_history(struct sim_phone *p, struct sim_device *d)
 {
     struct buf AUTO_BUF history, AUTO_BUF inlined, AUTO_BUF notification;
+    char id[SIM_ID_MAX + 1];
 
     buf_init(&history, GREETING_MAX);
     buf_init(&inlined, GREETING_MAX);
@@ -468,7 +476,7 @@ static void send_history(struct sim_phone *p, struct sim_device *d)
     sim_pb_put_uint(&notification, 7, 1);
     sim_pb_put_uint(&notification, 9, 100);
     sim_pb_put_bytes(&notification, 11, buf_bytes(&inlined));
-    send_protocol(p, d, TYPE_HISTORY, PROTOCOL_HISTORY, buf_bytes(&notification));
+    sim_phone_tell_history(p, d, buf_bytes(&notification), id);
 }
 
 void sim_phone_greet(struct sim_phone *p, struct sim_device *companion)

@@ -22,7 +22,8 @@
  *            held INTEGER,                   -- 1: of the outbox, not let into the queue yet
  *            due_at, expires_at INTEGER,     -- of the outbox: not before; not after (Unix ms)
  *            report INTEGER,                 -- 1: of the outbox, its result is to be published
- *            media_file TEXT)                -- name in media/, once it is there
+ *            media_file TEXT,                -- name in media/, once it is there
+ *            history INTEGER)                -- 1: of the phone's history, not received live
  *            unique: (wa_id, sender, chat); outbox_name and reply_to where not NULL
  *   media(message INTEGER PRIMARY KEY, status TEXT, mimetype, file_name TEXT, length, width,
  *         height, seconds, animated, note INTEGER, file, error TEXT, attempts, due_at INTEGER)
@@ -37,7 +38,7 @@
  *   events(id, at, kind, status, session, code, message, chat) -- the newest STORE_EVENTS_MAX
  *
  * sent_at: IN by the sender's clock; OUT when it was handed to the link last, NULL while queued.
- * received_at: when the bridge got it; OUT: when it was queued.
+ * received_at: when the bridge got it; OUT: when it was queued; history: as sent_at.
  * status of IN: received, undecryptable. Of OUT: queued -> sending -> sent -> delivered -> read, or
  * failed, or dropped (rate limit, overflow, switched off). A status never goes back, but sending to
  * queued after a broken connection.
@@ -65,6 +66,7 @@ struct store_inbound {
     const char *sender, *sender_pn, *sender_lid;
     struct bytes sender_name;
     bool from_me, offline;
+    bool history; /* counts nowhere, and no guard goes by it */
     const char *kind;
     struct bytes text, quoted_id, target_id;
     const char *fault; /* not NULL: undecryptable, and why */
@@ -330,7 +332,7 @@ int store_messages_totals(struct store_messages *m, struct store_totals *out);
     X(delivered_at, TIME) X(read_at, TIME) X(status, TEXT) X(error, TEXT) X(attempts, INT) \
     X(reply_to, INT) X(intent, TEXT) X(target, TEXT) X(offline, BOOL) X(outbox_name, TEXT) \
     X(target_id, TEXT) X(edited_at, TIME) X(revoked_at, TIME) X(due_at, TIME) \
-    X(expires_at, TIME) X(media_file, TEXT)
+    X(expires_at, TIME) X(media_file, TEXT) X(history, BOOL)
 /* clang-format on */
 
 struct store_row {
@@ -345,11 +347,13 @@ struct store_row {
 
 /* Which rows: above after_id, or the newest `limit` when it is < 0 (limit < 0: all); chat: in any
  * of its addresses; search: with all these words or beginnings of words, whatever their case and
- * diacritics. NULL: all. */
+ * diacritics. NULL: all. recent: the newest by received_at, in its order; neither after_id >= 0 nor
+ * chat nor search goes with it. */
 struct store_query {
     int64_t after_id;
     const char *chat, *search;
     int limit;
+    bool recent;
 };
 /* In the order of id. The callback returns non-zero to stop and must not call m; a row is borrowed
  * for the call. 0 or ERR_STORE. For `wabridge messages`. */

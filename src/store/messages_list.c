@@ -36,6 +36,8 @@ int store_messages_each(struct store_messages *m, const struct store_query *q,
 {
     struct buf words = {.max = 1u << 16};
     size_t which = q->after_id < 0 ? SQL_LIST_NEWEST : SQL_LIST_AFTER;
+    if (q->recent)
+        which = SQL_LIST_RECENT;
     if (q->search) {
         which = q->after_id < 0 ? SQL_FOUND_NEWEST : SQL_FOUND_AFTER;
         append_words(&words, q->search);

@@ -30,7 +30,7 @@ static int insert_inbound(struct store_messages *m, const struct store_inbound *
                      STORE_INT(in->from_me), STORE_INT(in->offline), STORE_TEXT(in->kind),
                      STORE_BYTES(in->text), STORE_BYTES(in->quoted_id), STORE_TEXT(in->fault),
                      STORE_TIME(in->sent_at), STORE_TIME(in->received_at),
-                     STORE_BYTES(in->target_id)));
+                     STORE_BYTES(in->target_id), STORE_INT(in->history)));
     *id = store_db_last_id(m->db);
     return rc;
 }

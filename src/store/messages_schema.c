@@ -271,6 +271,18 @@ static const char *const migrations[] = {
      "DROP TABLE events_before;"
      "CREATE TRIGGER events_bound AFTER INSERT ON events BEGIN"
      " DELETE FROM events WHERE id <= new.id - " EVENTS_KEPT ";"
+     " END;"),
+
+    /* 10: rows of the phone's history, which nobody wrote to this bridge: they count nowhere. */
+    ("ALTER TABLE messages ADD COLUMN history INTEGER NOT NULL DEFAULT 0;"
+     "DROP TRIGGER messages_added;"
+     "CREATE TRIGGER messages_added AFTER INSERT ON messages WHEN new.history = 0 BEGIN"
+     " UPDATE totals SET undecryptable = undecryptable + (new.status = 'undecryptable'),"
+     "  received = received + (" CAME_IN "),"
+     "  last_message_at = CASE WHEN " CAME_IN " THEN " LATEST " ELSE last_message_at END,"
+     "  queued = queued + (new.status = 'queued'),"
+     "  outbox = outbox + (new.status = 'queued' AND new.outbox_name IS NOT NULL)"
+     " WHERE id = 1;"
      " END;")};
 
 static const char *const statements[SQL_COUNT] = {

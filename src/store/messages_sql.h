@@ -70,8 +70,8 @@
             " ORDER BY chat = ?2 AND sender = ?5 DESC LIMIT 1")                                    \
     X(INSERT_IN, "INSERT INTO messages(direction, wa_id, chat, chat_pn, chat_lid, sender,"         \
                  " sender_pn, sender_lid, sender_name, from_me, offline, kind, text, quoted_id,"   \
-                 " fault, sent_at, received_at, target_id, status) VALUES('IN', ?1, ?2, ?3, ?4,"   \
-                 " ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17,"                    \
+                 " fault, sent_at, received_at, target_id, history, status) VALUES('IN', ?1, ?2,"  \
+                 " ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,"       \
                  " CASE WHEN ?14 IS NULL THEN 'received' ELSE 'undecryptable' END)")               \
     X(COMPLETE, "UPDATE messages SET status = 'received', fault = NULL,"                           \
                 " chat_pn = coalesce(?2, chat_pn), chat_lid = coalesce(?3, chat_lid),"             \
@@ -150,10 +150,11 @@
                       " WHERE chat = ?1 AND " IS_PING_PONG)                                        \
     X(LAST_WAIT, "SELECT max(received_at) FROM messages INDEXED BY messages_wait"                  \
                  " WHERE chat = ?1 AND " IS_WAIT)                                                  \
-    X(CHAT_NEWEST, "SELECT direction = 'OUT', from_me, received_at, text FROM messages"            \
-                   " INDEXED BY messages_chat WHERE chat = ?1 ORDER BY id DESC LIMIT ?2")          \
+    X(CHAT_NEWEST,                                                                                 \
+      "SELECT direction = 'OUT', from_me, received_at, text FROM messages"                         \
+      " INDEXED BY messages_chat WHERE chat = ?1 AND history = 0 ORDER BY id DESC LIMIT ?2")       \
     X(OWNER_WROTE, "SELECT EXISTS(SELECT 1 FROM messages INDEXED BY messages_owner"                \
-                   " WHERE chat = ?1 AND id > ?2 AND " BY_OWNER                                    \
+                   " WHERE chat = ?1 AND id > ?2 AND " BY_OWNER " AND history = 0"                 \
                    " AND kind <> 'reaction' AND kind <> 'revoke' AND kind <> 'undecryptable')")    \
     X(IS_RESTRICTED, "WITH names(name) AS (SELECT chat FROM messages WHERE id = ?1"                \
                      " UNION SELECT chat_pn FROM messages WHERE id = ?1"                           \
@@ -162,7 +163,7 @@
                      " WHERE chat IN names AND direction = 'OUT' AND status = 'failed'"            \
                      " AND (error LIKE '463:%' OR error LIKE '475:%')"                             \
                      " AND id > coalesce((SELECT id FROM messages INDEXED BY messages_chat"        \
-                     "  WHERE chat IN names AND direction = 'IN' AND NOT from_me"                  \
+                     "  WHERE chat IN names AND direction = 'IN' AND NOT from_me AND history = 0"  \
                      "  ORDER BY id DESC LIMIT 1), 0))")                                           \
     X(REPLACE_TEXT, "UPDATE messages SET text = ?2, intent = ?3"                                   \
                     " WHERE id = ?1 AND status = 'queued' AND attempts = 0")                       \
@@ -228,6 +229,9 @@
     X(LIST_AFTER, LISTED " WHERE id > ?1 AND " ADDRESSED_TO " ORDER BY id LIMIT ?2")               \
     X(LIST_NEWEST, LISTED " WHERE ?1 < 0 AND id IN (SELECT id FROM messages WHERE " ADDRESSED_TO   \
                           " ORDER BY id DESC LIMIT ?2) ORDER BY id")                               \
+    X(LIST_RECENT, LISTED " WHERE ?1 < 0 AND " ADDRESSED_TO " AND id IN (SELECT id FROM messages"  \
+                          " INDEXED BY messages_received ORDER BY received_at DESC, id DESC"       \
+                          " LIMIT ?2) ORDER BY received_at, id")                                   \
     X(FOUND_AFTER, FOUND " WHERE id > ?1 AND " ADDRESSED_TO " ORDER BY id LIMIT ?2")               \
     X(FOUND_NEWEST, "SELECT * FROM (" FOUND " WHERE ?1 < 0 AND " ADDRESSED_TO                      \
                     " ORDER BY id DESC LIMIT ?2) ORDER BY id")                                     \

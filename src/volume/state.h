@@ -14,7 +14,7 @@
 #define VOLUME_COUNTERS(X)                                                                         \
     X(received) X(recorded) X(duplicates) X(replied) X(rate_limited) X(queue_overflow) X(sent)     \
     X(delivered) X(read) X(failed) X(decrypt_failures) X(retries_asked) X(reconnects)    \
-    X(records_set_aside) X(malformed)
+    X(records_set_aside) X(malformed) X(history_recorded) X(history_given_up)
 /* clang-format on */
 
 /* Strings are borrowed from the bridge; NULL or "" is written as null. Times are wall-clock ms, 0

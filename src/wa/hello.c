@@ -10,7 +10,8 @@ static int build_payload(const struct wa_session *s, struct buf *out)
     buf_init(out, PAYLOAD_MAX);
     if (wa_device_is_paired(&s->device))
         return wa_payload_login(out, &s->device, &s->config.version);
-    return wa_payload_registration(out, &s->device, &s->config.version, s->config.device_label);
+    return wa_payload_registration(out, &s->device, &s->config.version, s->config.device_label,
+                                   s->config.history_days);
 }
 
 static int64_t now_s(const struct wa_session *s)

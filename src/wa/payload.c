@@ -56,12 +56,17 @@ static void fill_common(Wa__ClientPayload *payload, struct common *parts,
 
 /* ---- registration (sections 7.2 and 7.5) ---------------------------------------------------- */
 
-/* What three of the four sources of section 7.5 agree on; the sizes are whatsmeow's. */
-static void fill_history(Wa__DeviceProps__HistorySyncConfig *h)
+/*
+ * Two shapes that phones know (section 7.5). Where no message is kept, that of Baileys: without
+ * call log, thumbnails, group history. Else what three of the four sources agree on, with
+ * whatsmeow's quota, and the days, which evolution-go sends.
+ */
+static void fill_history(Wa__DeviceProps__HistorySyncConfig *h, int64_t days)
 {
+    bool much = days > 0;
     SET(h, storage_quota_mb, 10240);
     SET(h, inline_initial_payload_in_e2ee_msg, 1);
-    SET(h, support_call_log_history, 1);
+    SET(h, support_call_log_history, much);
     SET(h, support_bot_user_agent_chat_history, 1);
     SET(h, support_cag_reactions_and_polls, 1);
     SET(h, support_biz_hosted_msg, 1);
@@ -69,13 +74,16 @@ static void fill_history(Wa__DeviceProps__HistorySyncConfig *h)
     SET(h, support_hosted_group_msg, 1);
     SET(h, support_fbid_bot_chat_history, 1);
     SET(h, support_message_association, 1);
-    SET(h, support_group_history, 1);
+    SET(h, support_group_history, much);
+    if (!much)
+        return;
+    SET(h, recent_sync_days_limit, (uint32_t)days);
     SET(h, thumbnail_sync_days_limit, 60);
     SET(h, support_manus_history, 1);
     SET(h, support_hatch_history, 1);
 }
 
-static int append_device_props(struct buf *out, const char *label)
+static int append_device_props(struct buf *out, const char *label, int64_t history_days)
 {
     Wa__DeviceProps props = WA__DEVICE_PROPS__INIT;
     Wa__DeviceProps__AppVersion version = WA__DEVICE_PROPS__APP_VERSION__INIT;
@@ -85,7 +93,7 @@ static int append_device_props(struct buf *out, const char *label)
     SET(&version, primary, 0);
     SET(&version, secondary, 1);
     SET(&version, tertiary, 0);
-    fill_history(&history);
+    fill_history(&history, history_days);
     props.os = os;
     props.version = &version;
     SET(&props, platform_type, WA__DEVICE_PROPS__PLATFORM_TYPE__CHROME);
@@ -112,7 +120,7 @@ static void fill_numbers(struct pairing_numbers *n, const struct wa_device *d,
 }
 
 int wa_payload_registration(struct buf *out, const struct wa_device *d, const struct wa_version *v,
-                            const char *label)
+                            const char *label, int64_t history_days)
 {
     Wa__ClientPayload payload = WA__CLIENT_PAYLOAD__INIT;
     Wa__ClientPayload__DevicePairingRegistrationData data =
@@ -121,7 +129,7 @@ int wa_payload_registration(struct buf *out, const struct wa_device *d, const st
     struct pairing_numbers numbers;
     AUTO_BUF struct buf props;
     buf_init(&props, DEVICE_PROPS_MAX);
-    int rc = append_device_props(&props, label);
+    int rc = append_device_props(&props, label, history_days);
     if (rc)
         return rc;
     fill_numbers(&numbers, d, v);

@@ -715,7 +715,7 @@ static const char *unit_of(const struct row *r)
     static const char *const units[][2] = {
         {"_ms", "milliseconds"},   {"_s", "seconds"},         {"_minute", "messages a minute"},
         {"_cap", "replies a day"}, {"_messages", "messages"}, {"_chat", "messages"},
-        {"_attempts", "attempts"}, {"_days", "days"},         {"_mb", "megabytes"},
+        {"_attempts", "attempts"}, {"days", "days"},          {"_mb", "megabytes"},
         {"keep", "files"},         {"rounds", "series"}};
     for (size_t i = 0; i < ARRAY_LEN(units); i++) {
         size_t n = strlen(units[i][0]);

@@ -1631,6 +1631,92 @@ START_TEST(test_is_restricted_until_the_contact_writes)
 }
 END_TEST
 
+static int64_t record_history(struct store_messages *m, const char *wa_id, bool from_me, int64_t at,
+                              int want)
+{
+    int64_t id;
+    struct store_inbound in = {.wa_id = bytes_text(wa_id),
+                               .chat = "a@lid",
+                               .sender = from_me ? OWN : "a@lid",
+                               .from_me = from_me,
+                               .history = true,
+                               .kind = "text",
+                               .text = bytes_text("of old"),
+                               .sent_at = at,
+                               .received_at = at};
+    ck_assert_int_eq(store_messages_record(m, &in, &id), want);
+    return id;
+}
+
+START_TEST(test_record_history_counts_nowhere_and_no_guard_goes_by_it)
+{
+    const char *path = path_of(testing_dir(), "messages.db");
+    struct store_messages *m = messages_at(path);
+    struct store_turn turns[2];
+    struct store_totals t;
+    int64_t in = record(m, "a@lid", "question"), out = queue(m, "a@lid", "O1", in);
+    ck_assert_int_eq(store_messages_set_sending(m, out, 5), 0);
+    ck_assert_int_eq(store_messages_set_failed(m, bytes_text("O1"), "463: a stranger"), 1);
+    out = queue(m, "a@lid", "O2", 0);
+    record_history(m, "H1", false, 500, 1);
+    record_history(m, "H2", true, 600, 1);
+    ck_assert_int_eq(store_messages_is_restricted(m, out), 1);
+    ck_assert_int_eq(store_messages_owner_wrote(m, "a@lid", in), 0);
+    ck_assert_int_eq(store_messages_newest_in(m, "a@lid", 2, turns), 2);
+    ck_assert(turns[0].out && turns[1].out);
+    ck_assert_int_eq(store_messages_totals(m, &t), 0);
+    ck_assert_int_eq(t.received, 1);
+    ck_assert_int_eq(t.last_message_at, 2000);
+    record_history(m, "question", false, 1000, 0); /* it came live */
+    commit(m);
+    ck_assert_int_eq(sql_number(path, "SELECT count(*) FROM messages WHERE history = 1"), 2);
+    store_messages_close(m);
+}
+END_TEST
+
+START_TEST(test_record_history_completes_what_could_not_be_read)
+{
+    const char *path = path_of(testing_dir(), "messages.db");
+    struct store_messages *m = messages_at(path);
+    struct store_inbound in = {.wa_id = bytes_text("H1"),
+                               .chat = "a@lid",
+                               .sender = "a@lid",
+                               .kind = "undecryptable",
+                               .fault = "no session",
+                               .sent_at = 400,
+                               .received_at = 450};
+    int64_t id;
+    ck_assert_int_eq(store_messages_record(m, &in, &id), 1);
+    ck_assert_int_eq(record_history(m, "H1", false, 400, 1), id);
+    commit(m);
+    ck_assert_int_eq(sql_number(path, "SELECT count(*) FROM messages WHERE status = 'received'"
+                                      " AND text = 'of old' AND history = 0"),
+                     1);
+    store_messages_close(m);
+}
+END_TEST
+
+static int note_ids(void *ctx, const struct store_row *r)
+{
+    buf_printf(ctx, "%.*s ", (int)r->wa_id.n, (const char *)r->wa_id.p);
+    return 0;
+}
+
+START_TEST(test_each_recent_is_by_the_time_it_was_received)
+{
+    const struct store_query newest = {.after_id = -1, .limit = 3, .recent = true};
+    struct store_messages *m = messages_at(path_of(testing_dir(), "messages.db"));
+    AUTO_BUF struct buf ids = {.max = 100};
+    record_history(m, "H0", false, 100, 1);
+    record(m, "a@lid", "live"); /* received at 2000 */
+    record_history(m, "H1", false, 2500, 1);
+    record_history(m, "H2", true, 600, 1);
+    ck_assert_int_eq(store_messages_each(m, &newest, note_ids, &ids), 0);
+    ck_assert_str_eq(buf_text(&ids), "H2 live H1 ");
+    store_messages_close(m);
+}
+END_TEST
+
 /* The first message went to the number, since then the LID is known. */
 START_TEST(test_is_restricted_under_the_other_name_of_the_chat)
 {
@@ -2177,6 +2263,8 @@ static void assert_kept(const char *path, struct store_messages *m, int version)
                          1);
     if (version >= 8)
         ck_assert_int_eq(chat.expiration_s, 86400);
+    if (version >= 9)
+        ck_assert_int_eq(sql_number(path, "SELECT count(*) FROM events WHERE kind = 'notice'"), 1);
 }
 
 /* _i: the version that a wabridge of then made. */
@@ -2220,7 +2308,7 @@ START_TEST(test_open_earlier_version_is_brought_up_to_date)
 END_TEST
 
 /* Who adds a migration adds the vector of the version before it, and raises VECTORS. */
-#define VECTORS 8
+#define VECTORS 9
 START_TEST(test_open_every_earlier_version_has_its_vector)
 {
     const char *path = path_of(testing_dir(), "messages.db");
@@ -2896,6 +2984,9 @@ int main(void)
         test_give_up_old_replies_or_everything_that_waits, test_requeue_same_ids_again_and_first,
         test_count_sent_since_counts_what_left, test_find_sent_finds_only_what_left,
         test_is_restricted_until_the_contact_writes,
+        test_record_history_counts_nowhere_and_no_guard_goes_by_it,
+        test_record_history_completes_what_could_not_be_read,
+        test_each_recent_is_by_the_time_it_was_received,
         test_is_restricted_under_the_other_name_of_the_chat,
         test_find_resend_leaves_out_old_and_failed_ones,
         test_record_undecryptable_again_takes_the_new_fault);

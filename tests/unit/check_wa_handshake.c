@@ -923,7 +923,7 @@ START_TEST(test_payload_registration_equals_web_parity_vector_but_for_device_pro
     AUTO_BUF struct buf out;
     buf_init(&out, 4096);
     vector_device(&d);
-    ck_assert_int_eq(wa_payload_registration(&out, &d, &version, "Linux"), 0);
+    ck_assert_int_eq(wa_payload_registration(&out, &d, &version, "Linux", 30), 0);
     AUTO_PB Wa__ClientPayload *ours =
         wa_pb_unpack(&wa__client_payload__descriptor, buf_bytes(&out));
     AUTO_PB Wa__ClientPayload *want = vector_client_payload("registration_web_parity");
@@ -945,7 +945,7 @@ START_TEST(test_payload_device_props_equal_vector_but_for_version_and_quota)
     buf_init(&out, 4096);
     buf_init(&packed, 4096);
     vector_device(&d);
-    ck_assert_int_eq(wa_payload_registration(&out, &d, &version, "Linux"), 0);
+    ck_assert_int_eq(wa_payload_registration(&out, &d, &version, "Linux", 30), 0);
     AUTO_PB Wa__ClientPayload *ours =
         wa_pb_unpack(&wa__client_payload__descriptor, buf_bytes(&out));
     AUTO_PB Wa__DeviceProps *want =
@@ -954,6 +954,33 @@ START_TEST(test_payload_device_props_equal_vector_but_for_version_and_quota)
     want->version->primary = 0; /* 0.1.0 and 10240 MB: whatsmeow's (protocol/01 section 7.5) */
     want->version->has_tertiary = 1;
     want->history_sync_config->storage_quota_mb = 10240;
+    want->history_sync_config->has_recent_sync_days_limit = 1;
+    want->history_sync_config->recent_sync_days_limit = 30;
+    ck_assert_int_eq(wa_pb_append(&packed, &want->base), 0);
+    testing_assert_bytes(wa_pb_bytes(ours->device_pairing_data->device_props), buf_bytes(&packed),
+                         "device props");
+}
+END_TEST
+
+/* No messages are wanted: what Baileys sends, but for the version. */
+START_TEST(test_payload_device_props_without_history_equal_other_vector_but_for_version)
+{
+    const struct wa_version version = WA_VERSION_DEFAULT;
+    struct wa_device d;
+    AUTO_BUF struct buf out, packed;
+    buf_init(&out, 4096);
+    buf_init(&packed, 4096);
+    vector_device(&d);
+    ck_assert_int_eq(wa_payload_registration(&out, &d, &version, "Linux", 0), 0);
+    AUTO_PB Wa__ClientPayload *ours =
+        wa_pb_unpack(&wa__client_payload__descriptor, buf_bytes(&out));
+    AUTO_PB Wa__ClientPayload *theirs = vector_client_payload("registration");
+    AUTO_PB Wa__DeviceProps *want = wa_pb_unpack(
+        &wa__device_props__descriptor, wa_pb_bytes(theirs->device_pairing_data->device_props));
+    ck_assert(ours != NULL && want != NULL);
+    want->version->primary = 0;
+    want->version->secondary = 1;
+    want->version->tertiary = 0;
     ck_assert_int_eq(wa_pb_append(&packed, &want->base), 0);
     testing_assert_bytes(wa_pb_bytes(ours->device_pairing_data->device_props), buf_bytes(&packed),
                          "device props");
@@ -970,7 +997,7 @@ START_TEST(test_payload_registration_with_long_label_cuts_between_characters)
     memset(label, 'x', sizeof(label));
     memcpy(label + 63, "\xc3\xa9", 3); /* the 64th byte is half a character */
     vector_device(&d);
-    ck_assert_int_eq(wa_payload_registration(&out, &d, &version, label), 0);
+    ck_assert_int_eq(wa_payload_registration(&out, &d, &version, label, 0), 0);
     AUTO_PB Wa__ClientPayload *p = wa_pb_unpack(&wa__client_payload__descriptor, buf_bytes(&out));
     AUTO_PB Wa__DeviceProps *props = wa_pb_unpack(
         &wa__device_props__descriptor, wa_pb_bytes(p->device_pairing_data->device_props));
@@ -1453,6 +1480,8 @@ static void add_handshake(Suite *suite)
     tcase_add_test(payload,
                    test_payload_registration_equals_web_parity_vector_but_for_device_props);
     tcase_add_test(payload, test_payload_device_props_equal_vector_but_for_version_and_quota);
+    tcase_add_test(payload,
+                   test_payload_device_props_without_history_equal_other_vector_but_for_version);
     tcase_add_test(payload, test_payload_registration_with_long_label_cuts_between_characters);
     tcase_add_test(payload, test_payload_login_equals_web_parity_vector_but_for_our_choices);
     tcase_add_test(payload, test_payload_login_equals_login_vector_but_for_locale_and_counter);
