@@ -139,18 +139,23 @@ struct sim_media *sim_media_add(struct sim *s, const struct sim_media_request *r
     return m;
 }
 
-int sim_media_get(struct sim *s, const char *path, struct bytes *out)
+int sim_media_get(struct sim *s, const char *path, struct bytes *out, size_t *held_back)
 {
     struct sim_media *m = sim_table_get(&s->media, bytes_text(path));
     const char *fault = m ? m->fault : "missing";
     unsigned before = m ? m->gets++ : 0;
 
+    *held_back = 0;
     if (strcmp(fault, "missing") == 0 || strcmp(fault, "gone") == 0 || strcmp(fault, "asleep") == 0)
         return 404;
     if (strcmp(fault, "busy") == 0 && before < 1)
         return 503;
     if (strcmp(fault, "denied") == 0 && before < 1)
         return 403;
+    if (strcmp(fault, "stalled") == 0) {
+        *held_back = m->sealed.n / 2;
+        sim_note(s, "media_stalled", NULL, bytes_text(m->id), NULL);
+    }
     *out = buf_bytes(&m->sealed);
     return 200;
 }

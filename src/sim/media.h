@@ -15,7 +15,7 @@
 /* What is wrong with a file: "" nothing; "missing" 404, and the phone has it no more; "gone" 404,
  * and the phone uploads it again when asked; "asleep" 404, and the phone does not answer; "corrupt"
  * one byte is another; "truncated" the end is missing; "busy" 503 the first time; "denied" 403 the
- * first time. */
+ * first time; "stalled" the second half never comes. */
 struct sim_media {
     char path[64], id[SIM_ID_MAX + 1]; /* of the message */
     uint8_t key[32], sha256[32], sealed_sha256[32];
@@ -48,8 +48,8 @@ int sim_media_upload(struct sim *s, const char *path, const char *auth, struct b
 void sim_media_arrived(struct sim *s, struct bytes message_id, const struct wa_media *media);
 /* What is wrong with the file of a message from now on. 0; ERR_NOT_FOUND. */
 int sim_media_damage(struct sim *s, struct bytes message_id, const char *fault);
-/* The status of the answer, and for 200 the bytes. */
-int sim_media_get(struct sim *s, const char *path, struct bytes *out);
+/* The status of the answer, and for 200 the bytes, of which so many at the end never come. */
+int sim_media_get(struct sim *s, const char *path, struct bytes *out, size_t *held_back);
 /* A server-error receipt: the phone uploads it again, or says that it cannot. */
 void sim_media_again(const struct sim_sender *from, const struct wa_node *receipt);
 void sim_media_deinit(struct sim *s);

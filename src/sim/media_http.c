@@ -45,7 +45,7 @@ static int begin(struct sim_media_http *h, struct lws *wsi, struct sim *s)
         return 0;
     }
     if (lws_hdr_copy(wsi, path, sizeof path, WSI_TOKEN_GET_URI) > 0)
-        status = sim_media_get(s, path, &file);
+        status = sim_media_get(s, path, &file, &h->held_back);
     return respond(h, wsi, status, "application/octet-stream", file);
 }
 
@@ -63,10 +63,10 @@ static int uploaded(struct sim_media_http *h, struct lws *wsi, struct sim *s)
 static int write_more(struct sim_media_http *h, struct lws *wsi)
 {
     uint8_t piece[LWS_PRE + SIM_HTTP_PIECE];
-    size_t n = h->left.n < SIM_HTTP_PIECE ? h->left.n : SIM_HTTP_PIECE;
+    size_t due = h->left.n - h->held_back, n = due < SIM_HTTP_PIECE ? due : SIM_HTTP_PIECE;
     bool last = n == h->left.n;
 
-    if (!h->left.n)
+    if (due == 0)
         return 0;
     memcpy(piece + LWS_PRE, h->left.p, n);
     if (lws_write(wsi, piece + LWS_PRE, n, last ? LWS_WRITE_HTTP_FINAL : LWS_WRITE_HTTP) < (int)n)

@@ -15,6 +15,7 @@ struct sim_media_http {
     struct buf body;   /* of an upload */
     struct buf answer;
     bool upload;
+    size_t held_back; /* of left, at its end */
 };
 
 /* Any callback of libwebsockets for a connection that is no WebSocket; its result. */

@@ -106,8 +106,10 @@ check "they can be searched" wait_for 10 found
 
 # ---- SIGKILL while it is fetched -------------------------------------------------------------------
 check "connected" wait_for 15 connected
-id=$(history "$(jq -cn --arg ann $ANN '{type:3, fault:"busy", chats:[{phone:$ann, messages:[{id:"K1", text:"killed", age_s:50000}]}]}')")
-check "told" wait_for 10 receipted "$id"
+id=$(history "$(jq -cn --arg ann $ANN '{type:3, fault:"stalled", chats:[{phone:$ann, messages:[{id:"K1", text:"killed", age_s:50000}]}]}')")
+stalled() { get '/events?after=0' | jq -e --arg id "$id" '.events[] | select(.event == "media_stalled" and .id == $id)'; }
+check "a part is being fetched, and stops in the middle" wait_for 10 stalled
+post /media/fault "$(jq -cn --arg id "$id" '{id:$id, fault:""}')" >/dev/null
 kill -9 "$BRIDGE_PID"
 wait "$BRIDGE_PID" 2>/dev/null
 start_bridge

@@ -24,6 +24,10 @@ static inline void fuzz_session_event(struct line *l, const struct wa_event *ev)
     case WA_EVENT_MESSAGE:
         fuzz_session_message(&ev->u.message);
         break;
+    case WA_EVENT_HISTORY:
+        if (!ev->u.message.content->timer_set)
+            fuzz_session_message(&ev->u.message);
+        break;
     case WA_EVENT_RECEIPT:
         for (size_t i = 0; i < ev->u.receipt.count; i++)
             fuzz_touch(ev->u.receipt.ids[i]);

@@ -10,12 +10,12 @@
 #include "fuzz.h"
 #include "testing.h"
 
-enum form { FORM_PLAIN, FORM_PIECE, FORM_INFLATE };
+enum form { FORM_PLAIN, FORM_BYTES, FORM_PIECE, FORM_INFLATE };
 
 static const struct source {
     const char *target, *vectors;
     enum form form;
-    uint8_t first;      /* FORM_PIECE: in front of the length */
+    uint8_t first;      /* FORM_PIECE: in front of the length; FORM_BYTES: of the bytes */
     const char *filter; /* a member's name begins with it; NULL any */
 } sources[] = {
     {"frames", "noise-xx.json", FORM_PLAIN, 0, NULL},
@@ -42,6 +42,8 @@ static const struct source {
     {"protobuf", "noise-xx.json", FORM_PIECE, 7, "server_hello"},
     {"protobuf", "reporting-token.json", FORM_PIECE, 9, NULL},
     {"protobuf", "history-sync.json", FORM_PIECE, 9, NULL},
+    {"history", "history-sync.json", FORM_BYTES, 0, "zlib"},
+    {"history", "history-sync.json", FORM_BYTES, 1, "history_sync_proto"},
     {"session", "nodes.json", FORM_PIECE, 3, "hex"},
     {"session", "nodes.json", FORM_PIECE, 1, "hex"},
     {"session", "adv-pairing.json", FORM_PIECE, 0, "pair_success_stanza"},
@@ -83,6 +85,8 @@ static void write_seed(const char *dir, const struct source *s, struct bytes dat
 {
     static unsigned count;
     AUTO_BUF struct buf out = {.max = 1 << 20};
+    if (s->form == FORM_BYTES)
+        buf_append_u8(&out, s->first);
     if (s->form == FORM_PIECE) {
         buf_append_u8(&out, s->first);
         buf_append_be(&out, 2, (uint32_t)data.n);
@@ -118,12 +122,29 @@ static void take(const char *dir, const struct source *s, const char *name, cons
     write_seed(dir, s, BYTES(bytes, n));
 }
 
+/* A notification of our phone and the blob it tells of, for the way through a session. */
+static void write_history(const char *dir)
+{
+    const json_t *v = testing_vectors("history-sync.json");
+    struct bytes message = testing_hex(v, "external_message_proto");
+    struct bytes blob = testing_hex(v, "history_sync_proto");
+    AUTO_BUF struct buf out = {.max = 4096};
+    message = BYTES(message.p + 8, message.n - 8); /* Message, ProtocolMessage, its type */
+    buf_append_u8(&out, 2);
+    buf_append_be(&out, 2, (uint32_t)message.n);
+    buf_append(&out, message);
+    buf_append_be(&out, 2, (uint32_t)blob.n);
+    buf_append(&out, blob);
+    write_file(dir, "history", buf_bytes(&out), 1000);
+}
+
 int main(int argc, char **argv)
 {
     fuzz_require(argc == 2);
     mkdir(argv[1], 0755);
     for (size_t i = 0; i < ARRAY_LEN(sources); i++)
         walk(argv[1], &sources[i], "", testing_vectors(sources[i].vectors));
+    write_history(argv[1]);
     write_file(argv[1], "script", BYTES_ARRAY(to_contact), 1);
     write_file(argv[1], "script", BYTES_ARRAY(to_group), 2);
     return 0;
