@@ -11,7 +11,7 @@
 #define STATEMENTS(X)                                                                              \
     X(GET, "SELECT value FROM ", " WHERE key = ?1")                                                \
     X(NEXT, "SELECT key, value FROM ", " WHERE key > ?1 ORDER BY key LIMIT 1")                     \
-    X(PUT, "INSERT INTO ",                                                                         \
+    X(PUT, "INSERT OR ROLLBACK INTO ",                                                             \
       "(key, value) VALUES(?1, ?2) ON CONFLICT(key) DO UPDATE SET value = excluded.value")         \
     X(DELETE, "DELETE FROM ", " WHERE key = ?1")                                                   \
     X(DELETE_RANGE, "DELETE FROM ", " WHERE key >= ?1 AND key < ?2")

@@ -61,44 +61,52 @@
     "SELECT chat, language, menu, handover_at, expiration_s, expiration_set_at FROM chats WHERE "
 #define LEFT_ONCE "(status = 'sending' OR (status = 'queued' AND attempts > 0))"
 
-/* X(name, SQL). INDEXED BY makes a plan that does not use the index an error instead of a scan. */
+/* X(name, SQL). OR ROLLBACK: a group stands or falls as one, so no statement need be undone alone,
+ * and SQLite keeps no copy of the pages that it changes. INDEXED BY makes a plan that does not use
+ * the index an error instead of a scan. */
 #define EVENTS "SELECT id, at, kind, status, session, code, message, chat FROM events"
 
 #define STATEMENTS(X)                                                                              \
     X(FIND, "SELECT id, status FROM messages INDEXED BY messages_identity WHERE wa_id = ?1"        \
             " AND " CHAT_OF_234 " AND " SENDER_OF_567                                              \
             " ORDER BY chat = ?2 AND sender = ?5 DESC LIMIT 1")                                    \
-    X(INSERT_IN, "INSERT INTO messages(direction, wa_id, chat, chat_pn, chat_lid, sender,"         \
-                 " sender_pn, sender_lid, sender_name, from_me, offline, kind, text, quoted_id,"   \
-                 " fault, sent_at, received_at, target_id, history, status) VALUES('IN', ?1, ?2,"  \
-                 " ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,"       \
-                 " CASE WHEN ?14 IS NULL THEN 'received' ELSE 'undecryptable' END)")               \
-    X(COMPLETE, "UPDATE messages SET status = 'received', fault = NULL,"                           \
+    X(INSERT_IN,                                                                                   \
+      "INSERT OR ROLLBACK INTO messages(direction, wa_id, chat, chat_pn, chat_lid, sender,"        \
+      " sender_pn, sender_lid, sender_name, from_me, offline, kind, text, quoted_id,"              \
+      " fault, sent_at, received_at, target_id, history, status) VALUES('IN', ?1, ?2,"             \
+      " ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,"                  \
+      " CASE WHEN ?14 IS NULL THEN 'received' ELSE 'undecryptable' END)")                          \
+    X(COMPLETE, "UPDATE OR ROLLBACK messages SET status = 'received', fault = NULL,"               \
                 " chat_pn = coalesce(?2, chat_pn), chat_lid = coalesce(?3, chat_lid),"             \
                 " sender_pn = coalesce(?4, sender_pn), sender_lid = coalesce(?5, sender_lid),"     \
                 " sender_name = coalesce(?6, sender_name), offline = ?7, kind = ?8, text = ?9,"    \
                 " quoted_id = ?10, sent_at = coalesce(?11, sent_at), received_at = ?12,"           \
                 " target_id = ?13"                                                                 \
                 " WHERE id = ?1 AND status = 'undecryptable'")                                     \
-    X(SET_FAULT, "UPDATE messages SET fault = ?2 WHERE id = ?1 AND status = 'undecryptable'")      \
+    X(SET_FAULT,                                                                                   \
+      "UPDATE OR ROLLBACK messages SET fault = ?2 WHERE id = ?1 AND status = 'undecryptable'")     \
     X(FIND_IN_CHAT, "SELECT id FROM messages INDEXED BY messages_identity WHERE wa_id = ?1"        \
                     " AND " CHAT_OF_234 " ORDER BY id LIMIT 1")                                    \
-    X(EDIT, "UPDATE messages SET text = ?2, edited_at = ?3 WHERE id = ?1 AND revoked_at IS NULL"   \
+    X(EDIT, "UPDATE OR ROLLBACK messages SET text = ?2, edited_at = ?3 WHERE id = ?1 AND "         \
+            "revoked_at IS NULL"                                                                   \
             " AND coalesce(edited_at, 0) <= ?3 AND status NOT IN " WAITING)                        \
-    X(REVOKE, "UPDATE messages SET revoked_at = ?2 WHERE id = ?1 AND revoked_at IS NULL"           \
-              " AND status NOT IN " WAITING)                                                       \
-    X(CANCEL_REPLY, "UPDATE messages INDEXED BY messages_reply SET status = 'dropped',"            \
-                    " error = 'revoked' WHERE reply_to = ?1 AND status = 'queued'"                 \
-                    " AND attempts = 0")                                                           \
-    X(INSERT_OUT, "INSERT INTO messages(direction, wa_id, chat, target, sender, from_me, kind,"    \
-                  " text, quoted_id, intent, outbox_name, received_at, reply_to, chat_pn,"         \
-                  " chat_lid, status, held, due_at, expires_at, turn)"                             \
-                  " VALUES('OUT', ?1, ?2, ?3, ?4, 1, 'text', ?5, ?6, ?7,"                          \
-                  " ?8, ?9, ?10, coalesce(?11, (SELECT chat_pn FROM messages WHERE id = ?10)),"    \
-                  " coalesce(?12, (SELECT chat_lid FROM messages WHERE id = ?10)), 'queued',"      \
-                  " ?13, ?14, ?15, NOT ?13 AND"                                                    \
-                  " NOT EXISTS(SELECT 1 FROM messages INDEXED BY messages_waiting"                 \
-                  "  WHERE chat = ?2 AND " IN_QUEUE ")) ON CONFLICT DO NOTHING")                   \
+    X(REVOKE,                                                                                      \
+      "UPDATE OR ROLLBACK messages SET revoked_at = ?2 WHERE id = ?1 AND revoked_at IS NULL"       \
+      " AND status NOT IN " WAITING)                                                               \
+    X(CANCEL_REPLY,                                                                                \
+      "UPDATE OR ROLLBACK messages INDEXED BY messages_reply SET status = 'dropped',"              \
+      " error = 'revoked' WHERE reply_to = ?1 AND status = 'queued'"                               \
+      " AND attempts = 0")                                                                         \
+    X(INSERT_OUT,                                                                                  \
+      "INSERT OR ROLLBACK INTO messages(direction, wa_id, chat, target, sender, from_me, kind,"    \
+      " text, quoted_id, intent, outbox_name, received_at, reply_to, chat_pn,"                     \
+      " chat_lid, status, held, due_at, expires_at, turn)"                                         \
+      " VALUES('OUT', ?1, ?2, ?3, ?4, 1, 'text', ?5, ?6, ?7,"                                      \
+      " ?8, ?9, ?10, coalesce(?11, (SELECT chat_pn FROM messages WHERE id = ?10)),"                \
+      " coalesce(?12, (SELECT chat_lid FROM messages WHERE id = ?10)), 'queued',"                  \
+      " ?13, ?14, ?15, NOT ?13 AND"                                                                \
+      " NOT EXISTS(SELECT 1 FROM messages INDEXED BY messages_waiting"                             \
+      "  WHERE chat = ?2 AND " IN_QUEUE ")) ON CONFLICT DO NOTHING")                               \
     X(FIND_REPLY, "SELECT id FROM messages INDEXED BY messages_reply WHERE reply_to = ?1")         \
     X(FIND_OUTBOX, "SELECT id FROM messages INDEXED BY messages_outbox WHERE outbox_name = ?1")    \
     X(NEXT_QUEUED, QUEUED("messages_turn") " WHERE q.turn = 1 AND q.status = 'queued'"             \
@@ -110,8 +118,9 @@
                                   " AND q.revoked_at IS NULL AND q.status NOT IN ('failed', "      \
                                   "'dropped')"                                                     \
                                   " AND coalesce(q.sent_at, q.received_at) >= ?2 LIMIT 1")         \
-    X(REQUEUE, "UPDATE messages INDEXED BY messages_turn SET status = 'queued', sent_at = NULL"    \
-               " WHERE turn = 1 AND status = 'sending'")                                           \
+    X(REQUEUE,                                                                                     \
+      "UPDATE OR ROLLBACK messages INDEXED BY messages_turn SET status = 'queued', sent_at = NULL" \
+      " WHERE turn = 1 AND status = 'sending'")                                                    \
     X(COUNT_QUEUED, "SELECT queued FROM totals")                                                   \
     X(COUNT_QUEUED_IN, "SELECT count(*) FROM messages INDEXED BY messages_waiting"                 \
                        " WHERE chat = ?1 AND " IN_QUEUE)                                           \
@@ -129,17 +138,19 @@
                    " AND sent_at < ?1 + 86400000 AND outbox_name IS NOT NULL")                     \
     X(FIRST_HELD, "SELECT id, due_at FROM messages INDEXED BY messages_held WHERE held = 1"        \
                   " ORDER BY due_at, id LIMIT 1")                                                  \
-    X(LET_IN, "UPDATE messages AS m SET held = 0, turn = NOT EXISTS(SELECT 1 FROM messages q"      \
-              " INDEXED BY messages_waiting WHERE q.chat = m.chat"                                 \
-              " AND q.status IN " WAITING " AND q.held = 0) WHERE m.id = ?1 AND m.held = 1")       \
-    X(EXPIRE, "UPDATE messages INDEXED BY messages_expiring SET status = 'failed', held = 0,"      \
-              " error = 'expired' WHERE held = 1 AND expires_at <= ?1")                            \
+    X(LET_IN,                                                                                      \
+      "UPDATE OR ROLLBACK messages AS m SET held = 0, turn = NOT EXISTS(SELECT 1 FROM messages q"  \
+      " INDEXED BY messages_waiting WHERE q.chat = m.chat"                                         \
+      " AND q.status IN " WAITING " AND q.held = 0) WHERE m.id = ?1 AND m.held = 1")               \
+    X(EXPIRE,                                                                                      \
+      "UPDATE OR ROLLBACK messages INDEXED BY messages_expiring SET status = 'failed', held = 0,"  \
+      " error = 'expired' WHERE held = 1 AND expires_at <= ?1")                                    \
     X(NEXT_REPORT, "SELECT id, outbox_name, wa_id, target, chat_pn, chat_lid, acked_at,"           \
                    " delivered_at, read_at, status, error FROM messages"                           \
                    " INDEXED BY messages_report WHERE report = 1 AND id > ?1 ORDER BY id LIMIT 1") \
-    X(REPORT_AGAIN, "UPDATE messages INDEXED BY messages_outbox SET report = 1"                    \
+    X(REPORT_AGAIN, "UPDATE OR ROLLBACK messages INDEXED BY messages_outbox SET report = 1"        \
                     " WHERE outbox_name = ?1 AND status NOT IN " WAITING)                          \
-    X(REPORTED, "UPDATE messages SET report = 0 WHERE id = ?1")                                    \
+    X(REPORTED, "UPDATE OR ROLLBACK messages SET report = 0 WHERE id = ?1")                        \
     X(CAN_QUOTE, "SELECT count(*) FROM messages INDEXED BY messages_identity WHERE wa_id = ?1"     \
                  " AND ?2 IN (chat, chat_pn, chat_lid)")                                           \
     X(NEWEST_REPLIES, "SELECT received_at FROM messages INDEXED BY messages_replies"               \
@@ -165,40 +176,45 @@
                      " AND id > coalesce((SELECT id FROM messages INDEXED BY messages_chat"        \
                      "  WHERE chat IN names AND direction = 'IN' AND NOT from_me AND history = 0"  \
                      "  ORDER BY id DESC LIMIT 1), 0))")                                           \
-    X(REPLACE_TEXT, "UPDATE messages SET text = ?2, intent = ?3"                                   \
+    X(REPLACE_TEXT, "UPDATE OR ROLLBACK messages SET text = ?2, intent = ?3"                       \
                     " WHERE id = ?1 AND status = 'queued' AND attempts = 0")                       \
-    X(SET_SENDING, "UPDATE messages SET status = 'sending', attempts = attempts + 1, sent_at = ?2" \
-                   " WHERE id = ?1 AND status = 'queued' AND turn = 1")                            \
-    X(SET_QUEUED, "UPDATE messages SET status = 'queued', sent_at = NULL"                          \
+    X(SET_SENDING,                                                                                 \
+      "UPDATE OR ROLLBACK messages SET status = 'sending', attempts = attempts + 1, sent_at = ?2"  \
+      " WHERE id = ?1 AND status = 'queued' AND turn = 1")                                         \
+    X(SET_QUEUED, "UPDATE OR ROLLBACK messages SET status = 'queued', sent_at = NULL"              \
                   " WHERE id = ?1 AND status = 'sending'")                                         \
-    X(GIVE_UP, "UPDATE messages SET error = ?3, held = 0,"                                         \
+    X(GIVE_UP, "UPDATE OR ROLLBACK messages SET error = ?3, held = 0,"                             \
                " status = iif(outbox_name IS NULL, 'dropped', 'failed')"                           \
                " WHERE status IN " WAITING " AND ((outbox_name IS NULL AND received_at < ?1)"      \
                " OR (outbox_name IS NOT NULL AND ?2))")                                            \
-    X(SET_DROPPED, "UPDATE messages SET status = 'dropped', error = ?2"                            \
+    X(SET_DROPPED, "UPDATE OR ROLLBACK messages SET status = 'dropped', error = ?2"                \
                    " WHERE id = ?1 AND status = 'queued'")                                         \
     X(SET_SENT,                                                                                    \
-      "UPDATE messages SET status = 'sent', acked_at = ?2" OUT_BY_WA_ID LEFT_ONCE " LIMIT 1)")     \
-    X(SET_FAILED, "UPDATE messages SET status = 'failed', error = ?2" OUT_BY_WA_ID                 \
+      "UPDATE OR ROLLBACK messages SET status = 'sent', acked_at = ?2" OUT_BY_WA_ID LEFT_ONCE      \
+      " LIMIT 1)")                                                                                 \
+    X(SET_FAILED, "UPDATE OR ROLLBACK messages SET status = 'failed', error = ?2" OUT_BY_WA_ID     \
                   "status IN " WAITING " LIMIT 1)")                                                \
-    X(SET_DELIVERED, "UPDATE messages SET status = 'delivered', delivered_at = ?2" OUT_BY_WA_ID    \
-                     "(status = 'sent' OR " LEFT_ONCE ") LIMIT 1)")                                \
-    X(SET_READ, "UPDATE messages SET status = 'read', read_at = ?2" OUT_BY_WA_ID                   \
+    X(SET_DELIVERED,                                                                               \
+      "UPDATE OR ROLLBACK messages SET status = 'delivered', delivered_at = ?2" OUT_BY_WA_ID       \
+      "(status = 'sent' OR " LEFT_ONCE ") LIMIT 1)")                                               \
+    X(SET_READ, "UPDATE OR ROLLBACK messages SET status = 'read', read_at = ?2" OUT_BY_WA_ID       \
                 "(status = 'sent' OR status = 'delivered' OR " LEFT_ONCE ") LIMIT 1)")             \
     X(FIND_CHAT, CHATS "chat = ?1")                                                                \
     X(FIND_CHAT_BY_ANY, CHATS "chat = ?2 UNION ALL " CHATS "chat = ?3 UNION ALL " CHATS            \
                               "chat_pn = ?1 UNION ALL " CHATS "chat_pn = ?2 UNION ALL " CHATS      \
                               "chat_lid = ?1 UNION ALL " CHATS "chat_lid = ?3 LIMIT 1")            \
-    X(PUT_CHAT, "INSERT INTO chats(chat, chat_pn, chat_lid, language, menu)"                       \
+    X(PUT_CHAT, "INSERT OR ROLLBACK INTO chats(chat, chat_pn, chat_lid, language, menu)"           \
                 " VALUES(?1, ?2, ?3, ?4, ?5) ON CONFLICT(chat) DO UPDATE SET"                      \
                 " chat_pn = coalesce(?2, chat_pn), chat_lid = coalesce(?3, chat_lid),"             \
                 " language = ?4, menu = ?5")                                                       \
-    X(PUT_TIMER, "INSERT INTO chats(chat, chat_pn, chat_lid, expiration_s, expiration_set_at)"     \
-                 " VALUES(?1, ?2, ?3, ?4, ?5) ON CONFLICT(chat) DO UPDATE SET"                     \
-                 " chat_pn = coalesce(?2, chat_pn), chat_lid = coalesce(?3, chat_lid),"            \
-                 " expiration_s = ?4, expiration_set_at = ?5")                                     \
-    X(HAND_OVER, "UPDATE chats SET handover_at = ?4, handover_intent = ?5 WHERE " CHAT_IS)         \
-    X(RELEASE, "UPDATE chats SET handover_at = NULL, handover_intent = NULL"                       \
+    X(PUT_TIMER,                                                                                   \
+      "INSERT OR ROLLBACK INTO chats(chat, chat_pn, chat_lid, expiration_s, expiration_set_at)"    \
+      " VALUES(?1, ?2, ?3, ?4, ?5) ON CONFLICT(chat) DO UPDATE SET"                                \
+      " chat_pn = coalesce(?2, chat_pn), chat_lid = coalesce(?3, chat_lid),"                       \
+      " expiration_s = ?4, expiration_set_at = ?5")                                                \
+    X(HAND_OVER,                                                                                   \
+      "UPDATE OR ROLLBACK chats SET handover_at = ?4, handover_intent = ?5 WHERE " CHAT_IS)        \
+    X(RELEASE, "UPDATE OR ROLLBACK chats SET handover_at = NULL, handover_intent = NULL"           \
                " WHERE handover_at IS NOT NULL"                                                    \
                " AND (?1 IS NULL OR ?1 IN (chat, chat_pn, chat_lid))")                             \
     X(SEARCHABLE, "SELECT searchable FROM totals WHERE id = 1")                                    \
@@ -206,22 +222,23 @@
                        " (SELECT id FROM messages WHERE id > ?1 ORDER BY id LIMIT ?2)")            \
     X(ADD_SEARCHABLE, "INSERT INTO messages_search(rowid, text) SELECT id, text FROM messages"     \
                       " WHERE id > ?1 AND id <= ?2 AND text IS NOT NULL ORDER BY id")              \
-    X(SET_SEARCHABLE, "UPDATE totals SET searchable = ?1 WHERE id = 1")                            \
+    X(SET_SEARCHABLE, "UPDATE OR ROLLBACK totals SET searchable = ?1 WHERE id = 1")                \
     X(ADD_MEDIA,                                                                                   \
       "INSERT OR IGNORE INTO media(message, status, mimetype, file_name, length, width,"           \
       " height, seconds, animated, note)"                                                          \
       " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)")                                          \
     X(NEXT_MEDIA, "SELECT message, attempts, due_at, mimetype FROM media INDEXED BY media_wanted"  \
                   " WHERE status = 'wanted' ORDER BY due_at LIMIT 8")                              \
-    X(PUT_OFF_MEDIA, "UPDATE media SET error = ?2, due_at = ?3, attempts = attempts + ?4"          \
-                     " WHERE message = ?1 AND status = 'wanted'")                                  \
-    X(END_MEDIA, "UPDATE media SET status = ?2, file = ?3, error = ?4"                             \
+    X(PUT_OFF_MEDIA,                                                                               \
+      "UPDATE OR ROLLBACK media SET error = ?2, due_at = ?3, attempts = attempts + ?4"             \
+      " WHERE message = ?1 AND status = 'wanted'")                                                 \
+    X(END_MEDIA, "UPDATE OR ROLLBACK media SET status = ?2, file = ?3, error = ?4"                 \
                  " WHERE message = ?1 AND status = 'wanted'")                                      \
-    X(SET_MEDIA_FILE, "UPDATE messages SET media_file = ?2 WHERE id = ?1")                         \
+    X(SET_MEDIA_FILE, "UPDATE OR ROLLBACK messages SET media_file = ?2 WHERE id = ?1")             \
     X(FIND_MEDIA,                                                                                  \
       "SELECT m.id FROM messages m INDEXED BY messages_identity JOIN media"                        \
       " ON media.message = m.id WHERE m.wa_id = ?1 AND media.status = 'wanted' LIMIT 1")           \
-    X(FORGET_FILE, "UPDATE media SET status = 'deleted', file = NULL"                              \
+    X(FORGET_FILE, "UPDATE OR ROLLBACK media SET status = 'deleted', file = NULL"                  \
                    " WHERE message = ?1 AND file = ?2")                                            \
     X(KNOWS_FILE, "SELECT message FROM media WHERE message = ?1 AND file = ?2")                    \
     X(TOTALS, "SELECT received, replied, sent, delivered, read, failed, undecryptable,"            \
@@ -235,7 +252,7 @@
     X(FOUND_AFTER, FOUND " WHERE id > ?1 AND " ADDRESSED_TO " ORDER BY id LIMIT ?2")               \
     X(FOUND_NEWEST, "SELECT * FROM (" FOUND " WHERE ?1 < 0 AND " ADDRESSED_TO                      \
                     " ORDER BY id DESC LIMIT ?2) ORDER BY id")                                     \
-    X(UNLINK_ANSWERS, "UPDATE messages INDEXED BY messages_reply SET reply_to = NULL"              \
+    X(UNLINK_ANSWERS, "UPDATE OR ROLLBACK messages INDEXED BY messages_reply SET reply_to = NULL"  \
                       " WHERE reply_to IN " OLDEST)                                                \
     X(DELETE_OLDEST, "DELETE FROM messages WHERE id IN " OLDEST)                                   \
     X(OLDEST_TIME, "SELECT min(received_at) FROM messages")                                        \
