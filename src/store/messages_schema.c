@@ -9,6 +9,7 @@
 
 #define CAME_IN "new.status = 'received' AND NOT new.from_me"
 #define LATEST "max(last_message_at, coalesce(new.received_at, 0))"
+#define IS_LATER "new.received_at > last_message_at"
 #define IS_SENT "(new.status = 'sent' OR new.status IN " ARRIVED ")"
 #define IS_SEARCHABLE "old.id <= (SELECT searchable FROM totals WHERE id = 1)"
 
@@ -283,6 +284,40 @@ static const char *const migrations[] = {
      "  queued = queued + (new.status = 'queued'),"
      "  outbox = outbox + (new.status = 'queued' AND new.outbox_name IS NOT NULL)"
      " WHERE id = 1;"
+     " END;"),
+
+    /* 11: the triggers of every message without functions: where one is called SQLite expects it to
+     * fail, and copies each page that the statement changes, to be able to undo it alone. */
+    ("DROP TRIGGER messages_added; DROP TRIGGER messages_moved;"
+     "CREATE TRIGGER messages_added AFTER INSERT ON messages WHEN new.history = 0 BEGIN"
+     " UPDATE totals SET undecryptable = undecryptable + (new.status = 'undecryptable'),"
+     "  received = received + (" CAME_IN "),"
+     "  last_message_at = CASE WHEN " CAME_IN " AND " IS_LATER " THEN new.received_at"
+     "   ELSE last_message_at END,"
+     "  queued = queued + (new.status = 'queued'),"
+     "  outbox = outbox + (new.status = 'queued' AND new.outbox_name IS NOT NULL)"
+     " WHERE id = 1;"
+     " END;"
+     "CREATE TRIGGER messages_moved AFTER UPDATE OF status ON messages"
+     " WHEN old.status <> new.status AND NOT (old.status IN " WAITING " AND new.status IN " WAITING
+     ") BEGIN"
+     " UPDATE totals SET"
+     "  received = received + (old.status = 'undecryptable' AND " CAME_IN "),"
+     "  last_message_at = CASE WHEN old.status = 'undecryptable' AND " CAME_IN " AND " IS_LATER
+     "   THEN new.received_at ELSE last_message_at END,"
+     "  queued = queued - (old.status IN " WAITING "),"
+     "  sent = sent + (old.status IN " WAITING " AND " IS_SENT "),"
+     "  replied = replied + (old.status IN " WAITING " AND new.reply_to IS NOT NULL AND " IS_SENT
+     "  ),"
+     "  failed = failed + (old.status IN " WAITING " AND new.status = 'failed'),"
+     "  delivered = delivered + (new.status IN " ARRIVED " AND old.status NOT IN " ARRIVED "),"
+     "  read = read + (new.status = 'read'),"
+     "  outbox = outbox - (old.status IN " WAITING " AND new.outbox_name IS NOT NULL)"
+     " WHERE id = 1;"
+     " UPDATE messages SET turn = 0, report = new.outbox_name IS NOT NULL WHERE id = new.id"
+     "  AND (old.turn = 1 OR new.outbox_name IS NOT NULL);"
+     " UPDATE messages SET turn = 1 WHERE old.turn = 1 AND id = (SELECT min(id) FROM messages"
+     "  INDEXED BY messages_waiting WHERE chat = new.chat AND " IN_QUEUE ");"
      " END;")};
 
 static const char *const statements[SQL_COUNT] = {

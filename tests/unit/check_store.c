@@ -2265,6 +2265,8 @@ static void assert_kept(const char *path, struct store_messages *m, int version)
         ck_assert_int_eq(chat.expiration_s, 86400);
     if (version >= 9)
         ck_assert_int_eq(sql_number(path, "SELECT count(*) FROM events WHERE kind = 'notice'"), 1);
+    if (version >= 10)
+        ck_assert_int_eq(sql_number(path, "SELECT count(*) FROM messages WHERE history = 1"), 1);
 }
 
 /* _i: the version that a wabridge of then made. */
@@ -2308,7 +2310,7 @@ START_TEST(test_open_earlier_version_is_brought_up_to_date)
 END_TEST
 
 /* Who adds a migration adds the vector of the version before it, and raises VECTORS. */
-#define VECTORS 9
+#define VECTORS 10
 START_TEST(test_open_every_earlier_version_has_its_vector)
 {
     const char *path = path_of(testing_dir(), "messages.db");
