@@ -72,6 +72,8 @@ stage "end to end with sanitizers"
 BUILDDIR=$ASAN tap 300 tests/e2e/run.sh
 stage "linking in all its ways"
 BUILDDIR=$PLAIN tap 300 tests/e2e/pairing.sh
+stage "what runs out while linking"
+BUILDDIR=$PLAIN tap 200 tests/e2e/expiry.sh
 stage "replies: templates, menus, hand-over, hours"
 BUILDDIR=$PLAIN tap 300 tests/e2e/replies.sh
 BUILDDIR=$ASAN tap 300 tests/e2e/replies.sh

@@ -292,3 +292,14 @@ bool json_bool(const struct json_value *v, const char *path, bool fallback)
         return fallback;
     return json_typeof(j) == JSON_TRUE;
 }
+
+static int append_piece(const char *text, size_t n, void *out)
+{
+    return buf_append(out, BYTES(text, n)) < 0 ? -1 : 0;
+}
+
+int json_value_append(struct buf *out, const struct json_value *v)
+{
+    size_t flags = JSON_COMPACT | JSON_ENSURE_ASCII | JSON_ENCODE_ANY;
+    return json_dump_callback(as_json(v), append_piece, out, flags) == 0 ? 0 : ERR_LIMIT;
+}

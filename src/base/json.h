@@ -62,5 +62,9 @@ const char *json_stranger(const struct json_value *object, const char *const *kn
 const char *json_text(const struct json_value *v, const char *path, const char *fallback);
 int64_t json_int(const struct json_value *v, const char *path, int64_t fallback);
 bool json_bool(const struct json_value *v, const char *path, bool fallback);
+/* Appends it as compact JSON of ASCII characters alone; members stay in their order. 0 or
+ * ERR_LIMIT.
+ */
+int json_value_append(struct buf *out, const struct json_value *v);
 
 #endif

@@ -14,7 +14,8 @@
     X(cli_status, "status", "", "say what state.json says; 0 running, 1 not, 3 stale")             \
     X(cli_health, "health", "", "0 when the bridge is alive, or with --ready connected; else 1")   \
     X(cli_qr, "qr", "", "draw the QR, again when it changes, until the device is linked")          \
-    X(cli_ctl, "ctl", "stop|reload|logout|pair|release", "give a command and wait for its answer") \
+    X(cli_ctl, "ctl", "stop|reload|logout|pair|release|passkey [ANSWER]",                          \
+      "give a command and wait for its answer")                                                    \
     X(cli_send, "send", "TO TEXT", "send a message through the outbox and wait for its result")    \
     X(cli_backup, "backup", "DIR", "copy both databases into DIR; the bridge may run meanwhile")   \
     X(cli_messages, "messages", "", "print the message log")                                       \

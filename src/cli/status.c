@@ -26,9 +26,10 @@ static void print_to_do(const struct json_value *root)
         const char *session, *text;
     } table[] = {
         {"QR_READY", "scan the QR in WhatsApp (Settings, Linked devices): wabridge qr draws it"},
-        {"PASSKEY_REQUIRED", "use the passkey of the account: passkey.json has the challenge, "
-                             "control/passkey-response.json takes the answer"},
-        {"PASSKEY_CONFIRM", "compare the code in passkey.json with the one on the phone"},
+        {"PASSKEY_REQUIRED", "use the passkey of the account: wabridge ctl passkey, or "
+                             "passkey.json and control/passkey-response.json"},
+        {"PASSKEY_CONFIRM", "compare the code in passkey.json with the one on the phone: "
+                            "wabridge ctl passkey"},
         {"LOGGED_OUT", "wabridge ctl pair, then scan the new QR"},
     };
     const char *session = json_text(root, "session.state", "");

@@ -322,6 +322,7 @@ void sim_scan_answer(struct sim_scan *scan, const struct wa_node *iq)
     struct sim_client *c = scan->client;
     const struct wa_node *error = wa_node_find(iq, "error");
     struct bytes signature = BYTES_NONE, text = wa_node_attr(error, "text");
+    struct sim_device *d;
     struct wa_jid pn;
 
     if (!wa_node_attr_is(iq, "type", "result"))
@@ -334,10 +335,10 @@ void sim_scan_answer(struct sim_scan *scan, const struct wa_node *iq)
         sim_client_end(c, "pairing failed");
         return;
     }
-    scan->device = add_device(scan, signature);
-    pn = sim_device_pn(scan->device);
+    d = scan->device = add_device(scan, signature);
+    pn = sim_device_pn(d);
     decide(scan);
     sim_note(c->sim, "paired", &pn, BYTES_NONE, NULL);
-    sim_client_stream_error(c, "515", NULL);
-    sim_notify_devices(scan->device, true);
+    sim_client_stream_error(c, "515", NULL); /* the scan of a typed code goes with the client */
+    sim_notify_devices(d, true);
 }

@@ -147,7 +147,8 @@ static int on_link(struct lws *wsi, enum lws_callback_reasons reason, void *user
         l->client = NULL;
         return 0;
     default:
-        return sim_media_http(&l->http, wsi, server_of(wsi)->sim, reason, BYTES(in, len));
+        return sim_media_http(l ? &l->http : NULL, wsi, server_of(wsi)->sim, reason,
+                              BYTES(in, len));
     }
 }
 

@@ -232,7 +232,7 @@ static void on_finish(const struct sim_sender *from, struct wa_node *iq, const s
     uint8_t secret[32];
     struct err err;
 
-    if (!t || !t->account || !bytes_is(part(reg, "link_code_pairing_ref"), t->ref)) {
+    if (!t || !t->account || t->scan || !bytes_is(part(reg, "link_code_pairing_ref"), t->ref)) {
         sim_iq_error(from, iq, "400", "bad-request");
         return;
     }

@@ -79,14 +79,20 @@ const struct json_value *volume_control_content(const struct volume_control *c);
 int volume_control_ack(struct volume_control *c, const struct volume_control_request *r,
                        const char *result, const char *error, const char *detail);
 
+/* A member of what a command says, beside its id: text, or valid JSON. */
+struct volume_control_member {
+    const char *name, *text;
+    struct bytes json; /* when text is NULL */
+};
+
 /*
- * The portal's side, for `wabridge ctl`: writes control/<command> with a fresh id, and with a
- * member
- * ("chat", "phone"; NULL: none) of this value, and waits for its ack (timeout_ms). 0 and the ack's
- * text in out; ERR_TIMEOUT, the command withdrawn unless a bridge had taken it already; ERR_SYSTEM;
- * ERR_INVALID for a name that is no file name, or a value that is too long.
+ * The portal's side, for `wabridge ctl`: writes control/<command> with a fresh id and these
+ * members, and waits for its ack (timeout_ms). 0 and the ack's text in out; ERR_TIMEOUT, the
+ * command withdrawn unless a bridge had taken it already; ERR_SYSTEM; ERR_INVALID for a name that
+ * is no file name, ERR_LIMIT for more than 64 KiB.
  */
-int volume_control_send(const char *volume_path, const char *command, const char *member,
-                        const char *value, int timeout_ms, struct buf *out, struct err *err);
+int volume_control_send(const char *volume_path, const char *command,
+                        const struct volume_control_member *members, size_t count, int timeout_ms,
+                        struct buf *out, struct err *err);
 
 #endif

@@ -14,7 +14,8 @@
 
 struct sender {
     int control_fd, ack_fd, inotify_fd;
-    char id[32], ack[40], content[256];
+    char id[32], ack[40];
+    struct buf content;
 };
 
 static int open_directories(struct sender *s, const char *volume_path, struct err *err)
@@ -30,26 +31,27 @@ static int open_directories(struct sender *s, const char *volume_path, struct er
     return 0;
 }
 
-/* False when the value is too long. */
-static bool name_request(struct sender *s, const char *member, const char *value)
+/* False when it is too long. */
+static bool name_request(struct sender *s, const struct volume_control_member *members,
+                         size_t count)
 {
     uint64_t random;
+    struct json_writer w;
     random_bytes((uint8_t *)&random, sizeof(random));
     snprintf(s->id, sizeof(s->id), "ctl-%016" PRIx64, random);
     snprintf(s->ack, sizeof(s->ack), "%s.json", s->id);
-    struct buf content = {.max = sizeof(s->content) - 1};
-    struct json_writer w;
-    json_writer_init(&w, &content);
+    json_writer_init(&w, &s->content);
     json_open(&w, NULL, '{');
     json_put_text(&w, "id", s->id);
-    if (member)
-        json_put_text(&w, member, value);
+    for (size_t i = 0; i < count; i++) {
+        if (members[i].text)
+            json_put_text(&w, members[i].name, members[i].text);
+        else
+            json_put_json(&w, members[i].name, members[i].json);
+    }
     json_close(&w, '}');
-    buf_append_u8(&content, '\n');
-    bool fits = !content.full;
-    bytes_copy_text(buf_bytes(&content), s->content, sizeof(s->content));
-    buf_deinit(&content);
-    return fits;
+    buf_append_u8(&s->content, '\n');
+    return !s->content.full;
 }
 
 /* Nobody took it: a bridge that comes back later must not act on what the caller has given up. */
@@ -58,13 +60,14 @@ static bool withdraw(const struct sender *s, const char *command)
     AUTO_BUF struct buf there;
     buf_init(&there, CONTENT_MAX);
     return volume_read(s->control_fd, command, &there) == 0 &&
-           bytes_is(buf_bytes(&there), s->content) && unlinkat(s->control_fd, command, 0) == 0;
+           bytes_equal(buf_bytes(&there), buf_bytes(&s->content)) &&
+           unlinkat(s->control_fd, command, 0) == 0;
 }
 
 static int send_and_wait(struct sender *s, const char *command, int timeout_ms, struct buf *out,
                          struct err *err)
 {
-    int rc = volume_publish(s->control_fd, command, bytes_text(s->content), false, err);
+    int rc = volume_publish(s->control_fd, command, buf_bytes(&s->content), false, err);
     if (rc != 0)
         return rc;
     rc = volume_await(&s->ack_fd, 1, s->inotify_fd, s->ack, timeout_ms, out);
@@ -77,13 +80,15 @@ static int send_and_wait(struct sender *s, const char *command, int timeout_ms, 
     return 0;
 }
 
-int volume_control_send(const char *volume_path, const char *command, const char *member,
-                        const char *value, int timeout_ms, struct buf *out, struct err *err)
+int volume_control_send(const char *volume_path, const char *command,
+                        const struct volume_control_member *members, size_t count, int timeout_ms,
+                        struct buf *out, struct err *err)
 {
     struct sender s = {.control_fd = -1, .ack_fd = -1, .inotify_fd = -1};
+    buf_init_secret(&s.content, CONTENT_MAX);
     int rc = open_directories(&s, volume_path, err);
-    if (rc == 0 && !name_request(&s, member, value))
-        rc = err_set(err, ERR_INVALID, "%s is too long", member);
+    if (rc == 0 && !name_request(&s, members, count))
+        rc = err_set(err, ERR_LIMIT, "the command is longer than %u bytes", CONTENT_MAX);
     if (rc == 0) {
         s.inotify_fd = volume_await_watch(&s.ack_fd, 1);
         rc = send_and_wait(&s, command, timeout_ms, out, err);
@@ -93,5 +98,6 @@ int volume_control_send(const char *volume_path, const char *command, const char
         if (fds[i] >= 0)
             close(fds[i]);
     }
+    buf_deinit(&s.content);
     return rc;
 }

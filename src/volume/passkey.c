@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "volume/passkey.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include "base/json.h"
+#include "volume/volume_internal.h"
 
 #define FILE_NAME "passkey.json"
 #define DOCUMENT_MAX (64u << 10)
@@ -56,4 +60,17 @@ int volume_passkey_publish(const struct volume_passkey *p, const struct volume *
 int volume_passkey_remove(const struct volume *v, struct err *err)
 {
     return volume_unpublish(v->root_fd, FILE_NAME, true, err);
+}
+
+int volume_passkey_read(const char *volume_path, struct buf *out, struct err *err)
+{
+    AUTO_CLOSE int root = open(volume_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (root < 0)
+        return err_sys(err, ERR_SYSTEM, "cannot open %s", volume_path);
+    int rc = volume_read(root, FILE_NAME, out);
+    if (rc == ERR_NOT_FOUND)
+        return err_set(err, rc, "no passkey is asked for");
+    return rc < 0 ? err_set(err, ERR_SYSTEM, "cannot read %s/" FILE_NAME " (%s)", volume_path,
+                            err_name(rc))
+                  : 0;
 }

@@ -29,4 +29,7 @@ int volume_passkey_publish(const struct volume_passkey *p, const struct volume *
 /* After the state document that no longer tells of it was published. */
 int volume_passkey_remove(const struct volume *v, struct err *err);
 
+/* The portal's side: appends the file. 0; ERR_NOT_FOUND when no step is open; ERR_SYSTEM. */
+int volume_passkey_read(const char *volume_path, struct buf *out, struct err *err);
+
 #endif

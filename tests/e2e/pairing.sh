@@ -138,9 +138,14 @@ fresh 4915100000021 "Passkey by code"
 gate '{"gate":true,"no_options":true}'
 check "a typed code leads to the passkey as well, and the challenge is fetched" eval \
     'ctl pair --phone $PHONE && wait_for 10 has_code && type_code "$(state .pairing_code)" && waits PASSKEY_REQUIRED'
+check "ctl passkey shows what the browser wants" eval 'ctl passkey | grep -q "parseRequestOptionsFromJSON({.*challenge.*})"'
+check "and with --json the file" eval 'ctl passkey --json | cmp -s - "$VOLUME/passkey.json"'
+check "what is no credential is not handed in" eval '! echo "[]" | ctl passkey assert 2>"$WORK/ctl.err" && grep -q "no credential" "$WORK/ctl.err"'
+check "nor is a code that nobody waits for" eval '! ctl passkey confirm 1111-1111 2>"$WORK/ctl.err" && grep -q "refused" "$WORK/ctl.err"'
 use_passkey
-respond assert "$WORK/credential.json"
+check "what the browser gave is" eval 'jq -c .credential "$WORK/credential.json" | ctl passkey assert'
 check "and it links" wait_for 15 connected
+check "then no passkey is asked for" eval '! ctl passkey 2>"$WORK/ctl.err" && grep -q "no passkey is asked for" "$WORK/ctl.err"'
 
 fresh 4915100000022 "Passkey troubles"
 gate '{"gate":true,"refuse":"400"}'

@@ -247,6 +247,25 @@ START_TEST(test_json_doc_paths_and_defaults)
 }
 END_TEST
 
+START_TEST(test_json_value_append_is_compact_and_bounded)
+{
+    struct json_doc *doc;
+    struct err err;
+    AUTO_BUF struct buf out;
+    buf_init(&out, 64);
+    ck_assert_int_eq(
+        json_doc_open(&doc, bytes_text("{\"a\": {\"z\" : [1, null, \"\\u00e9\"], \"b\":true}}"),
+                      &err),
+        0);
+    ck_assert_int_eq(json_value_append(&out, json_get(json_root(doc), "a")), 0);
+    ck_assert_str_eq(buf_text(&out), "{\"z\":[1,null,\"\\u00E9\"],\"b\":true}");
+    buf_clear(&out);
+    out.max = 8;
+    ck_assert_int_eq(json_value_append(&out, json_root(doc)), ERR_LIMIT);
+    json_doc_close(doc);
+}
+END_TEST
+
 START_TEST(test_json_doc_bad_text_refused_with_position)
 {
     static const char *const bad[] = {"",     "{",   "{\"a\":1,\"a\":2}",
@@ -380,6 +399,7 @@ int main(void)
         test_hex_decode_wrong_length_or_digit_refused,
         test_json_writer_any_bytes_are_read_back_by_jansson,
         test_json_doc_paths_and_defaults,
+        test_json_value_append_is_compact_and_bounded,
         test_json_doc_bad_text_refused_with_position,
         test_clock_format_known_times_round_trip,
         test_log_mask_hides_the_middle_of_numbers,

@@ -1834,7 +1834,7 @@ START_TEST(test_send_answered_gives_ack_text)
     pid_t pid = fork();
     if (pid == 0)
         serve_one();
-    int rc = volume_control_send(shared, "reload", NULL, NULL, 3000, &out, &err);
+    int rc = volume_control_send(shared, "reload", NULL, 0, 3000, &out, &err);
     ck_assert_msg(rc == 0, "%s", err.text);
     ck_assert_int_eq(json_doc_open(&doc, buf_bytes(&out), &err), 0);
     ck_assert_str_eq(json_text(json_root(doc), "command", ""), "reload");
@@ -1860,7 +1860,7 @@ START_TEST(test_send_unanswered_times_out_and_withdraws)
     buf_init(&out, 1 << 16);
     getrusage(RUSAGE_SELF, &before);
     int64_t start = clock_mono_ms();
-    ck_assert_int_eq(volume_control_send(shared, "stop", NULL, NULL, 700, &out, &err), ERR_TIMEOUT);
+    ck_assert_int_eq(volume_control_send(shared, "stop", NULL, 0, 700, &out, &err), ERR_TIMEOUT);
     int64_t took = clock_mono_ms() - start;
     getrusage(RUSAGE_SELF, &after);
     ck_assert_int_ge(took, 700);
@@ -1876,9 +1876,42 @@ START_TEST(test_send_without_volume_is_system_error)
 {
     AUTO_BUF struct buf out;
     buf_init(&out, 1 << 16);
-    ck_assert_int_eq(volume_control_send(base, "stop", NULL, NULL, 100, &out, &err), ERR_SYSTEM);
+    ck_assert_int_eq(volume_control_send(base, "stop", NULL, 0, 100, &out, &err), ERR_SYSTEM);
     ck_assert_ptr_nonnull(strstr(err.text, "control/ack"));
-    ck_assert_int_eq(volume_control_send(shared, "../x", NULL, NULL, 100, &out, &err), ERR_INVALID);
+    ck_assert_int_eq(volume_control_send(shared, "../x", NULL, 0, 100, &out, &err), ERR_INVALID);
+}
+END_TEST
+
+START_TEST(test_send_members_arrive_and_too_many_bytes_are_refused)
+{
+    AUTO_BUF struct buf out, large;
+    int status;
+    buf_init(&out, 1 << 16);
+    buf_init(&large, 1 << 17);
+    memset(buf_reserve(&large, 1 << 16), '1', 1 << 16);
+    large.n = 1 << 16;
+    const struct volume_control_member members[] = {
+        {.name = "request_id", .text = "a\"b"},
+        {.name = "credential", .json = bytes_text("{\"id\":[1,2]}")}};
+    const struct volume_control_member over = {.name = "credential", .json = buf_bytes(&large)};
+    pid_t pid = fork();
+    if (pid == 0) {
+        struct pollfd p = {.fd = volume_control_fd(c), .events = POLLIN};
+        while (poll(&p, 1, 3000) == 1 && !volume_control_next(c, &r))
+            ;
+        const struct json_value *content = volume_control_content(c);
+        bool same = strcmp(json_text(content, "request_id", ""), "a\"b") == 0 &&
+                    json_value_is_object(json_get(content, "credential"));
+        _exit(volume_control_ack(c, &r, "done", NULL, NULL) == 0 && same ? 0 : 1);
+    }
+    ck_assert_int_eq(volume_control_send(shared, VOLUME_PASSKEY_RESPONSE, members,
+                                         ARRAY_LEN(members), 3000, &out, &err),
+                     0);
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    ck_assert_int_eq(status, 0);
+    ck_assert_int_eq(
+        volume_control_send(shared, VOLUME_PASSKEY_RESPONSE, &over, 1, 100, &out, &err), ERR_LIMIT);
+    ck_assert_int_eq(leftovers(), 0);
 }
 END_TEST
 
@@ -1984,6 +2017,7 @@ static void add_control(Suite *s)
     tcase_add_test(t, test_send_answered_gives_ack_text);
     tcase_add_test(t, test_send_unanswered_times_out_and_withdraws);
     tcase_add_test(t, test_send_without_volume_is_system_error);
+    tcase_add_test(t, test_send_members_arrive_and_too_many_bytes_are_refused);
 }
 
 static void add_hostile(Suite *s)
