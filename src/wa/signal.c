@@ -330,11 +330,15 @@ int wa_signal_encrypt(struct wa_signal *s, const struct wa_jid *peer, struct byt
 static bool record_is_usable(struct wa_signal *s, struct bytes value)
 {
     session_record *record = NULL;
+    if (wa_signal_knows(s, value))
+        return true;
     errno = 0;
     int rc = session_record_deserialize(&record, value.p, value.n, s->context);
     bool usable = wa_signal_memory(rc) >= 0 && session_record_get_state(record) &&
                   session_state_has_sender_chain(session_record_get_state(record)) == 1;
     SIGNAL_UNREF(record);
+    if (usable)
+        wa_signal_know(s, value);
     return usable;
 }
 

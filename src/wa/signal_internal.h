@@ -15,11 +15,21 @@
 #define WA_SIGNAL_DEVICES 100 /* device numbers that are tried where records cannot be listed */
 #define WA_SIGNAL_DEVICE_HOSTED 99
 
+#define WA_SIGNAL_KNOWN 32
+
+/* Checksums of session records that the library made or that were parsed, so that asking for a
+ * session need not parse the same bytes again. */
+struct wa_signal_known {
+    uint32_t sums[WA_SIGNAL_KNOWN];
+    unsigned count;
+};
+
 struct wa_signal {
     const struct wa_device *device;
     struct wa_overlay overlay;           /* empty between two calls */
     uint64_t set_aside, setting_aside;   /* counted once the call went well */
     bool taking_identity, took_identity; /* in the call at work; since it was asked for */
+    struct wa_signal_known known;
     signal_context *context;
     signal_protocol_store_context *stores;
 };
@@ -37,6 +47,8 @@ void wa_signal_peer_init(struct wa_signal_peer *p, const struct wa_jid *jid);
 /* Record keys: "<name>:<device>" and "<group>/<name>:<device>". */
 void wa_signal_peer_key(const signal_protocol_address *at, char out[WA_KEY_MAX]);
 void wa_signal_sender_key(const signal_protocol_sender_key_name *name, char out[WA_KEY_MAX]);
+void wa_signal_know(struct wa_signal *s, struct bytes record);
+bool wa_signal_knows(const struct wa_signal *s, struct bytes record);
 /* 05 || key, for the library. */
 void wa_signal_typed_key(uint8_t out[1 + WA_KEY_LEN], const uint8_t key[WA_KEY_LEN]);
 

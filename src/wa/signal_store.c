@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* What the Signal library is given: primitives, and its five stores over the overlay. */
 #include <stdio.h>
+#include <zlib.h>
 
 #include "base/err.h"
 #include "wa/crypto.h"
@@ -135,6 +136,25 @@ static int load(struct wa_signal *s, enum wa_table table, const char *key, signa
     return give(out, value) == SG_SUCCESS ? 1 : SG_ERR_NOMEM;
 }
 
+static uint32_t sum_of(struct bytes record)
+{
+    return (uint32_t)crc32(crc32(0, NULL, 0), record.p, (uInt)record.n);
+}
+
+void wa_signal_know(struct wa_signal *s, struct bytes record)
+{
+    s->known.sums[s->known.count++ % WA_SIGNAL_KNOWN] = sum_of(record);
+}
+
+bool wa_signal_knows(const struct wa_signal *s, struct bytes record)
+{
+    uint32_t sum = sum_of(record);
+    for (unsigned i = 0; i < WA_SIGNAL_KNOWN && i < s->known.count; i++)
+        if (s->known.sums[i] == sum)
+            return true;
+    return false;
+}
+
 static int load_session(signal_buffer **record, signal_buffer **extra,
                         const signal_protocol_address *at, void *ctx)
 {
@@ -152,6 +172,7 @@ static int store_session(const signal_protocol_address *at, uint8_t *record, siz
     (void)extra;
     (void)extra_n;
     wa_signal_peer_key(at, key);
+    wa_signal_know(s, BYTES(record, n));
     return refused(wa_overlay_put(&s->overlay, WA_TABLE_SESSION, key, BYTES(record, n)));
 }
 
