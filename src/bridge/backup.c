@@ -10,7 +10,6 @@
 #include "store/backup.h"
 #include "wa/host.h"
 
-/* The ratchets, by their names in keys.db. */
 static const char *table_name(enum wa_table table)
 {
     static const char *const names[WA_TABLE_COUNT] = {
@@ -26,14 +25,15 @@ struct part {
     char to[1024];          /* under a name that no restore takes for whole */
 };
 
-static int copy_part(struct part *p, const char *dir, const char *const *emptied, struct err *err)
+static int copy_part(struct part *p, const char *dir, const struct store_left_out *left_out,
+                     struct err *err)
 {
     char from[1024];
     snprintf(from, sizeof(from), "%s/%s", p->dir, p->name);
     snprintf(p->to, sizeof(p->to), "%s/.%s.part", dir, p->name);
     if (unlink(p->to) != 0 && errno != ENOENT)
         return err_sys(err, ERR_SYSTEM, "%s", p->to);
-    return store_backup(from, p->to, emptied, err);
+    return store_backup(from, p->to, left_out, err);
 }
 
 static int finish_part(const struct part *p, int dir_fd, struct err *err)
@@ -53,8 +53,12 @@ static int check_free(const struct part *p, int dir_fd, const char *dir, struct 
 
 int bridge_backup(const struct config *config, const char *dir, struct err *err)
 {
-    const char *const ratchets[] = {table_name(WA_TABLE_SESSION), table_name(WA_TABLE_SENDER_KEY),
-                                    NULL};
+    /* The ratchets, and that the server had the same prekeys: it is to be asked again. */
+    const struct store_left_out left_out[] = {
+        {.table = table_name(WA_TABLE_SESSION)},
+        {.table = table_name(WA_TABLE_SENDER_KEY)},
+        {.table = table_name(WA_TABLE_DEVICE), .key = "prekeys_checked_at"},
+        {0}};
     struct part keys = {.name = "keys.db", .dir = config->private_path};
     struct part messages = {.name = "messages.db", .dir = config->volume_path};
     if (mkdir(dir, 0700) != 0 && errno != EEXIST)
@@ -66,7 +70,7 @@ int bridge_backup(const struct config *config, const char *dir, struct err *err)
     if (rc == 0)
         rc = check_free(&messages, fd, dir, err);
     if (rc == 0)
-        rc = copy_part(&keys, dir, ratchets, err);
+        rc = copy_part(&keys, dir, left_out, err);
     if (rc == 0)
         rc = copy_part(&messages, dir, NULL, err);
     if (rc == 0)

@@ -42,11 +42,14 @@ static int copy(sqlite3 *from, sqlite3 *to, const char *path, struct err *err)
     return sqlite3_backup_finish(backup) == SQLITE_OK ? 0 : sql_fail(to, path, err);
 }
 
-static int empty(sqlite3 *db, const char *path, const char *const *tables, struct err *err)
+static int leave_out(sqlite3 *db, const char *path, const struct store_left_out *what,
+                     struct err *err)
 {
-    char sql[128];
-    for (; tables && *tables; tables++) {
-        snprintf(sql, sizeof(sql), "DELETE FROM \"%s\"", *tables);
+    char sql[192];
+    for (; what && what->table; what++) {
+        snprintf(sql, sizeof(sql), "DELETE FROM \"%s\"%s%s%s", what->table,
+                 what->key ? " WHERE key = '" : "", what->key ? what->key : "",
+                 what->key ? "'" : "");
         if (sqlite3_exec(db, sql, NULL, NULL, NULL) != SQLITE_OK)
             return sql_fail(db, path, err);
     }
@@ -79,18 +82,19 @@ static int settle(sqlite3 *db, const char *path, struct err *err)
     return 0;
 }
 
-static int fill(sqlite3 *source, sqlite3 *target, const char *to, const char *const *emptied,
-                struct err *err)
+static int fill(sqlite3 *source, sqlite3 *target, const char *to,
+                const struct store_left_out *left_out, struct err *err)
 {
     int rc = copy(source, target, to, err);
     if (rc == 0)
         rc = settle(target, to, err);
     if (rc == 0)
-        rc = empty(target, to, emptied, err);
+        rc = leave_out(target, to, left_out, err);
     return rc == 0 ? inspect(target, to, err) : rc;
 }
 
-int store_backup(const char *from, const char *to, const char *const *emptied, struct err *err)
+int store_backup(const char *from, const char *to, const struct store_left_out *left_out,
+                 struct err *err)
 {
     sqlite3 *source = NULL, *target = NULL;
     int rc = open_existing(&source, from, SQLITE_OPEN_READONLY, err);
@@ -100,7 +104,7 @@ int store_backup(const char *from, const char *to, const char *const *emptied, s
     if (rc == 0)
         rc = open_existing(&target, to, SQLITE_OPEN_READWRITE, err);
     if (rc == 0)
-        rc = fill(source, target, to, emptied, err);
+        rc = fill(source, target, to, left_out, err);
     sqlite3_close(target);
     sqlite3_close(source);
     if (rc < 0 && created)

@@ -84,6 +84,7 @@ static const struct field fields[] = {
     {"lid_migrated", FIELD_BOOL, false, MEMBER(lid_migrated)},
     {"signed_prekey_at", FIELD_U32, false, MEMBER(signed_prekey_at)},
     {"signed_prekey_last", FIELD_U32, false, MEMBER(signed_prekey_last)},
+    {"prekeys_checked_at", FIELD_U32, false, MEMBER(prekeys_checked_at)},
 };
 
 static void *member_of(struct wa_device *d, const struct field *f)

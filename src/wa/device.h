@@ -5,7 +5,8 @@
  * "identity_private", "identity_public", "registration_id", "signed_prekey_id",
  * "signed_prekey_private", "signed_prekey_public", "signed_prekey_signature", "adv_secret",
  * "next_prekey_id", "pn", "lid", "account", "platform", "business_name", "push_name",
- * "login_count", "prekeys_uploaded", "lid_migrated", "signed_prekey_at", "signed_prekey_last".
+ * "login_count", "prekeys_uploaded", "lid_migrated", "signed_prekey_at", "signed_prekey_last",
+ * "prekeys_checked_at".
  * Numbers are 4 bytes big-endian, booleans 1 byte, JIDs text. Next to them lie the records of
  * wa/resume.h.
  */
@@ -43,6 +44,7 @@ struct wa_device {
     bool prekeys_uploaded;       /* the server confirmed an upload since pairing */
     uint32_t signed_prekey_at;   /* Unix s: of the first login with it; 0 unknown */
     uint32_t signed_prekey_last; /* highest id that was ever made; 0: that of signed_prekey */
+    uint32_t prekeys_checked_at; /* Unix s: the server had what we have; 0: not known */
     bool lid_migrated;
 };
 

@@ -5,10 +5,33 @@
 #include "wa/session_internal.h"
 
 #define UPLOAD_WAIT_MAX_S 610 /* 1, 2, 3, 5 … */
+#define CHECK_AGAIN_S 86400
 #define ROTATE_AGAIN_MS INT64_C(86400000)
 #define ERROR_NOT_FOUND 404
 #define ERROR_KEYS_BAD 406
 #define ERROR_KEYS_DIFFER 409
+
+/* ---- when they were compared -------------------------------------------------------------------
+ */
+
+static uint32_t now_s(const struct wa_session *s)
+{
+    return (uint32_t)(s->host->wall_ms(s->host->ctx) / 1000);
+}
+
+static void checked(struct wa_session *s, bool same)
+{
+    s->device.prekeys_checked_at = same ? now_s(s) : 0;
+    if (wa_device_save_field(&s->device, "prekeys_checked_at", s->host) < 0)
+        wa_session_end_store(s);
+}
+
+/* To compare is to read every prekey: not at each of many logins. */
+static bool was_checked(const struct wa_session *s)
+{
+    uint32_t now = now_s(s), at = s->device.prekeys_checked_at;
+    return at > 0 && at <= now && now - at < CHECK_AGAIN_S;
+}
 
 /* ---- upload ------------------------------------------------------------------------------------
  */
@@ -44,6 +67,8 @@ static void on_uploaded(void *ctx, void *arg, const struct wa_node *answer, unsi
     s->device.prekeys_uploaded = true;
     if (wa_device_save_field(&s->device, "prekeys_uploaded", s->host) < 0)
         wa_session_end_store(s);
+    else
+        checked(s, true);
 }
 
 static void send_upload(struct wa_session *s, struct wa_node *iq, int rc)
@@ -94,14 +119,18 @@ static void on_digest(void *ctx, void *arg, const struct wa_node *answer, unsign
     const struct wa_node *digest = wa_node_find(answer, "digest");
     (void)arg;
     s->prekeys.digest_asked = false;
-    if (!answer && code == ERROR_NOT_FOUND)
+    if (!answer && code == ERROR_NOT_FOUND) {
+        checked(s, false);
         mend(s, WA_PREKEYS_FIRST);
+    }
     if (!digest || s->prekeys.uploading)
         return;
     int rc = wa_prekeys_compare(digest, &s->device, s->host);
     if (rc == ERR_STORE)
         wa_session_end_store(s);
-    else if (rc == 0)
+    else if (rc >= 0)
+        checked(s, rc == 1);
+    if (rc == 0)
         mend(s, WA_PREKEYS_REFILL);
 }
 
@@ -180,7 +209,7 @@ static void on_count(void *ctx, void *arg, const struct wa_node *answer, unsigne
     wa_node_attr_u64(wa_node_find(answer, "count"), "value", &value);
     if (value < WA_PREKEYS_MINIMUM)
         wa_online_upload_prekeys(s, value == 0 ? WA_PREKEYS_FIRST : WA_PREKEYS_REFILL);
-    else
+    else if (!was_checked(s))
         wa_online_check_digest(s);
     schedule_rotation(s);
 }

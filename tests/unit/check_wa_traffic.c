@@ -742,6 +742,34 @@ static struct wa_node *login_with_key_of(int64_t age_s)
     return line_hear(&line);
 }
 
+/* A login after the prekeys were compared: are they compared again? */
+static bool login_compares_after(int64_t age_s)
+{
+    const uint32_t at = age_s < 0 ? 0 : (uint32_t)(LINE_NOW_MS / 1000 - age_s);
+    const uint8_t record[] = {(uint8_t)(at >> 24), (uint8_t)(at >> 16), (uint8_t)(at >> 8),
+                              (uint8_t)at};
+    line_close(&line);
+    line_open_with(&line, "prekeys_checked_at", BYTES_ARRAY(record));
+    log_in_again();
+    struct wa_node *query = hear_tag("iq"), *answer = result(query);
+    ck_assert(wa_node_find(query, "count") != NULL);
+    line_forget_output(&line);
+    wa_node_set(wa_node_child(answer, "count"), "value", "100");
+    say(answer);
+    expect_quiet();
+    struct wa_node *next = line_hear(&line);
+    return next && wa_node_find(next, "digest") != NULL;
+}
+
+START_TEST(test_login_compares_prekeys_once_a_day)
+{
+    ck_assert(login_compares_after(-1)); /* never yet */
+    ck_assert(!login_compares_after(0));
+    ck_assert(!login_compares_after(86399));
+    ck_assert(login_compares_after(86400));
+}
+END_TEST
+
 #define DAY_S INT64_C(86400)
 
 START_TEST(test_signed_prekey_is_rotated_after_27_days_and_the_old_one_still_opens)
@@ -1121,6 +1149,7 @@ int main(void)
         test_upload_failed_is_sent_again_with_the_same_keys_ever_later,
         test_upload_refused_is_not_repeated_but_compared,
         test_digest_notification_is_compared_and_acked,
+        test_login_compares_prekeys_once_a_day,
         test_signed_prekey_is_rotated_after_27_days_and_the_old_one_still_opens,
         test_signed_prekey_rotation_failed_is_tried_again_a_day_later,
         test_send_refused_each_code_is_handed_on_once,
