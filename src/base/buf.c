@@ -178,25 +178,38 @@ int buf_append_text(struct buf *b, const char *s)
     return buf_append(b, bytes_text(s));
 }
 
+int buf_append_int(struct buf *b, int64_t v)
+{
+    char text[24], *at = text + sizeof(text);
+    uint64_t left = v < 0 ? 0 - (uint64_t)v : (uint64_t)v;
+    do
+        *--at = (char)('0' + left % 10);
+    while (left /= 10);
+    if (v < 0)
+        *--at = '-';
+    return buf_append(b, BYTES(at, (size_t)(text + sizeof(text) - at)));
+}
+
+/* What is longer than the room that is there is formatted a second time. */
 int buf_printf(struct buf *b, const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
-    int need = vsnprintf(NULL, 0, fmt, ap);
+    size_t room = b->cap - b->n;
+    int need = vsnprintf(room ? (char *)b->p + b->n : NULL, room, fmt, ap);
     va_end(ap);
     if (need < 0)
         return ERR_INTERNAL;
     size_t n = (size_t)need;
-    uint8_t *at = buf_reserve(b, n);
-    if (!at)
+    if (!buf_reserve(b, n))
         return ERR_LIMIT;
-    if (b->n + n + 1 > b->cap) {
-        buf_grow(b, b->n + n + 1);
-        at = b->p + b->n;
+    if (n + 1 > room) {
+        if (b->n + n + 1 > b->cap)
+            buf_grow(b, b->n + n + 1);
+        va_start(ap, fmt);
+        vsnprintf((char *)b->p + b->n, n + 1, fmt, ap);
+        va_end(ap);
     }
-    va_start(ap, fmt);
-    vsnprintf((char *)at, n + 1, fmt, ap);
-    va_end(ap);
     b->n += n;
     return 0;
 }

@@ -84,6 +84,7 @@ int buf_append(struct buf *b, struct bytes data);
 int buf_append_u8(struct buf *b, uint8_t v);
 int buf_append_be(struct buf *b, size_t width, uint32_t v); /* width 1..4 bytes */
 int buf_append_text(struct buf *b, const char *s);
+int buf_append_int(struct buf *b, int64_t v); /* in decimal */
 int buf_printf(struct buf *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* Removes n (<= b->n) bytes from the front. */
 void buf_drop_front(struct buf *b, size_t n);

@@ -118,7 +118,7 @@ void json_put_text(struct json_writer *w, const char *key, const char *text)
 void json_put_int(struct json_writer *w, const char *key, int64_t v)
 {
     begin(w, key);
-    buf_printf(w->out, "%lld", (long long)v);
+    buf_append_int(w->out, v);
 }
 
 void json_put_bool(struct json_writer *w, const char *key, bool v)

@@ -61,12 +61,18 @@ struct bridge_event_note {
     char code[64], message[512];
 };
 
+struct bridge_trim {
+    uint64_t changes; /* store_messages_changes */
+    int64_t hour, generation;
+};
+
 struct bridge_history {
     struct bridge_event_note notes[16];
     size_t count;
     bool due;    /* there is one worth a sync: not only how far a start has come */
     bool failed; /* and was logged; tried again when retry is set, at the heartbeat */
     bool retry;
+    struct bridge_trim trimmed; /* as it was when the retention was last seen to */
     int unindexed; /* messages that may have come since the search index was brought up to date */
 };
 
@@ -162,6 +168,8 @@ struct bridge {
     struct volume_counters settled; /* as of the last commit */
     enum bridge_publish publish;
     bool publish_failed, metrics_failed;
+    bool metrics_due;   /* with the next state.json */
+    uint64_t totals_at; /* store_messages_changes when the totals in state were read */
     struct bridge_history history;
     struct buf qr_payload;
     bool qr_due, qr_remove_due;

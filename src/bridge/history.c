@@ -13,6 +13,7 @@
 #define INDEX_AT 500    /* messages: with their answers as many rows as one step takes */
 #define INDEX_ROWS 1000 /* some 10 ms */
 #define INDEX_STEPS 4
+#define HOUR_MS INT64_C(3600000)
 
 /* When the disk is full for long, the newest are the ones that count. */
 static struct bridge_event_note *new_note(struct bridge_history *h)
@@ -105,6 +106,20 @@ void bridge_history_flush(struct bridge *b)
     }
 }
 
+/* Nothing becomes too much or too old but by new rows, a new hour or a new configuration. */
+static bool trim_is_due(struct bridge *b)
+{
+    const struct bridge_trim now = {.changes = store_messages_changes(b->messages),
+                                    .hour = clock_wall_ms() / HOUR_MS,
+                                    .generation = b->state.config.generation};
+    struct bridge_trim *last = &b->history.trimmed;
+    if (now.changes == last->changes && now.hour == last->hour &&
+        now.generation == last->generation)
+        return false;
+    *last = now;
+    return true;
+}
+
 static void trim(struct bridge *b)
 {
     const struct store_keep keep = {.days = b->config.messages_keep_days,
@@ -113,6 +128,8 @@ static void trim(struct bridge *b)
     int deleted = store_messages_trim(b->messages, &keep, clock_wall_ms());
     if (deleted < 0)
         err_set(&err, deleted, "%s", store_messages_error(b->messages));
+    if (store_messages_dirty(b->messages)) /* a step of several, perhaps */
+        b->history.trimmed = (struct bridge_trim){0};
     int committed = store_messages_commit(b->messages, deleted < 0 ? NULL : &err);
     said(b, deleted < 0 ? deleted : committed, err.text);
     if (deleted > 0 && committed == 0)
@@ -144,7 +161,8 @@ void bridge_history_tend(struct bridge *b)
 {
     if (!b->messages || store_messages_dirty(b->messages))
         return;
-    trim(b);
+    if (b->history.failed || trim_is_due(b))
+        trim(b);
     bridge_history_index(b, true);
     b->history.retry = true;
     if (b->history.count > 0 && clock_wall_ms() - b->history.notes[0].at >= HELD_MS)

@@ -52,6 +52,7 @@ void bridge_status_open(struct bridge *b)
 static void want_for_state(struct bridge *b)
 {
     bool lasts = bridge_state_lasts(b->lifecycle);
+    b->metrics_due = true;
     bridge_status_want(b, lasts ? BRIDGE_PUBLISH_DURABLE : BRIDGE_PUBLISH_LIGHT);
 }
 
@@ -157,6 +158,7 @@ void bridge_status_error(struct bridge *b, const char *code, const char *fmt, ..
     s->last_error.at = clock_wall_ms();
     log_event(again ? LOG_DEBUG : LOG_WARN, code, LOG_STR("message", message));
     bridge_history_error(b, code, message);
+    b->metrics_due = true;
     bridge_status_want(b, BRIDGE_PUBLISH_LIGHT);
 }
 
@@ -176,8 +178,12 @@ void bridge_status_want(struct bridge *b, enum bridge_publish how)
 static void take_totals(struct bridge *b)
 {
     struct store_totals t;
-    if (!b->messages || store_messages_totals(b->messages, &t) < 0)
+    uint64_t changes = b->messages ? store_messages_changes(b->messages) : 0;
+    if (changes != b->totals_at)
+        b->metrics_due = true;
+    if (!b->messages || !b->metrics_due || store_messages_totals(b->messages, &t) < 0)
         return;
+    b->totals_at = changes;
     struct volume_state *s = &b->state;
     s->counters.received = t.received;
     s->counters.replied = t.replied;
@@ -234,8 +240,11 @@ static bool publish_state(struct bridge *b)
     struct err err;
     int64_t now = clock_wall_ms();
     bool durable = b->publish == BRIDGE_PUBLISH_DURABLE;
+    b->metrics_due = b->metrics_due || durable;
     take_totals(b);
-    publish_metrics(b, now);
+    if (b->metrics_due)
+        publish_metrics(b, now);
+    b->metrics_due = !b->metrics_due; /* when nothing happens, at every second heartbeat */
     if (volume_state_publish(&b->state, &b->volume, now, durable, &err) == 0) {
         if (b->publish_failed)
             log_event(LOG_INFO, "state_published_again");

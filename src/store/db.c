@@ -250,6 +250,11 @@ bool store_db_dirty(const struct store_db *db)
     return db->dirty;
 }
 
+uint64_t store_db_changes(const struct store_db *db)
+{
+    return (uint64_t)sqlite3_total_changes64(db->sql);
+}
+
 const char *store_db_error(const struct store_db *db)
 {
     return db->error.text;

@@ -39,6 +39,11 @@ bool store_messages_dirty(const struct store_messages *m)
     return store_db_dirty(m->db);
 }
 
+uint64_t store_messages_changes(const struct store_messages *m)
+{
+    return store_db_changes(m->db);
+}
+
 int store_messages_commit(struct store_messages *m, struct err *err)
 {
     return store_db_commit(m->db, err);

@@ -400,6 +400,9 @@ int store_messages_each_event(struct store_messages *m, int64_t after_id, int li
                               int (*event)(void *ctx, const struct store_event *e), void *ctx);
 
 bool store_messages_dirty(const struct store_messages *m);
+/* Grows with every row that is written through m; what was read at the same number is still true,
+ * but for what other writers (an operator's tool) did. */
+uint64_t store_messages_changes(const struct store_messages *m);
 int store_messages_commit(struct store_messages *m, struct err *err); /* as store_keys_commit */
 void store_messages_rollback(struct store_messages *m);
 void store_messages_tend(

@@ -254,9 +254,10 @@ static int claim(struct volume_control *c, const char *name, struct volume_contr
 {
     struct stat before, after;
     int fd = c->v->control_fd;
-    fill_request(r, name);
-    if (fstatat(fd, name, &before, AT_SYMLINK_NOFOLLOW) != 0 ||
-        renameat(fd, name, fd, r->claim) != 0) {
+    bool there = fstatat(fd, name, &before, AT_SYMLINK_NOFOLLOW) == 0;
+    if (there)
+        fill_request(r, name);
+    if (!there || renameat(fd, name, fd, r->claim) != 0) {
         if (errno != ENOENT)
             volume_inbox_complain(&c->inbox, "control_unclaimed", name);
         return 0;

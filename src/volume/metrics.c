@@ -61,15 +61,25 @@ struct page {
     const char *tenant;
 };
 
+/* Of a page that is written again and again: not by printf. */
+static void put(struct page *p, const char *a, const char *b, const char *c, const char *d)
+{
+    const char *const texts[] = {a, b, c, d};
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+        buf_append_text(p->out, texts[i]);
+}
+
 static void family(struct page *p, const char *name, const char *type, const char *help)
 {
-    buf_printf(p->out, "# HELP wabridge_%s %s\n# TYPE wabridge_%s %s\n", name, help, name, type);
+    put(p, "# HELP wabridge_", name, " ", help);
+    put(p, "\n# TYPE wabridge_", name, " ", type);
+    buf_append_u8(p->out, '\n');
 }
 
 /* The three characters that a label value must escape; what we put in is UTF-8. */
 static void label(struct page *p, const char *name, const char *value)
 {
-    buf_printf(p->out, ",%s=\"", name);
+    put(p, ",", name, "=\"", "");
     for (; *value; value++) {
         if (*value == '\\' || *value == '"')
             buf_append_u8(p->out, '\\');
@@ -84,17 +94,24 @@ static void label(struct page *p, const char *name, const char *value)
 /* More labels may follow before the value. */
 static void begin(struct page *p, const char *name)
 {
-    buf_printf(p->out, "wabridge_%s{tenant=\"%s\"", name, p->tenant);
+    put(p, "wabridge_", name, "{tenant=\"", p->tenant);
+    buf_append_u8(p->out, '"');
 }
 
 static void value(struct page *p, int64_t v)
 {
-    buf_printf(p->out, "} %" PRId64 "\n", v);
+    buf_append_text(p->out, "} ");
+    buf_append_int(p->out, v);
+    buf_append_u8(p->out, '\n');
 }
 
 static void seconds(struct page *p, int64_t ms)
 {
-    buf_printf(p->out, "} %" PRId64 ".%03d\n", ms / 1000, (int)(ms % 1000));
+    const char digits[] = {'.', (char)('0' + ms / 100 % 10), (char)('0' + ms / 10 % 10),
+                           (char)('0' + ms % 10), '\n'};
+    buf_append_text(p->out, "} ");
+    buf_append_int(p->out, ms / 1000);
+    buf_append(p->out, BYTES_ARRAY(digits));
 }
 
 static void number(struct page *p, const char *name, const char *type, const char *help, int64_t v)

@@ -112,6 +112,20 @@ int volume_qr_png(struct bytes payload, struct buf *out)
 /* ---- SVG ---------------------------------------------------------------------------------------
  */
 
+/* Hundreds in each picture: not by printf. */
+static void svg_run(int x, int y, int run, struct buf *out)
+{
+    buf_append_u8(out, 'M');
+    buf_append_int(out, x);
+    buf_append_u8(out, ' ');
+    buf_append_int(out, y);
+    buf_append_u8(out, 'h');
+    buf_append_int(out, run);
+    buf_append_text(out, "v1h-");
+    buf_append_int(out, run);
+    buf_append_u8(out, 'z');
+}
+
 /* One rectangle for each run of dark modules of a row. */
 static void svg_row(const QRcode *code, int y, struct buf *out)
 {
@@ -120,7 +134,7 @@ static void svg_row(const QRcode *code, int y, struct buf *out)
         while (dark(code, x + run, y))
             run++;
         if (run)
-            buf_printf(out, "M%d %dh%dv1h-%dz", x, y, run, run);
+            svg_run(x, y, run, out);
         x += run ? run : 1;
     }
 }

@@ -26,6 +26,13 @@ struct count count_take(void)
     return taken;
 }
 
+void count_moment(int64_t now)
+{
+    static int64_t last = -1;
+    counted.moments += now != last;
+    last = now;
+}
+
 static void allocated(size_t n)
 {
     if (!counting)

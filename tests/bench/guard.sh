@@ -39,8 +39,8 @@ measure() { # DIR
 
 # Figures: WORKLOAD FIGURE VALUE, for one message (or stanza, or time).
 figures() {
-    awk 'BEGIN { split("instructions syncs writes written_bytes allocations allocated_bytes", name, " ") }
-        { for (i = 3; i <= NF; i++) if ($1 != "decode" || name[i - 2] ~ /instr|alloc/)
+    awk 'BEGIN { split("instructions syncs writes written_bytes allocations allocated_bytes moments", name, " ") }
+        { for (i = 3; i <= NF; i++) if ($1 != "decode" || name[i - 2] ~ /instr|alloc/) if (i < 9 || $1 == "idle")
               printf "%s %s %.2f\n", $1, name[i - 2], $i / $2 }' "$WORK/measured"
     cp "$BUILDDIR/wabridge" "$WORK/stripped" && strip "$WORK/stripped"
     size "$WORK/stripped" | awk 'NR == 2 { print "program", "text_and_data_bytes", $1 + $2 }'

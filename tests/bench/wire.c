@@ -165,6 +165,7 @@ void sim_link_freeze(void *link)
 
 __attribute__((noinline)) void bench_bridge_wakes(void)
 {
+    count_moment(clock_mono_ms());
     counting = true;
     wire.loop.wake(wire.loop.ctx);
     counting = false;
@@ -172,6 +173,7 @@ __attribute__((noinline)) void bench_bridge_wakes(void)
 
 __attribute__((noinline)) void bench_bridge_hears(const uint8_t *p, unsigned long n)
 {
+    count_moment(clock_mono_ms());
     counting = true;
     wire.link->events.received(wire.link->events.ctx, BYTES(p, n));
     counting = false;

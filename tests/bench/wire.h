@@ -34,8 +34,10 @@ void still_pass(int64_t ms);
 /* ---- count.c: what the process did while `counting` */
 struct count {
     uint64_t syncs, writes, written_bytes, allocations, allocated_bytes;
+    uint64_t moments; /* of the clock at which the bridge was awake */
 };
 extern bool counting;
+void count_moment(int64_t now);
 struct count count_take(void); /* since the last call */
 
 #endif

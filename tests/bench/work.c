@@ -3,15 +3,17 @@
  * work [-n MESSAGES] CONFIG NODES.json
  *
  * A tenant's life as fixed workloads, one after the other, in one process (wire.h). For each prints
- * "NAME DIVISOR syncs writes written_bytes allocations allocated_bytes": totals of the bridge's
- * side, and what to divide them by. What is between two workloads is named "-". Under callgrind,
- * which guard.sh tells to, the n-th line has an n-th dump.
+ * "NAME DIVISOR syncs writes written_bytes allocations allocated_bytes moments": totals of the
+ * bridge's side, and what to divide them by. What is between two workloads is named "-". Under
+ * callgrind, which guard.sh tells to, the n-th line has an n-th dump.
  *
  *   decode   every stanza of NODES.json decoded, 100 times
- *   link     start, QR, scan, first login
+ *   start    to the QR (without what comes before the loop: opening files)
+ *   link     scan, first login
  *   login    from the loss of the connection to being connected again
  *   answer   messages that come alone: received, recorded, answered, receipts of the answer
  *   flood    the same, 100 at a time
+ *   idle     minutes without anything, from a new login on
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,6 +37,8 @@
 #define TEXT_MAX (1u << 20)
 #define STEP_MS 10 /* between two messages that come alone */
 #define PATIENCE_MS 60000
+#define SETTLE_MS 5000 /* what a login leaves behind */
+#define IDLE_MINUTES 10
 
 static struct sim sim;
 static struct sim_account *shop, *contacts[CONTACTS];
@@ -55,10 +59,10 @@ static void die(const char *why)
 __attribute__((noinline, noclone)) static void bench_phase_over(const char *name, uint64_t divisor)
 {
     struct count c = count_take();
-    printf("%s %llu %llu %llu %llu %llu %llu\n", name, (unsigned long long)divisor,
+    printf("%s %llu %llu %llu %llu %llu %llu %llu\n", name, (unsigned long long)divisor,
            (unsigned long long)c.syncs, (unsigned long long)c.writes,
            (unsigned long long)c.written_bytes, (unsigned long long)c.allocations,
-           (unsigned long long)c.allocated_bytes);
+           (unsigned long long)c.allocated_bytes, (unsigned long long)c.moments);
 }
 
 /* ---- the corpus ------------------------------------------------------------------------------ */
@@ -157,6 +161,7 @@ static void link_device(void)
     struct err err;
     if (!wire_until(shows_qr, PATIENCE_MS))
         die("no QR");
+    bench_phase_over("start", 1);
     snprintf(path, sizeof(path), "%s/qr.txt", config.volume_path);
     read_file(path, &qr);
     while (qr.n > 0 && qr.p[qr.n - 1] == '\n')
@@ -196,6 +201,11 @@ static bool all_answered(void)
     return answered() >= sent;
 }
 
+static bool never(void)
+{
+    return false;
+}
+
 static void converse(uint64_t messages, uint64_t at_once)
 {
     for (uint64_t i = 0; i < messages; i += at_once) {
@@ -223,6 +233,13 @@ static void script(void)
     bench_phase_over("answer", message_count);
     converse(message_count, BURST);
     bench_phase_over("flood", message_count);
+    wire_cut();
+    if (!wire_until(is_connected, PATIENCE_MS))
+        die("not connected a third time");
+    wire_until(never, SETTLE_MS);
+    bench_phase_over("-", 1);
+    wire_until(never, IDLE_MINUTES * INT64_C(60000));
+    bench_phase_over("idle", IDLE_MINUTES);
     if (sim.stats.undecryptable || sim.stats.retries || sim.stats.key_reuse)
         die("something could not be read");
 }

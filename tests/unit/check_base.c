@@ -38,6 +38,36 @@ START_TEST(test_buf_printf_exactly_max_fits)
 }
 END_TEST
 
+START_TEST(test_buf_printf_whatever_room_is_left_is_whole)
+{
+    for (size_t before = 0; before < 70; before++)
+        for (size_t n = 0; n < 70; n += 3) {
+            char want[160];
+            AUTO_BUF struct buf b = {.max = 200};
+            for (size_t i = 0; i < before; i++)
+                buf_append_u8(&b, 'x');
+            ck_assert_int_eq(buf_printf(&b, "%0*d", (int)n, 7), 0);
+            snprintf(want, sizeof(want), "%.*s%0*d", (int)before,
+                     "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+                     (int)n, 7);
+            ck_assert_str_eq(buf_text(&b), want);
+        }
+}
+END_TEST
+
+START_TEST(test_buf_append_int_is_decimal)
+{
+    static const int64_t values[] = {0, 7, -1, 10, 123456789, INT64_MAX, INT64_MIN};
+    for (size_t i = 0; i < ARRAY_LEN(values); i++) {
+        char want[32];
+        AUTO_BUF struct buf b = {.max = 32};
+        snprintf(want, sizeof(want), "%lld", (long long)values[i]);
+        ck_assert_int_eq(buf_append_int(&b, values[i]), 0);
+        ck_assert_str_eq(buf_text(&b), want);
+    }
+}
+END_TEST
+
 START_TEST(test_buf_drop_front_keeps_rest)
 {
     AUTO_BUF struct buf b = {.max = 64, .secret = true};
@@ -387,6 +417,8 @@ int main(void)
     const TTest *const tests[] = {
         test_buf_append_over_max_changes_nothing_and_sticks,
         test_buf_printf_exactly_max_fits,
+        test_buf_printf_whatever_room_is_left_is_whole,
+        test_buf_append_int_is_decimal,
         test_buf_drop_front_keeps_rest,
         test_reader_short_input_takes_nothing,
         test_bytes_to_u64_edges,

@@ -501,25 +501,28 @@ END_TEST
 
 START_TEST(test_backup_of_open_database_is_whole_and_without_ratchets)
 {
-    static const char *const emptied[] = {"session", NULL};
+    static const struct store_left_out left_out[] = {
+        {.table = "session"}, {.table = "device", .key = "checked"}, {0}};
     const char *dir = testing_dir(), *from = path_of(dir, "keys.db"), *to = path_of(dir, "b.db");
     struct store_keys *k = keys_at(from);
     struct buf value = {.max = 100};
     struct err err = {0};
     store_keys_put(k, DEVICE, "identity", bytes_text("kept"));
+    store_keys_put(k, DEVICE, "checked", bytes_text("left out"));
     store_keys_put(k, SESSION, "4915:0", bytes_text("a ratchet that must not come back"));
     ck_assert_int_eq(store_keys_commit(k, NULL), 0);
     store_keys_put(k, DEVICE, "identity", bytes_text("not committed"));
-    ck_assert_msg(store_backup(from, to, emptied, &err) == 0, "%s", err.text);
+    ck_assert_msg(store_backup(from, to, left_out, &err) == 0, "%s", err.text);
     ck_assert_uint_eq(mode_of(to), 0600);
     ck_assert_int_eq(access(path_of(dir, "b.db-wal"), F_OK), -1);
-    ck_assert_int_eq(store_backup(from, to, emptied, &err), ERR_EXISTS);
+    ck_assert_int_eq(store_backup(from, to, left_out, &err), ERR_EXISTS);
     store_keys_close(k);
     ck_assert(!file_holds(to, "a ratchet that must"));
     k = keys_at(to);
     ck_assert_int_eq(store_keys_get(k, DEVICE, "identity", &value), 1);
     ck_assert(bytes_is(buf_bytes(&value), "kept"));
     ck_assert_int_eq(store_keys_get(k, SESSION, "4915:0", &value), 0);
+    ck_assert_int_eq(store_keys_get(k, DEVICE, "checked", &value), 0);
     buf_deinit(&value);
     store_keys_close(k);
 }
