@@ -155,16 +155,23 @@ int wa_usync_parse(const struct wa_node *iq, const struct wa_account_keys *keys,
 
 /* ---- cache ----------------------------------------------------------------------------------- */
 
+#define INLINE_DEVICES 6
+
+/* Nearly all have few devices, all of the user's name: these take no memory of their own, so that
+ * the cache does not lie scattered over pages that could be given back. */
 struct entry {
     struct wa_jid user;
     int64_t at_ms;
-    size_t count;
-    struct wa_jid devices[];
+    struct wa_jid *list; /* owned; NULL: servers and ids say it */
+    uint8_t count, servers[INLINE_DEVICES];
+    uint16_t ids[INLINE_DEVICES];
 };
 
 struct wa_device_cache {
-    struct entry *entries[WA_DEVICES_CACHE_USERS]; /* the first `used` are set, in no order */
-    size_t used;
+    struct entry *entries; /* the first `used` are set, in no order */
+    size_t used, room;
+    struct wa_jid *answer; /* of wa_device_cache_get, for that many devices: */
+    size_t answer_room;
 };
 
 struct wa_device_cache *wa_device_cache_open(void)
@@ -177,7 +184,9 @@ void wa_device_cache_close(struct wa_device_cache *c)
     if (!c)
         return;
     for (size_t i = 0; i < c->used; i++)
-        free(c->entries[i]);
+        free(c->entries[i].list);
+    free(c->entries);
+    free(c->answer);
     free(c);
 }
 
@@ -185,14 +194,14 @@ void wa_device_cache_close(struct wa_device_cache *c)
 static size_t find_user(const struct wa_device_cache *c, const struct wa_jid *user)
 {
     size_t i = 0;
-    while (i < c->used && !wa_jid_same_user(&c->entries[i]->user, user))
+    while (i < c->used && !wa_jid_same_user(&c->entries[i].user, user))
         i++;
     return i;
 }
 
 static void drop_entry(struct wa_device_cache *c, size_t i)
 {
-    free(c->entries[i]);
+    free(c->entries[i].list);
     c->entries[i] = c->entries[--c->used];
 }
 
@@ -200,9 +209,45 @@ static size_t oldest_entry(const struct wa_device_cache *c)
 {
     size_t oldest = 0;
     for (size_t i = 1; i < c->used; i++)
-        if (c->entries[i]->at_ms < c->entries[oldest]->at_ms)
+        if (c->entries[i].at_ms < c->entries[oldest].at_ms)
             oldest = i;
     return oldest;
+}
+
+static struct entry *add_entry(struct wa_device_cache *c)
+{
+    if (c->used == WA_DEVICES_CACHE_USERS)
+        drop_entry(c, oldest_entry(c));
+    if (c->used == c->room) {
+        c->room = c->room ? 2 * c->room : 16;
+        c->entries = err_realloc(c->entries, c->room * sizeof(*c->entries));
+    }
+    return &c->entries[c->used++];
+}
+
+static bool fits_inside(const struct entry *e, const struct wa_jid *devices, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(devices[i].user, e->user.user) != 0)
+            return false;
+    return count <= INLINE_DEVICES;
+}
+
+/* e has no list yet, or gives up the one it has. */
+static void set_devices(struct entry *e, const struct wa_jid *devices, size_t count)
+{
+    struct wa_jid *list = NULL;
+    if (!fits_inside(e, devices, count)) {
+        list = err_malloc(count * sizeof(*list));
+        memcpy(list, devices, count * sizeof(*list));
+    }
+    for (size_t i = 0; !list && i < count; i++) {
+        e->servers[i] = (uint8_t)devices[i].server;
+        e->ids[i] = devices[i].device;
+    }
+    free(e->list);
+    e->list = list;
+    e->count = (uint8_t)count;
 }
 
 void wa_device_cache_put(struct wa_device_cache *c, const struct wa_jid *user,
@@ -210,14 +255,27 @@ void wa_device_cache_put(struct wa_device_cache *c, const struct wa_jid *user,
 {
     if (count > WA_DEVICES_PER_USER_MAX)
         count = WA_DEVICES_PER_USER_MAX;
-    struct entry *e = err_malloc(sizeof(*e) + count * sizeof(*devices));
-    *e = (struct entry){.user = wa_jid_bare(user), .at_ms = now_ms, .count = count};
-    if (count > 0)
-        memcpy(e->devices, devices, count * sizeof(*devices));
     wa_device_cache_drop(c, user);
-    if (c->used == WA_DEVICES_CACHE_USERS)
-        drop_entry(c, oldest_entry(c));
-    c->entries[c->used++] = e;
+    struct entry *e = add_entry(c);
+    *e = (struct entry){.user = wa_jid_bare(user), .at_ms = now_ms};
+    set_devices(e, devices, count);
+}
+
+/* In c->answer. */
+static struct wa_jid *list_devices(struct wa_device_cache *c, const struct entry *e)
+{
+    if (c->answer_room < e->count + 1u) {
+        c->answer_room = e->count + 1u;
+        c->answer = err_realloc(c->answer, c->answer_room * sizeof(*c->answer));
+    }
+    for (size_t i = 0; i < e->count; i++) {
+        c->answer[i] = e->list ? e->list[i] : e->user;
+        if (e->list)
+            continue;
+        c->answer[i].server = (enum wa_server)e->servers[i];
+        c->answer[i].device = e->ids[i];
+    }
+    return c->answer;
 }
 
 const struct wa_jid *wa_device_cache_get(struct wa_device_cache *c, const struct wa_jid *user,
@@ -225,10 +283,10 @@ const struct wa_jid *wa_device_cache_get(struct wa_device_cache *c, const struct
 {
     size_t i = find_user(c, user);
     *count = 0;
-    if (i == c->used || now_ms - c->entries[i]->at_ms >= WA_DEVICES_CACHE_TTL_MS)
+    if (i == c->used || now_ms - c->entries[i].at_ms >= WA_DEVICES_CACHE_TTL_MS)
         return NULL;
-    *count = c->entries[i]->count;
-    return c->entries[i]->devices;
+    *count = c->entries[i].count;
+    return list_devices(c, &c->entries[i]);
 }
 
 void wa_device_cache_drop(struct wa_device_cache *c, const struct wa_jid *user)
@@ -243,15 +301,16 @@ void wa_device_cache_lose(struct wa_device_cache *c, const struct wa_jid *device
     size_t at = find_user(c, device), kept = 0;
     if (at == c->used)
         return;
-    struct entry *e = c->entries[at];
+    struct entry *e = &c->entries[at];
     if (now_ms - e->at_ms >= WA_DEVICES_FRESH_MS) {
         drop_entry(c, at);
         return;
     }
+    struct wa_jid *list = list_devices(c, e);
     for (size_t i = 0; i < e->count; i++)
-        if (device->device == 0 || !wa_jid_equal(&e->devices[i], device))
-            e->devices[kept++] = e->devices[i];
-    e->count = kept;
+        if (device->device == 0 || !wa_jid_equal(&list[i], device))
+            list[kept++] = list[i];
+    set_devices(e, list, kept);
 }
 
 /* ---- participant hash (protocol/06 section 8.1) ---------------------------------------------- */

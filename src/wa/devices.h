@@ -38,7 +38,7 @@ struct wa_device_cache *wa_device_cache_open(void);
 void wa_device_cache_close(struct wa_device_cache *c);
 void wa_device_cache_put(struct wa_device_cache *c, const struct wa_jid *user,
                          const struct wa_jid *devices, size_t count, int64_t now_ms);
-/* Borrowed until the next call that changes the cache; NULL when unknown or older than the TTL. */
+/* Borrowed until the next call; NULL when unknown or older than the TTL. */
 const struct wa_jid *wa_device_cache_get(struct wa_device_cache *c, const struct wa_jid *user,
                                          size_t *count, int64_t now_ms);
 void wa_device_cache_drop(struct wa_device_cache *c, const struct wa_jid *user);

@@ -1268,6 +1268,48 @@ START_TEST(test_pairing_verify_companion_of_every_truncation_or_change_is_refuse
 }
 END_TEST
 
+/* The key in the blob counts, also where the primary had another one before: it may have been set
+ * up anew. Without one in the blob the known one does. */
+START_TEST(test_pairing_verify_companion_account_key_of_the_blob_counts)
+{
+    json_t *all = json_object_get(testing_vectors("adv.json"), "cases");
+    uint8_t other[WA_KEY_LEN] = {9};
+    for (size_t i = 0; i < 2; i++) { /* complete; without its account key */
+        json_t *v = json_array_get(all, i);
+        ck_assert_int_eq(wa_pairing_verify_companion(testing_hex(v, "device_identity"),
+                                                     testing_hex(v, "bundle_identity_32").p,
+                                                     BYTES_ARRAY(other)),
+                         i == 0 ? 1 : ERR_AUTH);
+    }
+}
+END_TEST
+
+START_TEST(test_pairing_verify_companion_of_other_lengths_is_refused)
+{
+    static const size_t lengths[] = {0, 1, 31, 33, 63, 65, 128, 60000};
+    json_t *v = json_array_get(json_object_get(testing_vectors("adv.json"), "cases"), 0);
+    const uint8_t *identity = testing_hex(v, "bundle_identity_32").p;
+    uint8_t *filler = err_calloc(1, 60000);
+    for (size_t field = 0; field < 4; field++) {
+        for (size_t i = 0; i < ARRAY_LEN(lengths); i++) {
+            AUTO_BUF struct buf blob = {.max = 1 << 18};
+            Wa__ADVSignedDeviceIdentity *s = wa_pb_unpack(
+                &wa__advsigned_device_identity__descriptor, testing_hex(v, "device_identity"));
+            ProtobufCBinaryData *fields[] = {&s->details, &s->account_signature_key,
+                                             &s->account_signature, &s->device_signature};
+            ProtobufCBinaryData right = *fields[field];
+            *fields[field] = (ProtobufCBinaryData){lengths[i], filler};
+            ck_assert_int_eq(wa_pb_append(&blob, &s->base), 0);
+            ck_assert_int_lt(wa_pairing_verify_companion(buf_bytes(&blob), identity, BYTES_NONE),
+                             lengths[i] == 0 && field == 1 ? 1 : 0);
+            *fields[field] = right;
+            wa_pb_free(s);
+        }
+    }
+    free(filler);
+}
+END_TEST
+
 /* ---- device --------------------------------------------------------------------------------- */
 
 /* A paired device with every field set. */
@@ -1530,6 +1572,8 @@ static void add_pairing(Suite *suite)
     tcase_add_test(pairing, test_pairing_accept_of_every_truncation_is_refused);
     tcase_add_test(pairing, test_pairing_verify_companion_of_vector_cases_answers_as_expected);
     tcase_add_test(pairing, test_pairing_verify_companion_of_every_truncation_or_change_is_refused);
+    tcase_add_test(pairing, test_pairing_verify_companion_account_key_of_the_blob_counts);
+    tcase_add_test(pairing, test_pairing_verify_companion_of_other_lengths_is_refused);
     suite_add_tcase(suite, pairing);
     TCase *device = tcase_create("device");
     tcase_add_checked_fixture(device, NULL, teardown);

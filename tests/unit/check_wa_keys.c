@@ -619,6 +619,27 @@ START_TEST(test_device_cache_expires_and_drops)
 }
 END_TEST
 
+START_TEST(test_device_cache_gives_back_what_was_put)
+{
+    struct wa_device_cache *c = wa_device_cache_open();
+    struct wa_jid user = wa_jid_make(WA_SERVER_LID, "111", 0), devices[WA_DEVICES_PER_USER_MAX];
+    const size_t counts[] = {1, 6, 7, WA_DEVICES_PER_USER_MAX, 2, 0};
+    size_t n;
+    for (size_t i = 0; i < ARRAY_LEN(counts); i++) {
+        for (size_t k = 0; k < counts[i]; k++)
+            devices[k] = wa_jid_make(k == 1 ? WA_SERVER_HOSTED_LID : WA_SERVER_LID,
+                                     i == 4 ? "another" : "111", (uint16_t)(k * 600));
+        wa_device_cache_put(c, &user, devices, counts[i], 0);
+        const struct wa_jid *got = wa_device_cache_get(c, &user, &n, 1);
+        ck_assert(got != NULL);
+        ck_assert_uint_eq(n, counts[i]);
+        for (size_t k = 0; k < n; k++)
+            ck_assert(wa_jid_equal(&got[k], &devices[k]));
+    }
+    wa_device_cache_close(c);
+}
+END_TEST
+
 START_TEST(test_device_cache_full_gives_up_the_oldest)
 {
     struct wa_device_cache *c = wa_device_cache_open();
@@ -663,5 +684,6 @@ TCase *key_cases(void)
     ADD(test_device_cache_lose_old_list_goes_young_one_is_shortened);
     ADD(test_device_cache_expires_and_drops);
     ADD(test_device_cache_full_gives_up_the_oldest);
+    ADD(test_device_cache_gives_back_what_was_put);
     return cases;
 }
