@@ -295,12 +295,13 @@ static void send_item(struct sim_client *c, const struct sim_item *item, bool of
 {
     bool spoil =
         item->class == SIM_MESSAGE && sim_fault_take(&c->faults, SIM_FAULT_CORRUPT_NEXT_MESSAGE);
+    bool empty = item->class == SIM_MESSAGE && sim_fault_take(&c->faults, SIM_FAULT_UNAVAILABLE);
     bool withhold = item->class == SIM_MESSAGE && c->faults.left[SIM_FAULT_WITHHOLD_LID];
     struct arena AUTO_ARENA arena;
     struct wa_node *node;
 
     arena_init(&arena);
-    if (!offline && !spoil && !withhold) {
+    if (!offline && !spoil && !empty && !withhold) {
         sim_client_send_encoded(c, BYTES(item->stanza, item->n));
         return;
     }
@@ -312,6 +313,8 @@ static void send_item(struct sim_client *c, const struct sim_item *item, bool of
         sim_fault_withhold_lid(node);
     if (spoil)
         sim_fault_corrupt(node);
+    if (empty)
+        sim_fault_unavailable(node);
     sim_client_send(c, node);
 }
 

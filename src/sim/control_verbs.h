@@ -30,6 +30,9 @@
     X("POST", "/accounts/*/refill", sim_post_refill)                                               \
     X("POST", "/accounts/*/stanza", sim_post_stanza)                                               \
     X("POST", "/accounts/*/history", sim_post_history)                                             \
+    X("GET", "/accounts/*/app_state", sim_get_app_state)                                           \
+    X("POST", "/accounts/*/app_state", sim_post_app_state)                                         \
+    X("POST", "/accounts/*/app_state/rules", sim_post_app_state_rules)                             \
     X("GET", "/groups", sim_get_groups)                                                            \
     X("POST", "/groups", sim_post_group)                                                           \
     X("POST", "/groups/*/add", sim_post_group_add)                                                 \

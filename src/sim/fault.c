@@ -76,6 +76,12 @@ void sim_fault_corrupt(struct wa_node *message)
     enc->data = BYTES(copy, enc->data.n);
 }
 
+void sim_fault_unavailable(struct wa_node *message)
+{
+    message->first = NULL;
+    wa_node_child(message, "unavailable");
+}
+
 void sim_fault_withhold_lid(struct wa_node *message)
 {
     for (struct wa_attr **at = &message->attrs; *at; at = &(*at)->next)

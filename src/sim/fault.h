@@ -36,6 +36,7 @@
     X(SIM_FAULT_STREAM_ERROR, "stream_error")                                                      \
     X(SIM_FAULT_FAILURE, "failure")                                                                \
     X(SIM_FAULT_CORRUPT_NEXT_MESSAGE, "corrupt_next_message")                                      \
+    X(SIM_FAULT_UNAVAILABLE, "unavailable")                                                        \
     X(SIM_FAULT_NO_PREKEYS, "no_prekeys")                                                          \
     X(SIM_FAULT_SILENT, "silent")                                                                  \
     X(SIM_FAULT_RESUME_REFUSED, "resume_refused")                                                  \
@@ -77,6 +78,9 @@ void sim_faults_merge(struct sim_faults *set, const struct sim_faults *more);
 void sim_faults_take_over(struct sim_faults *connection, struct sim_faults *device);
 /* Flips a byte in the ciphertext of a message stanza. */
 void sim_fault_corrupt(struct wa_node *message);
+/* Takes the ciphertext out of a message stanza, as the server does when it has none for a device.
+ */
+void sim_fault_unavailable(struct wa_node *message);
 /* Takes the LID away from a message stanza that names its sender by phone number. */
 void sim_fault_withhold_lid(struct wa_node *message);
 

@@ -95,7 +95,7 @@ static struct sim_media *upload(struct sim *s, enum wa_media_type type, struct b
     return m;
 }
 
-static void damage(struct sim_media *m, const char *fault)
+void sim_media_spoil(struct sim_media *m, const char *fault)
 {
     bytes_copy_text(bytes_text(fault), m->fault, sizeof m->fault);
     m->gets = 0;
@@ -121,7 +121,7 @@ struct sim_media *sim_media_add_history(struct sim *s, struct bytes packed, cons
 {
     struct sim_media *m = upload(s, WA_MEDIA_HISTORY, packed);
 
-    damage(m, fault ? fault : "");
+    sim_media_spoil(m, fault ? fault : "");
     return m;
 }
 
@@ -134,7 +134,7 @@ struct sim_media *sim_media_add(struct sim *s, const struct sim_media_request *r
     if (!k || r->plain.n > SIM_MEDIA_MAX)
         return NULL;
     m = upload(s, k->type, r->plain);
-    damage(m, r->fault ? r->fault : "");
+    sim_media_spoil(m, r->fault ? r->fault : "");
     put_message(message, k, m, r);
     return m;
 }
@@ -192,7 +192,7 @@ int sim_media_damage(struct sim *s, struct bytes id, const char *fault)
 
     if (!m)
         return ERR_NOT_FOUND;
-    damage(m, fault);
+    sim_media_spoil(m, fault);
     return 0;
 }
 

@@ -46,7 +46,8 @@ int sim_media_upload(struct sim *s, const char *path, const char *auth, struct b
                      struct buf *answer);
 /* A phone got a message with a file that is here: it can upload it again (media_upload.c). */
 void sim_media_arrived(struct sim *s, struct bytes message_id, const struct wa_media *media);
-/* What is wrong with the file of a message from now on. 0; ERR_NOT_FOUND. */
+/* What is wrong with a file, or with that of a message, from now on. 0; ERR_NOT_FOUND. */
+void sim_media_spoil(struct sim_media *m, const char *fault);
 int sim_media_damage(struct sim *s, struct bytes message_id, const char *fault);
 /* The status of the answer, and for 200 the bytes, of which so many at the end never come. */
 int sim_media_get(struct sim *s, const char *path, struct bytes *out, size_t *held_back);

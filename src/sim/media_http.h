@@ -18,7 +18,8 @@ struct sim_media_http {
     size_t held_back; /* of left, at its end */
 };
 
-/* Any callback of libwebsockets for a connection that is no WebSocket; its result. */
+/* Any callback of libwebsockets for a connection that is no WebSocket, h NULL where it has none
+ * yet; its result. */
 int sim_media_http(struct sim_media_http *h, struct lws *wsi, struct sim *s,
                    enum lws_callback_reasons reason, struct bytes in);
 

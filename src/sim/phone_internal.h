@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Private to phone.c, phone_send.c and phone_receive.c. */
+/* Private to phone.c, phone_send.c, phone_receive.c and phone_peer.c. */
 #ifndef SIM_PHONE_INTERNAL_H
 #define SIM_PHONE_INTERNAL_H
 
@@ -40,6 +40,15 @@ struct sim_retry {
 
 /* The address under which the phone keeps a device's session: always its LID. */
 struct wa_jid sim_phone_peer(const struct sim_device *d);
+/* Sends an own companion a ProtocolMessage of this type with this field, under an id that is made.
+ */
+void sim_phone_send_protocol(struct sim_phone *p, struct sim_device *d, unsigned type,
+                             uint32_t field, struct bytes content, char id[SIM_ID_MAX + 1]);
+/* The key that the app state is written under (phone_peer.c). */
+void sim_phone_share_key(struct sim_phone *p, struct sim_device *d);
+/* An own companion asks for something in the message with this id (phone_peer.c). */
+void sim_phone_peer_data(struct sim_phone *p, struct sim_device *d, struct bytes id,
+                         const struct wa_content *content);
 /* Handles one stanza of the queue. */
 void sim_phone_receive(struct sim_phone *p, struct wa_node *node);
 /* A device could not read an own message: sends it again when it is still known. */

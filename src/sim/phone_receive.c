@@ -160,7 +160,9 @@ static void read_plain(struct sim_phone *p, const struct incoming *m, struct byt
         ask_again(p, m, WA_FAULT_UNKNOWN);
         return;
     }
-    if (!m->peer)
+    if (m->peer)
+        sim_phone_peer_data(p, m->sender, wa_node_attr(m->node, "id"), &content);
+    else
         keep(p, m, &content);
     confirm(p, m);
 }

@@ -3,7 +3,6 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "sim/app_state.h"
 #include "sim/deflate.h"
 #include "sim/group.h"
 #include "sim/notify.h"
@@ -373,8 +372,8 @@ void sim_phone_resend(struct sim_phone *p, const struct wa_node *receipt)
 /* ---- greeting a new companion (protocol/07 sections 7 and 8) ------------------------------------
  */
 
-enum { MESSAGE_PROTOCOL = 12, PROTOCOL_TYPE = 2, PROTOCOL_HISTORY = 6, PROTOCOL_KEY_SHARE = 7 };
-enum { TYPE_HISTORY = 5, TYPE_KEY_SHARE = 6 };
+enum { MESSAGE_PROTOCOL = 12, PROTOCOL_TYPE = 2, PROTOCOL_HISTORY = 6 };
+enum { TYPE_HISTORY = 5 };
 
 static void send_peer(struct sim_phone *p, struct sim_device *d, struct bytes message,
                       char id[SIM_ID_MAX + 1])
@@ -396,8 +395,8 @@ static void send_peer(struct sim_phone *p, struct sim_device *d, struct bytes me
         sim_stanza_from_phone(p->device, node);
 }
 
-static void send_protocol(struct sim_phone *p, struct sim_device *d, unsigned type, uint32_t field,
-                          struct bytes content, char id[SIM_ID_MAX + 1])
+void sim_phone_send_protocol(struct sim_phone *p, struct sim_device *d, unsigned type,
+                             uint32_t field, struct bytes content, char id[SIM_ID_MAX + 1])
 {
     struct buf AUTO_BUF protocol, AUTO_BUF message;
 
@@ -407,30 +406,6 @@ static void send_protocol(struct sim_phone *p, struct sim_device *d, unsigned ty
     sim_pb_put_bytes(&protocol, field, content);
     sim_pb_put_bytes(&message, MESSAGE_PROTOCOL, buf_bytes(&protocol));
     send_peer(p, d, buf_bytes(&message), id);
-}
-
-/* AppStateSyncKeyShare{1 AppStateSyncKey{1 id{1}, 2 data{1 key, 2 fingerprint{1, 2}, 3 ms}}} */
-static void share_app_state_key(struct sim_phone *p, struct sim_device *d)
-{
-    struct buf AUTO_BUF id, AUTO_BUF fingerprint, AUTO_BUF data, AUTO_BUF key, AUTO_BUF share;
-    const struct sim_app_state *state = sim_app_state_of(p->device->account);
-    char peer_id[SIM_ID_MAX + 1];
-
-    buf_init(&id, 64);
-    buf_init(&fingerprint, 64);
-    buf_init(&data, 256);
-    buf_init(&key, 512);
-    buf_init(&share, 1024);
-    sim_pb_put_bytes(&id, 1, BYTES_ARRAY(state->key_id));
-    sim_pb_put_uint(&fingerprint, 1, p->device->account->adv_id);
-    sim_pb_put_uint(&fingerprint, 2, d->key_index);
-    sim_pb_put_bytes(&data, 1, BYTES_ARRAY(state->key));
-    sim_pb_put_bytes(&data, 2, buf_bytes(&fingerprint));
-    sim_pb_put_uint(&data, 3, (uint64_t)clock_wall_ms());
-    sim_pb_put_bytes(&key, 1, buf_bytes(&id));
-    sim_pb_put_bytes(&key, 2, buf_bytes(&data));
-    sim_pb_put_bytes(&share, 1, buf_bytes(&key));
-    send_protocol(p, d, TYPE_KEY_SHARE, PROTOCOL_KEY_SHARE, buf_bytes(&share), peer_id);
 }
 
 /* HistorySync{1 type, 5 chunk, 6 progress, 7 Pushname{1 id, 2 name}, 15 mapping{1 pn, 2 lid}} */
@@ -457,7 +432,7 @@ static void build_history(const struct sim_account *a, struct buf *out)
 void sim_phone_tell_history(struct sim_phone *p, struct sim_device *companion,
                             struct bytes notification, char id[SIM_ID_MAX + 1])
 {
-    send_protocol(p, companion, TYPE_HISTORY, PROTOCOL_HISTORY, notification, id);
+    sim_phone_send_protocol(p, companion, TYPE_HISTORY, PROTOCOL_HISTORY, notification, id);
 }
 
 /* HistorySyncNotification{6 type 0 INITIAL_BOOTSTRAP, 7 chunk, 9 progress, 11 inline payload} */
@@ -481,6 +456,6 @@ static void send_history(struct sim_phone *p, struct sim_device *d)
 
 void sim_phone_greet(struct sim_phone *p, struct sim_device *companion)
 {
-    share_app_state_key(p, companion);
+    sim_phone_share_key(p, companion);
     send_history(p, companion);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "sim/route.h"
 
+#include "base/text.h"
 #include "sim/group.h"
 #include "sim/media.h"
 #include "sim/notify.h"
@@ -224,6 +225,19 @@ static const char *refused(const struct sim_sender *from)
                : NULL;
 }
 
+/* With what a client vouches for itself, to whom it writes first (protocol/06 section 8.2). */
+static void note_stranger_token(const struct sim_sender *from, const struct wa_node *message)
+{
+    struct wa_jid pn = sim_device_pn(from->device);
+    const struct wa_node *token = wa_node_find(message, "cstoken");
+    struct buf AUTO_BUF hex = {.max = 128};
+
+    if (!token)
+        return;
+    text_hex_append(&hex, wa_node_data(token));
+    sim_note(from->sim, "stranger_token", &pn, wa_node_attr(message, "id"), buf_text(&hex));
+}
+
 void sim_route_message(const struct sim_sender *from, struct wa_node *message)
 {
     struct transit t = {.from = from, .message = message};
@@ -236,6 +250,7 @@ void sim_route_message(const struct sim_sender *from, struct wa_node *message)
         sim_violation(from, id, error);
     if (from->client)
         sim_note(from->sim, "message_from_client", &pn, id, error ? error : "");
+    note_stranger_token(from, message);
     if (from->client && sim_fault_take(&from->client->faults, SIM_FAULT_DROP_ACKS))
         return;
     wa_node_set(ack, "class", "message");

@@ -11,6 +11,7 @@
 #define KEY_DATA_MAX 1024 /* bytes of an AppStateSyncKeyData */
 #define INDEX_PUSH_NAME "[\"setting_pushName\"]"
 #define INDEX_NCT_SALT "[\"nct_salt_sync\"]"
+#define NCT_SALT_HOME "regular_high"
 
 struct work {
     const struct wa_host *host;
@@ -219,6 +220,7 @@ int wa_app_state_take_snapshot(const struct wa_host *host, const char *collectio
     if (rc == 0)
         rc = wa_app_state_reset(host, collection);
     memset(w.hash, 0, sizeof(w.hash));
+    w.salt_gone = strcmp(collection, NCT_SALT_HOME) == 0;
     if (rc == 0)
         rc = take_records(&w, s.records);
     if (rc == 0)

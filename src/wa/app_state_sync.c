@@ -2,10 +2,11 @@
 /*
  * Fetches the app state that is of use here, read only and one collection at a time (protocol/07
  * sections 8.2, 8.3 and 8.6). Nothing waits for it: whatever goes wrong ends with the state that
- * there was.
+ * there was, and is tried again after an hour.
  */
 #include <stdio.h>
 
+#include "base/clock.h"
 #include "base/text.h"
 #include "wa/app_state_collection.h"
 #include "wa/fields.h"
@@ -13,8 +14,9 @@
 #include "wa/proto/message.pb-c.h"
 #include "wa/session_internal.h"
 
-#define FETCHES_MAX 64 /* of one connection */
-#define RESETS_MAX 2   /* of one connection: then the collection stays as it is */
+#define AGAIN_MS 3600000 /* what could not be had is tried again, and these limits begin anew: */
+#define FETCHES_MAX 64
+#define RESETS_MAX 2 /* of one collection, one after the other */
 #define PATCHES_MAX 256
 #define PATCH_MAX (1u << 20) /* bytes of a patch that waits for its file */
 #define FILE_MAX (8u << 20)  /* bytes in memory while it is read */
@@ -102,12 +104,27 @@ static void learn_name(struct wa_session *s, const char *name)
     wa_session_emit_account(s, WA_EVENT_ACCOUNT);
 }
 
+static void put_off(struct wa_session *s, unsigned i)
+{
+    s->app_state.later[i] = true;
+}
+
+/* The collection was forgotten; its snapshot is asked for, but not without end. */
+static void begin_anew(struct wa_session *s, unsigned i)
+{
+    if (s->app_state.resets[i]++ < RESETS_MAX)
+        s->app_state.wanted[i] = true;
+    else
+        put_off(s, i);
+}
+
 /* After a snapshot or a patch; again: there may be more behind it. */
 static void took(struct wa_session *s, unsigned i, int rc, const struct wa_app_state_news *news,
                  bool again)
 {
     switch (rc) {
     case 0:
+        s->app_state.resets[i] = 0;
         s->app_state.wanted[i] |= again;
         learn_name(s, news->push_name);
         break;
@@ -118,7 +135,7 @@ static void took(struct wa_session *s, unsigned i, int rc, const struct wa_app_s
         park(s, i, news->missing_key);
         break;
     default:
-        s->app_state.wanted[i] = s->app_state.resets++ < RESETS_MAX;
+        begin_anew(s, i);
     }
 }
 
@@ -160,7 +177,8 @@ void wa_app_state_file(struct wa_session *s, enum wa_file_end how, struct buf *p
                  : wa_app_state_take_patch(s->host, names[i], buf_bytes(&a->patch),
                                            buf_bytes(plain), &news);
         took(s, i, rc, &news, true);
-    }
+    } else
+        put_off(s, i);
     buf_deinit(&a->patch);
     go(s);
 }
@@ -181,7 +199,7 @@ static void take_patches(struct wa_session *s, unsigned i, const struct wa_node 
         }
         rc = wa_app_state_take_patch(s->host, names[i], raw, BYTES_NONE, &news);
         node = wa_node_next(node, "patch");
-        took(s, i, rc, &news, more);
+        took(s, i, rc, &news, more || node);
     }
 }
 
@@ -191,11 +209,11 @@ static void take_refusal(struct wa_session *s, unsigned i, const struct wa_node 
     uint64_t code = 0;
     wa_node_attr_u64(error, "code", &code);
     if (code != 400 && code != 404)
-        return;
-    if (wa_app_state_reset(s->host, names[i]) < 0)
+        put_off(s, i);
+    else if (wa_app_state_reset(s->host, names[i]) < 0)
         wa_session_end_store(s);
     else
-        s->app_state.wanted[i] = s->app_state.resets++ < RESETS_MAX;
+        begin_anew(s, i);
 }
 
 static void on_answer(void *ctx, void *arg, const struct wa_node *answer, unsigned code)
@@ -213,9 +231,11 @@ static void on_answer(void *ctx, void *arg, const struct wa_node *answer, unsign
     if (wa_node_find(c, "error"))
         take_refusal(s, i, wa_node_find(c, "error"));
     else if (snapshot && !want_file(s, i, wa_node_data(snapshot), BYTES_NONE))
-        s->app_state.wanted[i] = s->app_state.resets++ < RESETS_MAX;
+        begin_anew(s, i);
     else if (c && !snapshot)
         take_patches(s, i, c);
+    else if (!c)
+        put_off(s, i);
     go(s);
 }
 
@@ -239,6 +259,8 @@ static void fetch(struct wa_session *s, unsigned i)
     a->fetching = true;
     a->fetched = i;
     a->fetches++;
+    if (s->app_state_at == CLOCK_NEVER)
+        s->app_state_at = wa_session_now(s) + AGAIN_MS;
     wa_session_ask(s, iq, on_answer, NULL);
 }
 
@@ -252,6 +274,19 @@ static void go(struct wa_session *s)
             fetch(s, i);
             return;
         }
+}
+
+void wa_app_state_again(struct wa_session *s)
+{
+    struct wa_app_state_sync *a = &s->app_state;
+    s->app_state_at = CLOCK_NEVER;
+    a->fetches = 0;
+    memset(a->resets, 0, sizeof(a->resets));
+    for (unsigned i = 0; i < WA_APP_STATE_COLLECTIONS; i++) {
+        a->wanted[i] |= a->later[i] && !a->parked[i];
+        a->later[i] = false;
+    }
+    go(s);
 }
 
 void wa_app_state_begin(struct wa_session *s)

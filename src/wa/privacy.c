@@ -2,6 +2,7 @@
 #include "wa/privacy.h"
 
 #include "base/err.h"
+#include "wa/crypto.h"
 
 bool wa_privacy_expired(int64_t token_s, int64_t now_s)
 {
@@ -97,4 +98,12 @@ int wa_privacy_issued(const struct wa_host *host, const struct wa_jid *user, int
         return 0;
     p.issued_s = issued_s;
     return wa_privacy_save(&p, host, user);
+}
+
+void wa_privacy_stranger_token(uint8_t out[WA_PRIVACY_STRANGER_LEN], struct bytes salt,
+                               const struct wa_jid *lid)
+{
+    char text[WA_JID_TEXT_SIZE];
+    const struct bytes user = bytes_text(wa_jid_text(lid, text));
+    wa_hmac_sha256(out, salt, &user, 1);
 }

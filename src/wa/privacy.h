@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Trusted-contact tokens: what a contact gave us, and when we gave ours (protocol/06 section 8.2).
- * Times are Unix seconds. */
+/* Trusted-contact tokens: what a contact gave us, and when we gave ours; and what stands in for one
+ * where there is none (protocol/06 section 8.2). Times are Unix seconds. */
 #ifndef WA_PRIVACY_H
 #define WA_PRIVACY_H
 
@@ -33,5 +33,10 @@ int wa_privacy_take(const struct wa_host *host, const struct wa_jid *user, struc
 
 /* Ours was given at that time, by this device or another one of the account. 0 or ERR_STORE. */
 int wa_privacy_issued(const struct wa_host *host, const struct wa_jid *user, int64_t issued_s);
+
+#define WA_PRIVACY_STRANGER_LEN 32
+/* The "cstoken" for a user who gave us no token; salt: of the app state (nct_salt), lid: bare. */
+void wa_privacy_stranger_token(uint8_t out[WA_PRIVACY_STRANGER_LEN], struct bytes salt,
+                               const struct wa_jid *lid);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Privacy tokens of the people we write to (protocol/06 section 8.2). */
+#include "wa/app_state_collection.h"
 #include "wa/privacy.h"
 #include "wa/send_internal.h"
 
@@ -33,12 +34,31 @@ static void give(struct wa_session *s, const struct wa_jid *user, int64_t t)
     wa_session_ask(s, iq, NULL, NULL);
 }
 
+/* A first message to somebody who never wrote: only our phone and the server know the salt. */
+static void add_stranger_token(struct wa_session *s, const struct wa_jid *user,
+                               struct wa_node *message)
+{
+    uint8_t token[WA_PRIVACY_STRANGER_LEN];
+    AUTO_BUF struct buf salt = {.max = WA_APP_STATE_SALT_MAX, .secret = true};
+    int rc = s->host->get(s->host->ctx, WA_TABLE_APP_STATE, WA_APP_STATE_NCT_SALT, &salt);
+    if (rc < 0)
+        wa_session_end_store(s);
+    if (rc != 1 || salt.n == 0 || !wa_jid_is_lid(user))
+        return;
+    wa_privacy_stranger_token(token, buf_bytes(&salt), user);
+    wa_node_child_data(message, "cstoken", BYTES_ARRAY(token));
+}
+
 void wa_send_add_token(struct wa_session *s, const struct wa_jid *to, struct wa_node *message)
 {
     struct wa_jid user;
     struct wa_privacy p;
-    if (load(s, to, &user, &p) && p.length > 0 && !wa_privacy_expired(p.token_s, wall_s(s)))
+    if (!load(s, to, &user, &p))
+        return;
+    if (p.length > 0 && !wa_privacy_expired(p.token_s, wall_s(s)))
         wa_node_child_data(message, "tctoken", BYTES(p.token, p.length));
+    else
+        add_stranger_token(s, &user, message);
 }
 
 void wa_send_issue_token(struct wa_session *s, const struct wa_jid *to)

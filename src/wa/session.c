@@ -303,6 +303,7 @@ static const struct {
     {offsetof(struct wa_session, upload_at), wa_online_retry_upload},
     {offsetof(struct wa_session, rotate_at), wa_online_rotate},
     {offsetof(struct wa_session, history_at), wa_history_sync_begin},
+    {offsetof(struct wa_session, app_state_at), wa_app_state_again},
     {offsetof(struct wa_session, offline_request_at), wa_online_request_backlog},
     {offsetof(struct wa_session, offline_until), wa_online_finish_backlog},
 };

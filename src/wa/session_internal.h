@@ -113,9 +113,10 @@ struct wa_history_sync {
 struct wa_app_state_sync {
     bool wanted[WA_APP_STATE_COLLECTIONS];
     bool parked[WA_APP_STATE_COLLECTIONS]; /* until a key comes */
+    bool later[WA_APP_STATE_COLLECTIONS];  /* until app_state_at */
     bool begun, fetching;
     unsigned fetched; /* which one; the last or the one under way */
-    unsigned fetches, resets;
+    unsigned fetches, resets[WA_APP_STATE_COLLECTIONS];
     bool file;        /* one is waited for … */
     unsigned file_of; /* … and whose it is */
     struct buf patch; /* that the file belongs to; empty: it is a snapshot */
@@ -179,6 +180,7 @@ struct wa_session {
     struct wa_files files;
     struct wa_history_sync *history; /* NULL: none is at work */
     int64_t history_at;              /* the next one is due */
+    int64_t app_state_at;            /* what could not be had is tried again */
     bool logging_out;
     bool available; /* presence, decides the type of delivery receipts */
 };
@@ -322,6 +324,7 @@ void wa_notification(struct wa_session *s, const struct wa_node *node);
 void wa_app_state_begin(struct wa_session *s);
 /* Our phone has given keys. */
 void wa_app_state_keys_came(struct wa_session *s);
+void wa_app_state_again(struct wa_session *s); /* by the timer */
 /* The server says that something has changed: anything; the collections of the notification. */
 void wa_app_state_dirty(struct wa_session *s);
 void wa_app_state_notification(struct wa_session *s, const struct wa_node *node);

@@ -7,6 +7,7 @@
 start_sim
 write_config
 account $PHONE Shop
+post "/accounts/$PHONE/app_state/rules" '{"kept":1}' >/dev/null
 named() { [ "$(jq -r .account.push_name "$VOLUME/state.json")" = "$1" ]; }
 keys() { sqlite3 "file:$PRIVATE/keys.db?mode=ro" "select hex(substr(value, 1, 8)) from app_state where key = 'critical_block'"; }
 at_version() { [ "$((16#0$(keys)))" = "$1" ]; }

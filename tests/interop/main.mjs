@@ -17,8 +17,9 @@ import { backlog } from './suites/backlog.mjs';
 import { kinds } from './suites/kinds.mjs';
 import { pairing } from './suites/pairing.mjs';
 import { media } from './suites/media.mjs';
+import { state } from './suites/state.mjs';
 
-const suites = { phones, bridge, groups, lost, devices, lid, backlog, kinds, pairing, media };
+const suites = { phones, bridge, groups, lost, devices, lid, backlog, kinds, pairing, media, state };
 const wanted = (process.env.INTEROP_SUITES || Object.keys(suites).join(' ')).split(/\s+/);
 const logs = process.env.INTEROP_LOGS;
 const build = process.env.BUILDDIR;

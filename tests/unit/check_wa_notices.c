@@ -148,6 +148,61 @@ START_TEST(test_server_sync_nonsense_is_asked_thrice_and_ends_nothing)
 }
 END_TEST
 
+/* Whatever kept it from being had: a later time may have it. */
+START_TEST(test_server_sync_not_to_be_had_is_asked_again_after_an_hour)
+{
+    struct wa_event ev;
+    say_changed("critical_block");
+    for (int n = 0; n < 4; n++) {
+        drain(&ev);
+        const struct wa_node *asked = asked_state();
+        ck_assert_int_eq(asked != NULL, n == 0 || (_i == 0 && n < 3));
+        if (asked && _i == 0)
+            say_state(asked, "patch", bytes_text("nonsense"));
+        else if (asked && _i == 1)
+            say_state(asked, "error", bytes_text("500"));
+        else if (asked) { /* an answer without the collection */
+            struct wa_node *iq = line_stanza(&line, "iq");
+            wa_node_set_bytes(iq, "id", wa_node_attr(asked, "id"));
+            wa_node_set(iq, "type", "result");
+            ck_assert(line_say(&line, iq));
+        }
+    }
+    line.mem.now_ms += 3599000;
+    drain(&ev);
+    ck_assert_ptr_null(asked_state());
+    line.mem.now_ms += 1000;
+    drain(&ev);
+    ck_assert_ptr_nonnull(asked_state());
+}
+END_TEST
+
+/* A phone whose owner mutes chat after chat: sixty-four times an hour, and no change is lost. */
+START_TEST(test_server_sync_many_changes_are_asked_for_within_bounds)
+{
+    struct wa_event ev;
+    int times = 0;
+    for (int n = 0; n < 100; n++) {
+        say_changed("regular_high");
+        drain(&ev);
+        const struct wa_node *asked = asked_state();
+        times += asked != NULL;
+        if (asked) {
+            struct wa_node *iq = line_stanza(&line, "iq");
+            wa_node_set_bytes(iq, "id", wa_node_attr(asked, "id"));
+            wa_node_set(iq, "type", "result");
+            struct wa_node *c = wa_node_child(wa_node_child(iq, "sync"), "collection");
+            wa_node_set(c, "name", "regular_high");
+            ck_assert(line_say(&line, iq));
+        }
+    }
+    ck_assert_int_eq(times, 64);
+    line.mem.now_ms += 3600000;
+    drain(&ev);
+    ck_assert_ptr_nonnull(asked_state());
+}
+END_TEST
+
 START_TEST(test_server_sync_nothing_new_is_over)
 {
     struct wa_event ev;
@@ -534,6 +589,8 @@ int main(void)
     tcase_add_test(t, test_notification_every_type_is_acked);
     tcase_add_test(t, test_server_sync_of_what_is_not_used_asks_nothing);
     tcase_add_loop_test(t, test_server_sync_nonsense_is_asked_thrice_and_ends_nothing, 0, 3);
+    tcase_add_loop_test(t, test_server_sync_not_to_be_had_is_asked_again_after_an_hour, 0, 3);
+    tcase_add_test(t, test_server_sync_many_changes_are_asked_for_within_bounds);
     tcase_add_test(t, test_server_sync_nothing_new_is_over);
     tcase_add_loop_test(t, test_server_sync_patch_with_key_is_the_name, 0, 2);
     tcase_add_test(t, test_mex_reachout_timelock_is_told);

@@ -1968,6 +1968,56 @@ START_TEST(test_send_token_attached_and_ours_issued_once)
 }
 END_TEST
 
+START_TEST(test_privacy_stranger_token_vectors_are_theirs)
+{
+    json_t *list = json_object_get(testing_vectors("tokens.json"), "cstoken"), *v;
+    size_t i;
+    ck_assert_uint_gt(json_array_size(list), 0);
+    json_array_foreach(list, i, v)
+    {
+        uint8_t token[WA_PRIVACY_STRANGER_LEN];
+        struct wa_jid lid;
+        ck_assert_int_eq(wa_jid_parse(&lid, bytes_text(testing_text(v, "lid"))), 0);
+        wa_privacy_stranger_token(token, testing_hex(v, "nct_salt"), &lid);
+        testing_assert_bytes(BYTES_ARRAY(token), testing_hex(v, "cstoken"), "token");
+    }
+}
+END_TEST
+
+/* Round 0: neither; 1: the account's salt; 2: the contact's token goes before it. */
+START_TEST(test_send_stranger_token_only_without_theirs)
+{
+    uint8_t want[WA_PRIVACY_STRANGER_LEN];
+    meet_peer();
+    say(peer_message("3A30", "hi", 0));
+    expect(WA_EVENT_MESSAGE);
+    forget_output();
+    wa_privacy_stranger_token(want, bytes_text("salt"), &peer_lid);
+    for (int i = 0; i < 3; i++) {
+        struct wa_outgoing m = outgoing(i == 0 ? "3EB0D1" : i == 1 ? "3EB0D2" : "3EB0D3");
+        if (i == 1)
+            fake_host_put(&mem, WA_TABLE_APP_STATE, "nct_salt", bytes_text("salt"));
+        if (i == 2)
+            wa_privacy_take(&mem.host, &peer_lid, bytes_text("secret"), 1780000000);
+        ck_assert_int_eq(wa_session_send(session, &m), 0);
+        if (i == 0)
+            say_devices(hear_tag("iq"));
+        expect_nothing();
+        refuse_bundles(hear_tag("iq"));
+        struct wa_node *message = hear_tag("message");
+        ck_assert_int_eq(wa_node_find(message, "tctoken") != NULL, i == 2);
+        ck_assert_int_eq(wa_node_find(message, "cstoken") != NULL, i == 1);
+        if (i == 1)
+            testing_assert_bytes(wa_node_child_bytes(message, "cstoken"), BYTES_ARRAY(want),
+                                 "token");
+        accept(m.id, NULL);
+        expect(WA_EVENT_ACKED);
+        forget_output();
+    }
+    part_from_peer();
+}
+END_TEST
+
 START_TEST(test_privacy_vectors_expiry_and_reissue)
 {
     json_t *vectors = testing_vectors("tokens.json"), *v;
@@ -2108,7 +2158,9 @@ int main(void)
           test_send_group_stale_mode_asks_and_sends_once_more,
           test_send_group_not_a_member_is_refused,
           test_resend_group_member_gets_key_and_text_stranger_nothing,
-          test_send_token_attached_and_ours_issued_once, test_privacy_vectors_expiry_and_reissue);
+          test_send_token_attached_and_ours_issued_once, test_privacy_vectors_expiry_and_reissue,
+          test_privacy_stranger_token_vectors_are_theirs,
+          test_send_stranger_token_only_without_theirs);
     GROUP("sending", test_send_known_session_fans_out_and_is_acked,
           test_send_no_session_to_be_had_fails, test_send_bad_input_refused,
           test_logout_asks_server_then_closes);

@@ -6,7 +6,7 @@ import { format } from 'node:util';
 
 import makeWASocket, {
     BufferJSON, DisconnectReason, WA_CERT_DETAILS, encodeWAMessage, generateMessageIDV2,
-    generateWAMessage, initAuthCreds, jidDecode, normalizeMessageContent,
+    generateWAMessage, initAuthCreds, jidDecode, normalizeMessageContent, proto,
 } from 'baileys';
 
 import { until } from './tap.mjs';
@@ -18,6 +18,10 @@ export function trustRoot(hex) {
 
 const freeze = value => JSON.stringify(value, BufferJSON.replacer);
 const thaw = text => JSON.parse(text, BufferJSON.reviver);
+
+/** As text a message of protobuf says its bytes in base64; Baileys wants the message back. */
+const shaped = (type, value) => type === 'app-state-sync-key'
+    ? proto.Message.AppStateSyncKeyData.fromObject(value) : value;
 
 /** Signal keys as a store on disk keeps them: as text, so that Baileys shares no object with it. */
 function memoryKeys() {
@@ -33,7 +37,7 @@ function memoryKeys() {
             const found = {};
             for (const id of ids) {
                 const text = kept.get(`${type}/${id}`);
-                if (text) found[id] = thaw(text);
+                if (text) found[id] = shaped(type, thaw(text));
             }
             return found;
         },
