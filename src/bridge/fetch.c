@@ -12,6 +12,7 @@
 #define ADDRESS_TIMEOUT_MS 6000 /* for one address while there are others */
 
 struct bridge_fetch {
+    struct bridge_lws_user user; /* first */
     struct bridge_loop *loop;
     struct lws *wsi; /* NULL also while there is none: the name, or between two addresses */
     struct bridge_fetch_events events;
@@ -360,6 +361,7 @@ struct bridge_fetch *bridge_fetch_start(struct bridge_loop *loop,
     if (check(loop, request, err) < 0)
         return NULL;
     struct bridge_fetch *f = err_calloc(1, sizeof(*f));
+    f->user.callback = bridge_fetch_callback;
     f->loop = loop;
     f->events = *events;
     buf_init(&f->headers, HEADERS_MAX);

@@ -10,6 +10,7 @@
 #define ORIGIN "https://web.whatsapp.com"
 
 struct bridge_link {
+    struct bridge_lws_user user; /* first */
     struct bridge_loop *loop;
     struct lws *wsi; /* NULL also while there is none: the name, or between two addresses */
     struct bridge_link_events events;
@@ -333,6 +334,7 @@ struct bridge_link *bridge_link_dial(struct bridge_loop *loop, const char *endpo
                                      const struct bridge_link_events *events, struct err *err)
 {
     struct bridge_link *link = err_calloc(1, sizeof(*link));
+    link->user.callback = bridge_link_callback;
     link->loop = loop;
     link->events = *events;
     buf_init(&link->out, BRIDGE_LINK_OUT_MAX);

@@ -20,6 +20,21 @@ static void log_line(int level, const char *line)
     log_event(LOG_DEBUG, "libwebsockets", LOG_BYTES("text", BYTES(line, n)));
 }
 
+static int user_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
+                         size_t len)
+{
+    const struct bridge_lws_user *u = user;
+    switch (reason) { /* for others, the user may be an object of OpenSSL */
+    case LWS_CALLBACK_CLIENT_APPEND_HANDSHAKE_HEADER:
+    case LWS_CALLBACK_CLIENT_CONNECTION_ERROR:
+    case LWS_CALLBACK_CLOSED_CLIENT_HTTP:
+    case LWS_CALLBACK_WSI_DESTROY:
+        return u ? u->callback(wsi, reason, user, in, len) : 0;
+    default:
+        return 0;
+    }
+}
+
 static int watch_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
                           size_t len)
 {
@@ -34,6 +49,7 @@ static int watch_callback(struct lws *wsi, enum lws_callback_reasons reason, voi
 }
 
 static const struct lws_protocols protocols[] = {
+    {.name = "wabridge", .callback = user_callback, .rx_buffer_size = BRIDGE_LWS_RX},
     {.name = BRIDGE_LWS_LINK, .callback = bridge_link_callback, .rx_buffer_size = BRIDGE_LWS_RX},
     {.name = BRIDGE_LWS_FETCH, .callback = bridge_fetch_callback, .rx_buffer_size = BRIDGE_LWS_RX},
     {.name = BRIDGE_LWS_WATCH, .callback = watch_callback},

@@ -17,6 +17,15 @@
 #define BRIDGE_LWS_WATCH "wabridge-watch"
 #define BRIDGE_LWS_RX 16384 /* bytes read from the socket at once */
 
+/*
+ * What libwebsockets is given as the user of a connection begins with it: of a dial that fails
+ * before lws_client_connect_via_info returns, it tells the first protocol, whatever the name of the
+ * one that was asked for.
+ */
+struct bridge_lws_user {
+    lws_callback_function *callback;
+};
+
 struct bridge_watch {
     int fd; /* duplicate, closed by libwebsockets */
     void (*ready)(void *ctx);

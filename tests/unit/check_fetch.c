@@ -542,6 +542,24 @@ START_TEST(test_fetch_start_nobody_listens_fails)
 }
 END_TEST
 
+/* An address that the kernel refuses before anything is sent. */
+START_TEST(test_fetch_refused_at_once_is_told_to_the_fetch)
+{
+    static const struct bridge_loop_config config = {.tls = true, .ca_file = "", .wake = give_up};
+    struct err err = {0};
+    const struct bridge_fetch_request request = {.url = "https://255.255.255.255/",
+                                                 .timeout_ms = 5000};
+    const struct bridge_fetch_events events = {.done = done};
+    memset(&got, 0, sizeof(got));
+    ck_assert_int_eq(bridge_loop_open(&loop, &config, &err), 0);
+    ck_assert_msg(bridge_fetch_start(loop, &request, &events, &err) != NULL, "%s", err.text);
+    bridge_loop_run(loop);
+    ck_assert_int_eq(got.count, 1);
+    ck_assert_int_eq(got.rc, ERR_SYSTEM);
+    close_all();
+}
+END_TEST
+
 START_TEST(test_fetch_start_too_many_is_limit)
 {
     struct bridge_fetch *all[BRIDGE_FETCH_PARALLEL];
@@ -587,6 +605,7 @@ int main(void)
     tcase_add_test(t, test_fetch_tls_trusts_only_the_authority);
     tcase_add_loop_test(t, test_fetch_start_refuses, 0, ARRAY_LEN(refused));
     tcase_add_test(t, test_fetch_start_nobody_listens_fails);
+    tcase_add_test(t, test_fetch_refused_at_once_is_told_to_the_fetch);
     tcase_add_test(t, test_fetch_start_too_many_is_limit);
     suite_add_tcase(s, t);
     return testing_run(s);
