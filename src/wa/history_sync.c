@@ -22,6 +22,9 @@
 #define STEP_ITEMS 100            /* events of the reader at once: a commit of some milliseconds */
 #define TRIES_MAX 6
 #define BEGUN_MAX 10 /* a blob that never comes to its end is in the way of the others */
+/* Also what is not read keeps its slot until its receipts have left: when the process dies before,
+ * the server says it again, and it must be known what it was. */
+#define AFTER_RECEIPTS_MS 50
 #define MS_NOT_S INT64_C(100000000000) /* a Unix time that is larger has milliseconds */
 
 static void go(struct wa_session *s);
@@ -323,7 +326,7 @@ static void begin_file(struct wa_session *s)
         wa_files_want(s, WA_FILE_OF_HISTORY, &m, PACKED_MAX);
 }
 
-/* One at a time. Those that are not read only wait here until their receipts are out. */
+/* One at a time. */
 static void go(struct wa_session *s)
 {
     struct wa_history_note n;
@@ -389,8 +392,8 @@ void wa_history_sync_note(struct wa_session *s, struct bytes id, struct bytes no
         wa_session_end_store(s);
     else if (rc < 0)
         wa_session_emit(s, WA_EVENT_HISTORY_END)->u.history_end.trouble = "too many wait";
-    else
-        go(s);
+    else if (s->offline_done)
+        s->history_at = wa_session_now(s) + AFTER_RECEIPTS_MS;
 }
 
 bool wa_history_sync_knows(struct wa_session *s, struct bytes id)

@@ -307,6 +307,12 @@ static void teardown(void)
     line_close(&line);
 }
 
+/* The receipts are out. */
+static void pass_time(void)
+{
+    line.mem.now_ms += 50;
+}
+
 /* The last event of that type, and how many there were. */
 static unsigned hear(enum wa_event_type type, struct wa_event *out)
 {
@@ -528,12 +534,14 @@ static void end_wait(void)
 {
     struct wa_history_note n;
     int64_t due_s = 0;
-    ck_assert_int_eq(wa_history_slots_next(&line.mem.host, LINE_NOW_MS / 1000, &n, &due_s), 0);
+    ck_assert_int_eq(wa_history_slots_next(&line.mem.host, line.mem.now_ms / 1000, &n, &due_s), 0);
     ck_assert_int_gt(due_s, LINE_NOW_MS / 1000);
     ck_assert_int_eq(wa_history_slots_next(&line.mem.host, due_s, &n, &due_s), 1);
     n.due_s = 0;
     ck_assert_int_eq(wa_history_slots_save(&line.mem.host, &n), 0);
     say_type("H2", WA_HISTORY_FULL);
+    hear(WA_EVENT_FILE_WANTED, NULL);
+    pass_time();
 }
 
 START_TEST(test_file_that_is_missing_is_tried_again_later_and_given_up_in_the_end)
@@ -612,6 +620,9 @@ START_TEST(test_history_of_other_types_is_receipted_and_not_fetched)
         say_type(id, types[i]);
         ck_assert_uint_eq(hear(WA_EVENT_FILE_WANTED, NULL), 0);
         ck_assert_uint_eq(receipts(id, "hist_sync", NULL), 1);
+        ck_assert_uint_eq(waiting(), 1);
+        pass_time();
+        ck_assert_uint_eq(hear(WA_EVENT_FILE_WANTED, NULL), 0);
         ck_assert_uint_eq(waiting(), 0);
     }
 }
@@ -649,6 +660,58 @@ START_TEST(test_files_are_fetched_one_after_the_other)
 }
 END_TEST
 
+static void put_field(struct buf *out, uint8_t number, struct bytes value)
+{
+    buf_append_u8(out, (uint8_t)(number << 3 | 2));
+    buf_append_u8(out, (uint8_t)value.n);
+    buf_append(out, value);
+}
+
+/* The app state wants its snapshot while a part of the history is fetched. */
+START_TEST(test_files_of_two_owners_push_none_aside)
+{
+    static const uint8_t hash[32] = {1};
+    struct wa_event history, state;
+    struct wa_node *node, *asked = NULL;
+    AUTO_BUF struct buf reference = {.max = 500}, none = {0};
+    struct wa_jid server = {.server = WA_SERVER_PN};
+    say_notification("H1", vector("external_message_proto"));
+    say_backlog_done();
+    ck_assert_uint_eq(hear(WA_EVENT_FILE_WANTED, &history), 1);
+    line_forget_output(&line);
+    node = line_stanza(&line, "notification");
+    wa_node_set(node, "id", "N1");
+    wa_node_set(node, "type", "server_sync");
+    wa_node_set(node, "t", "1780000000");
+    wa_node_set_jid(node, "from", &server);
+    wa_node_set(wa_node_child(node, "collection"), "name", "critical_block");
+    ck_assert(line_say(&line, node));
+    hear(WA_EVENT_FILE_WANTED, NULL);
+    while ((node = line_hear(&line)))
+        if (wa_node_attr_is(node, "xmlns", "w:sync:app:state"))
+            asked = node;
+    ck_assert_ptr_nonnull(asked);
+    put_field(&reference, 1, BYTES_ARRAY(hash));
+    put_field(&reference, 2, bytes_text("/m/9?oh=1"));
+    put_field(&reference, 5, BYTES_ARRAY(hash));
+    put_field(&reference, 6, BYTES_ARRAY(hash));
+    node = line_stanza(&line, "iq");
+    wa_node_set_bytes(node, "id", wa_node_attr(asked, "id"));
+    wa_node_set(node, "type", "result");
+    struct wa_node *c = wa_node_child(wa_node_child(node, "sync"), "collection");
+    wa_node_set(c, "name", "critical_block");
+    wa_node_child_data(c, "snapshot", buf_bytes(&reference));
+    ck_assert(line_say(&line, node));
+    ck_assert_uint_eq(hear(WA_EVENT_FILE_WANTED, NULL), 0); /* one at a time */
+    wa_session_file(line.session, history.u.file.id, WA_FILE_MISSING, &none);
+    ck_assert_uint_eq(hear(WA_EVENT_FILE_WANTED, &state), 1);
+    ck_assert_int_eq(state.u.file.media->type, WA_MEDIA_APP_STATE);
+    wa_session_file(line.session, state.u.file.id, WA_FILE_MISSING, &none);
+    ck_assert_uint_eq(waiting(), 1);
+    ck_assert(wa_session_connected(line.session));
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("history");
@@ -681,6 +744,7 @@ int main(void)
     tcase_add_test(t, test_history_of_other_types_is_receipted_and_not_fetched);
     tcase_add_test(t, test_history_that_cannot_be_kept_is_not_receipted);
     tcase_add_test(t, test_files_are_fetched_one_after_the_other);
+    tcase_add_test(t, test_files_of_two_owners_push_none_aside);
     suite_add_tcase(s, t);
     return testing_run(s);
 }
