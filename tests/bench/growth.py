@@ -15,7 +15,8 @@ def cost_us(run, w, contacts=10, **how):
 
 
 def stored(run):
-    """Messages in the database, put there as another program would, in the documented schema."""
+    """Messages in the database, put there as another program would, in the documented schema. Their words too:
+    the bridge would else be at it for an hour, between the messages that are measured."""
     points, have = [], 0
     w = run.worker(Bridge).link()
     for n in run.p.stored:
@@ -34,7 +35,10 @@ def fill(path, first, last):
         insert into messages(direction, wa_id, chat, sender, kind, text, sent_at, received_at, status)
         select 'IN', 'FILL' || value, (value % 5000) || '@lid', (value % 5000) || '@lid', 'text',
                'message number ' || value, 1700000000000 + value * 1000, 1700000000000 + value * 1000, 'received'
-        from generate_series({first}, {last});''')
+        from generate_series({first}, {last});
+        insert into messages_search(rowid, text)
+        select id, text from messages where id > (select searchable from totals) and text is not null;
+        update totals set searchable = (select max(id) from messages);''')
 
 
 def chats(run):
