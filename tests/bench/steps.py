@@ -130,6 +130,11 @@ def add_flow(run, step, w, flow, verb):
     add(step, f'written for one {verb}', 'KiB', w.name, flow.written / flow.messages / 1024)
 
 
+def add_latency(run, step, w, flow):
+    for share, member in ('p50', 'p50'), ('p99', 'p99'), ('p99.9', 'p999'):
+        run.figures.add(step, f'until answered, {share}', 'ms', w.name, flow.progress['until_answer_us'][member] / 1000)
+
+
 def messages(run):
     """As fast as it goes: received only, answered, and answered when each contact waits its turn."""
     for kind in run.linkable():
@@ -142,7 +147,9 @@ def messages(run):
         w = run.worker(kind).link()
         Flow(run, w, min(n, 200), run.p.contacts, paired=True)
         for _ in range(run.p.runs):
-            add_flow(run, 'answered', w, Flow(run, w, n, run.p.contacts, paired=True), 'answered')
+            flow = Flow(run, w, n, run.p.contacts, paired=True)
+            add_flow(run, 'answered', w, flow, 'answered')
+            add_latency(run, 'answered', w, flow)
             add_memory(run, 'under load', w)
         for _ in range(run.p.runs):
             add_flow(run, 'burst', w, Flow(run, w, n, run.p.contacts), 'answered')
@@ -165,9 +172,7 @@ def latency(run):
             for _ in range(run.p.runs):
                 flow = Flow(run, w, rate * seconds, run.p.contacts, rate=rate)
                 step = f'latency at {rate}/s'
-                for share, member in ('p50', 'p50'), ('p99', 'p99'), ('p99.9', 'p999'):
-                    run.figures.add(step, f'until answered, {share}', 'ms', w.name,
-                                    flow.progress['until_answer_us'][member] / 1000)
+                add_latency(run, step, w, flow)
                 run.figures.add(step, 'until durable and acknowledged, p99', 'ms', w.name,
                                 flow.progress['until_receipt_us']['p99'] / 1000)
         w.stop()
