@@ -22,6 +22,11 @@ static void parse(struct bytes message)
     require_text(c.destination, 255);
     fuzz_touch(c.protocol);
     fuzz_touch(c.skdm);
+    fuzz_touch(c.secret);
+    fuzz_require(c.secret.n == 0 || c.secret.n == WA_MESSAGE_SECRET_LEN);
+    fuzz_touch(c.sealed.payload);
+    fuzz_touch(c.sealed.iv);
+    fuzz_require(!c.sealed.use || c.kind == WA_KIND_EDIT);
     fuzz_touch(bytes_text(wa_kind_text(c.kind)));
 }
 

@@ -6,6 +6,7 @@
  */
 #include "fuzz.h"
 #include "fuzz_session.h"
+#include "wa/crypto.h"
 
 #define CHILDREN_MAX 4
 #define DEPTH_MAX 4
@@ -478,6 +479,70 @@ static void say_message(struct script *s)
     line_say(&s->line, node);
 }
 
+/* ---- edits that are sealed, and open ------------------------------------------------------------
+ */
+
+#define EDITED "3AED17"
+#define NUMBER_SECRET 282 /* tags of length-delimited fields: 35, 82, and those inside */
+#define NUMBER_SEALED 658
+#define SECRET_BYTE 7
+
+static void put_varint(struct buf *out, size_t v)
+{
+    for (; v > 127; v >>= 7)
+        buf_append_u8(out, (uint8_t)(v | 128));
+    buf_append_u8(out, (uint8_t)v);
+}
+
+static void put_field(struct buf *out, size_t tag, struct bytes value)
+{
+    put_varint(out, tag);
+    put_varint(out, value.n);
+    buf_append(out, value);
+}
+
+static void say_of_peer(struct script *s, const char *id, struct bytes message)
+{
+    struct wa_node *node = line_message(&s->line, &s->peer, id, message);
+    wa_node_set_jid(node, "from", &s->peer.lid);
+    line_say(&s->line, node);
+}
+
+static void seal(struct script *s, struct bytes plain, struct buf *out)
+{
+    char name[WA_JID_TEXT_SIZE];
+    uint8_t secret[32], key[32], iv[12] = {0};
+    AUTO_BUF struct buf info = {.max = 512};
+    wa_jid_text(&s->peer.lid, name);
+    memset(secret, SECRET_BYTE, sizeof(secret));
+    buf_printf(&info, EDITED "%s%sMessage Edit", name, name);
+    wa_hkdf_sha256(key, 32, BYTES_ARRAY(secret), BYTES_NONE, buf_bytes(&info));
+    wa_gcm_seal(out, key, iv, BYTES_NONE, plain);
+}
+
+/* A message with a secret, and any Message as an edit of it. */
+static void say_sealed(struct script *s)
+{
+    uint8_t secret[32], iv[12] = {0};
+    AUTO_BUF struct buf context = {.max = 64}, original = {.max = 128}, target = {.max = 16},
+                        payload = {.max = 1 << 17}, sealed = {.max = 1 << 17},
+                        edit = {.max = 1 << 18};
+    memset(secret, SECRET_BYTE, sizeof(secret));
+    meet(s);
+    put_field(&context, 26, BYTES_ARRAY(secret));
+    put_field(&original, 10, bytes_text("first"));
+    put_field(&original, NUMBER_SECRET, buf_bytes(&context));
+    say_of_peer(s, EDITED, buf_bytes(&original));
+    seal(s, fuzz_piece(&s->in), &payload);
+    put_field(&target, 26, bytes_text(EDITED));
+    put_field(&sealed, 10, buf_bytes(&target));
+    put_field(&sealed, 18, buf_bytes(&payload));
+    put_field(&sealed, 26, BYTES_ARRAY(iv));
+    buf_append(&sealed, BYTES("\x20\x02", 2));
+    put_field(&edit, NUMBER_SEALED, buf_bytes(&sealed));
+    say_of_peer(s, "3AED18", buf_bytes(&edit));
+}
+
 /* ---- our side, and the world -------------------------------------------------------------------
  */
 
@@ -520,11 +585,11 @@ static void fail_store(struct script *s)
     s->line.mem.fail_get = when & 1 ? 0 : when >> 1;
 }
 
-/* tests/fuzz/seed.c counts on the first five and on send_text. */
+/* tests/fuzz/seed.c counts on the first five, on send_text and on say_sealed. */
 static void (*const steps[])(struct script *s) = {
     say_fitting, say_fitting, say_fitting,   say_ack,     say_receipt, say_stanza, say_stanza,
     say_answer,  say_answer,  say_message,   say_message, say_plain,   say_limit,  send_text,
-    send_text,   pass_time,   wait_deadline, fail_store,  say_small,   log_out};
+    send_text,   pass_time,   wait_deadline, fail_store,  say_small,   log_out,    say_sealed};
 
 static void remember_asked(struct script *s)
 {

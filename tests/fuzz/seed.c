@@ -10,6 +10,8 @@
 #include "fuzz.h"
 #include "testing.h"
 
+#define SEALED 20 /* a step of fuzz_script.c, as those below */
+
 enum form { FORM_PLAIN, FORM_BYTES, FORM_PIECE, FORM_INFLATE };
 
 static const struct source {
@@ -31,6 +33,7 @@ static const struct source {
     {"message", "signal-1to1.json", FORM_PLAIN, 0, "padded_plaintext"},
     {"message", "history-sync.json", FORM_PLAIN, 0, NULL},
     {"message", "reporting-token.json", FORM_PLAIN, 0, NULL},
+    {"message", "message-edit.json", FORM_PLAIN, 0, NULL},
     {"signal", "signal-1to1.json", FORM_PIECE, 0, "ciphertext"},
     {"signal", "signal-1to1.json", FORM_PIECE, 1, "ciphertext"},
     {"signal", "signal-group.json", FORM_PIECE, 2, NULL},
@@ -44,6 +47,7 @@ static const struct source {
     {"protobuf", "history-sync.json", FORM_PIECE, 9, NULL},
     {"history", "history-sync.json", FORM_BYTES, 0, "zlib"},
     {"history", "history-sync.json", FORM_BYTES, 1, "history_sync_proto"},
+    {"script", "message-edit.json", FORM_PIECE, SEALED, "plain"},
     {"session", "nodes.json", FORM_PIECE, 3, "hex"},
     {"session", "nodes.json", FORM_PIECE, 1, "hex"},
     {"session", "adv-pairing.json", FORM_PIECE, 0, "pair_success_stanza"},
