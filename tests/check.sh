@@ -105,7 +105,7 @@ BUILDDIR=$PLAIN tap 200 tests/e2e/media.sh
 BUILDDIR=$PLAIN tap 100 tests/e2e/state.sh
 stage "the history of the phone, and kill -9 in the middle"
 BUILDDIR=$PLAIN tap 200 tests/e2e/history.sh
-BUILDDIR=$ASAN SLOW=3 MANY=1000 RSS_MORE=200000 tap 300 tests/e2e/history.sh
+BUILDDIR=$ASAN SLOW=3 MANY=1000 ZEROS=10000000 RSS_MORE=200000 tap 300 tests/e2e/history.sh
 stage "what happens over the years: refusals, resends, devices, prekeys"
 BUILDDIR=$PLAIN tap 300 tests/e2e/traffic.sh
 BUILDDIR=$ASAN SLOW=3 tap 400 tests/e2e/traffic.sh

@@ -256,8 +256,10 @@ void wa_session_rest(struct wa_session *s)
 /* Takes one frame off the input; false when there is no whole one. */
 static bool next_frame(struct wa_session *s)
 {
-    struct bytes payload, left = BYTES(s->in.p + s->in_used, s->in.n - s->in_used);
+    struct bytes payload, left = BYTES_NONE;
     size_t used;
+    if (s->in.n > s->in_used)
+        left = BYTES(s->in.p + s->in_used, s->in.n - s->in_used);
     int rc = left.n ? wa_frame_next(left, FRAME_ACCEPTED_MAX, &payload, &used) : 0;
     if (rc == 1) {
         s->in_used += used;

@@ -130,7 +130,7 @@ check "what cannot be read is given up" wait_for 10 given_up $((given + 2))
 id=$(history '{"type":3,"chats":[],"length":99999999}')
 check "what says that it is too long is given up" wait_for 10 given_up $((given + 3))
 rss=$(awk '/VmHWM/ {print $2}' "/proc/$BRIDGE_PID/status")
-id=$(history '{"type":3,"chats":[],"zeros":60000000}')
+id=$(history '{"type":3,"chats":[],"zeros":'"${ZEROS:-60000000}"'}')
 check "what inflates a thousandfold is read to its end" wait_for 20 none_waits
 more=$(($(awk '/VmHWM/ {print $2}' "/proc/$BRIDGE_PID/status") - rss))
 check "… in bounded memory ($more KiB more)" [ "$more" -lt "${RSS_MORE:-20000}" ]
