@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "bridge/trust.h"
 
 #define FDS_MAX 24           /* event pipe, watches, a link and the one before it, fetches */
 #define HEADERS_MAX 32768    /* bytes of an HTTP answer's headers; held while it is read */
@@ -77,6 +78,8 @@ int bridge_loop_open(struct bridge_loop **out, const struct bridge_loop_config *
     if (config->tls && config->ca_file[0]) {
         info.client_ssl_ca_filepath = config->ca_file;
         info.options |= LWS_SERVER_OPTION_DISABLE_OS_CA_CERTS;
+    } else if (config->tls) {
+        bridge_trust_prefer_directory();
     }
     lws_set_log_level(LLL_ERR | LLL_WARN, log_line);
     struct bridge_loop *loop = err_calloc(1, sizeof(*loop));

@@ -51,6 +51,15 @@ check "wss:// with our authority shows a QR" wait_for 10 state_is .status QR_PEN
 stop_bridge
 equal "… and stops" 0 $?
 
+# The same authority, found by its name in a directory: not the file with all, nor set by hand.
+mkdir "$WORK/certs" && cp "$WORK/ca.pem" "$WORK/certs/$(openssl x509 -noout -hash -in "$WORK/ca.pem").0"
+WRAP=(env -u SSL_CERT_FILE "SSL_CERT_DIR=$WORK/certs")
+bridge_with ""
+check "an authority in the system's hashed directory is found there" wait_for 10 state_is .status QR_PENDING
+stop_bridge
+equal "… and stops" 0 $?
+WRAP=(env)
+
 error_is() { state_is .last_error.code tls_failed && state .last_error.message | grep -q "$1"; }
 bridge_with ""
 check "an authority that nobody knows is refused, with a hint" wait_for 10 error_is ca_file

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "bridge/fetch.h"
+#include "bridge/trust.h"
 #include "bridge/link.h"
 
 #define BODY_MAX 100000
@@ -542,6 +543,33 @@ START_TEST(test_fetch_start_nobody_listens_fails)
 }
 END_TEST
 
+static void touch(const char *dir, const char *name)
+{
+    char path[400];
+    snprintf(path, sizeof(path), "%s/%s", dir, name);
+    FILE *f = fopen(path, "w");
+    ck_assert(f && fclose(f) == 0);
+}
+
+START_TEST(test_trust_prefers_a_hashed_directory_to_the_file)
+{
+    const char *dir = testing_dir();
+    unsetenv("SSL_CERT_FILE");
+    setenv("SSL_CERT_DIR", dir, 1);
+    touch(dir, "ca-bundle.crt");
+    touch(dir, "0123abc.0");
+    touch(dir, "0123abcd.r0");
+    bridge_trust_prefer_directory();
+    ck_assert_ptr_null(getenv("SSL_CERT_FILE"));
+    touch(dir, "0123abcd.0");
+    bridge_trust_prefer_directory();
+    ck_assert_str_eq(getenv("SSL_CERT_FILE"), "/dev/null");
+    setenv("SSL_CERT_FILE", "/the/operators.pem", 1);
+    bridge_trust_prefer_directory();
+    ck_assert_str_eq(getenv("SSL_CERT_FILE"), "/the/operators.pem");
+}
+END_TEST
+
 /* An address that the kernel refuses before anything is sent. */
 START_TEST(test_fetch_refused_at_once_is_told_to_the_fetch)
 {
@@ -606,6 +634,7 @@ int main(void)
     tcase_add_loop_test(t, test_fetch_start_refuses, 0, ARRAY_LEN(refused));
     tcase_add_test(t, test_fetch_start_nobody_listens_fails);
     tcase_add_test(t, test_fetch_refused_at_once_is_told_to_the_fetch);
+    tcase_add_test(t, test_trust_prefers_a_hashed_directory_to_the_file);
     tcase_add_test(t, test_fetch_start_too_many_is_limit);
     suite_add_tcase(s, t);
     return testing_run(s);
