@@ -451,17 +451,27 @@ static void ask_again(struct wa_session *s, const struct envelope *e, const stru
     emit_undecryptable(s, e, fault, (unsigned)count);
 }
 
+/* Types are "view_once" and, in newer clients, "view_once_unavailable_fanout" and the like. */
+static bool is_kind(const struct wa_node *unavailable, const char *prefix)
+{
+    struct bytes type = wa_node_attr(unavailable, "type");
+    size_t n = strlen(prefix);
+    return type.n >= n && bytes_is(BYTES(type.p, n), prefix);
+}
+
 /* The server has no copy for this device. What is to be seen once is for the phone alone. */
 static void take_unavailable(struct wa_session *s, const struct envelope *e,
                              const struct wa_node *unavailable)
 {
     struct retry r;
-    bool once = wa_node_attr_is(unavailable, "type", "view_once");
+    bool once = is_kind(unavailable, "view_once");
+    bool hosted = wa_node_attr(unavailable, "hosted").p || is_kind(unavailable, "hosted") ||
+                  is_kind(unavailable, "bot");
     if (load_retry(s, e, &r) < 0) {
         wa_session_end_store(s);
         return;
     }
-    if (!once && !wa_node_attr(unavailable, "hosted").p)
+    if (!once && !hosted)
         ask_phone(s, e, &r);
     wa_receive_ack(s, e->node, 0);
     emit_undecryptable(s, e, once ? "view once: on the phone only" : "not sent to linked devices",

@@ -247,14 +247,24 @@ START_TEST(test_message_unavailable_is_recorded_acked_and_asked_of_the_phone_onc
 }
 END_TEST
 
-START_TEST(test_message_view_once_is_recorded_and_not_asked_for)
+START_TEST(test_message_view_once_or_hosted_is_recorded_and_not_asked_for)
 {
+    static const struct {
+        const char *type, *fault;
+    } kinds[] = {{"view_once", "view once: on the phone only"},
+                 {"view_once_unavailable_fanout", "view once: on the phone only"},
+                 {"hosted_unavailable_fanout", "not sent to linked devices"},
+                 {"bot_unavailable_fanout", "not sent to linked devices"}};
     greet_phone();
-    say(unavailable("3A02", "view_once"));
-    struct wa_event ev = expect(WA_EVENT_MESSAGE);
-    ck_assert_str_eq(ev.u.message.fault, "view once: on the phone only");
-    hear_tag("ack");
-    hear_nothing();
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        char id[8] = "3A0";
+        id[3] = (char)('1' + i);
+        say(unavailable(id, kinds[i].type));
+        struct wa_event ev = expect(WA_EVENT_MESSAGE);
+        ck_assert_str_eq(ev.u.message.fault, kinds[i].fault);
+        hear_tag("ack");
+        hear_nothing();
+    }
 }
 END_TEST
 
@@ -1133,7 +1143,7 @@ int main(void)
         test_message_broadcast_list_stands_in_the_chat_with_its_author,
         test_message_status_is_receipted_as_status,
         test_message_unavailable_is_recorded_acked_and_asked_of_the_phone_once,
-        test_message_view_once_is_recorded_and_not_asked_for,
+        test_message_view_once_or_hosted_is_recorded_and_not_asked_for,
         test_message_unavailable_long_ago_is_not_asked_for,
         test_message_unavailable_without_end_asks_the_phone_within_bounds,
         test_message_given_up_says_so_and_asks_the_phone,

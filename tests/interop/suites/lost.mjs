@@ -164,6 +164,34 @@ lost.check('Ann lost her own sender key and writes under one that nobody has', a
     await groupGoesOn(w, 'with Ann’s new key');
 });
 
+const placeholders = w => w.sim.events(e => e.event === 'peer' &&
+    e.detail.startsWith('placeholder'));
+
+for (const [where, chat] of [['', w => w.shop.lid], [' in the group', w => w.group]])
+    lost.check(`a message of Baileys${where} that the server has not for the bridge: the phone has it`,
+        async w => {
+            const before = (await placeholders(w)).length;
+            await w.sim.fault(`${w.shop.phone}:1`, 'unavailable');
+            const id = await w.ann.device.send(chat(w), `on the phone${where}`);
+            const row = await w.bridge.understood(id);
+            assert.equal(row.text, `on the phone${where}`);
+            assert.equal((await w.bridge.inbound(id)).length, 1);
+            const asked = (await placeholders(w)).slice(before);
+            assert.deepEqual(asked.map(e => e.detail), [`placeholder ${id}`]);
+            const next = await w.ann.device.send(chat(w), `after it${where}`);
+            await answered(w, next, `after it${where}`);
+        });
+
+lost.check('Baileys asks the phone in the same way, and reads what it answers', async w => {
+    await w.sim.fault(`${w.ann.account.phone}:1`, 'unavailable');
+    const id = await w.shop.send(w.ann.account, 'for Ann’s phone alone');
+    const m = await w.ann.device.message('it', m => m.id === id && m.text !== null);
+    assert.equal(m.text, 'for Ann’s phone alone');
+    const [e] = (await placeholders(w)).slice(-1);
+    assert.equal(e.detail, `placeholder ${id}`);
+    assert.ok(e.device.startsWith(w.ann.account.phone), e.device);
+});
+
 lost.check('no message was left unread', async w => {
     assert.deepEqual(await w.bridge.rows("status = 'undecryptable'"), []);
     await until('nothing to wait', async () => (await w.shop.device(1)).queued === 0);
