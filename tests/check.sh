@@ -139,6 +139,8 @@ if [ "$ALL" = --all ]; then
     BUILDDIR=$PLAIN tap 300 tests/torture/linking.sh
     stage "disks that are full, read-only, failing, slow"
     BUILDDIR=$PLAIN tap 300 tests/torture/disk.sh
+    stage "disks that fail while files of messages are fetched"
+    BUILDDIR=$PLAIN tap 300 tests/torture/media.sh
     stage "allocations that fail"
     BUILDDIR=$PLAIN tap 300 tests/torture/memory.sh
     stage "clang-tidy"
