@@ -662,10 +662,84 @@ END_TEST
 
 static void put_field(struct buf *out, uint8_t number, struct bytes value)
 {
+    size_t n = value.n;
     buf_append_u8(out, (uint8_t)(number << 3 | 2));
-    buf_append_u8(out, (uint8_t)value.n);
+    for (; n > 127; n >>= 7)
+        buf_append_u8(out, (uint8_t)(n & 127) | 128);
+    buf_append_u8(out, (uint8_t)n);
     buf_append(out, value);
 }
+
+/* One WebMessageInfo of a conversation; extra: further fields of it, as hex. */
+struct said {
+    const char *chat, *id, *participant, *text, *extra;
+    bool from_me;
+};
+
+static void put_said(struct buf *chat, const struct said *m)
+{
+    AUTO_BUF struct buf key = {.max = 400}, message = {.max = 200}, info = {.max = 900};
+    AUTO_BUF struct buf one = {.max = 1000};
+    put_field(&key, 1, bytes_text(m->chat));
+    buf_append_u8(&key, 0x10);
+    buf_append_u8(&key, m->from_me);
+    put_field(&key, 3, bytes_text(m->id));
+    if (m->participant)
+        put_field(&key, 4, bytes_text(m->participant));
+    put_field(&info, 1, buf_bytes(&key));
+    if (m->text) {
+        put_field(&message, 1, bytes_text(m->text));
+        put_field(&info, 2, buf_bytes(&message));
+    }
+    buf_append(&info, testing_unhex("18c1d9ecc406")); /* 3: the time of the vectors */
+    if (m->extra)
+        buf_append(&info, testing_unhex(m->extra));
+    put_field(&one, 1, buf_bytes(&info));
+    put_field(chat, 2, buf_bytes(&one));
+}
+
+/* Told is what a person wrote to a person or a group, and who did. */
+START_TEST(test_history_messages_are_told_with_their_author)
+{
+    static const struct said cases[] = {
+        {"33333@s.whatsapp.net", "A", NULL, "theirs", NULL, false},
+        {"33333@s.whatsapp.net", "B", NULL, "ours", NULL, true},
+        {"1@g.us", "C", "44444@s.whatsapp.net", "in a group", NULL, false},
+        {"1@g.us", "D", NULL, "of nobody", NULL, false},
+        {"status@broadcast", "E", "44444@s.whatsapp.net", "status", NULL, false},
+        {"33333@s.whatsapp.net", "F", NULL, "ignored", "800101", false},
+        {"33333@s.whatsapp.net", "G", NULL, NULL, "c00101", false}, /* a stub */
+        {"33333@s.whatsapp.net", "", NULL, "no id", NULL, false},
+        {"no jid @ all", "H", NULL, "no chat", NULL, false},
+    };
+    struct wa_event ev;
+    AUTO_BUF struct buf plain = {.max = 5000}, packed = {.max = 5000};
+    AUTO_BUF struct buf told = {.max = 1000};
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        AUTO_BUF struct buf one = {.max = 1000};
+        put_field(&one, 1, bytes_text(cases[i].chat));
+        put_said(&one, &cases[i]);
+        put_field(&plain, 2, buf_bytes(&one));
+    }
+    uLongf n = compressBound(plain.n);
+    ck_assert_int_eq(compress(buf_reserve(&packed, n), &n, plain.p, plain.n), Z_OK);
+    packed.n = n;
+    wa_session_set_history(line.session, 365);
+    say_notification("H1", vector("external_message_proto"));
+    say_backlog_done();
+    ck_assert_uint_eq(hear(WA_EVENT_FILE_WANTED, &ev), 1);
+    wa_session_file(line.session, ev.u.file.id, WA_FILE_CAME, &packed);
+    for (int passes = 0; passes < 2; passes++) {
+        wa_session_step(line.session);
+        while (wa_session_next(line.session, &ev) == 1)
+            if (ev.type == WA_EVENT_HISTORY)
+                buf_printf(&told, "%.*s %s%s;", (int)ev.u.message.id.n,
+                           (const char *)ev.u.message.id.p, ev.u.message.sender.user,
+                           ev.u.message.group ? " in a group" : "");
+    }
+    ck_assert_str_eq(buf_text(&told), "A 33333;B 5511987654321;C 44444 in a group;");
+}
+END_TEST
 
 /* The app state wants its snapshot while a part of the history is fetched. */
 START_TEST(test_files_of_two_owners_push_none_aside)
@@ -745,6 +819,7 @@ int main(void)
     tcase_add_test(t, test_history_that_cannot_be_kept_is_not_receipted);
     tcase_add_test(t, test_files_are_fetched_one_after_the_other);
     tcase_add_test(t, test_files_of_two_owners_push_none_aside);
+    tcase_add_test(t, test_history_messages_are_told_with_their_author);
     suite_add_tcase(s, t);
     return testing_run(s);
 }
