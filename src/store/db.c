@@ -502,7 +502,7 @@ static int open_handle(struct store_db *db, const struct store_db_spec *spec, bo
         rc = configure(db, spec, version == 0);
         if (rc == 0)
             rc = migrate(db, spec, version);
-        if (rc == 0 && spec->each_open)
+        if (rc == 0 && spec->each_open && !db->fresh) /* a blank file lacks nothing */
             rc = add_missing(db, spec);
         return rc == 0 ? make_shrinkable(db, spec) : rc;
     }

@@ -998,6 +998,22 @@ START_TEST(test_open_new_file_is_what_sql_makes_and_costs_no_sync)
 }
 END_TEST
 
+START_TEST(test_keys_open_new_file_costs_no_sync)
+{
+    const char *path = path_of(testing_dir(), "keys.db");
+    struct store_keys *k;
+    struct err err = {0};
+    store_vfs_clear();
+    ck_assert_int_eq(store_keys_open(&k, path, tables, TABLE_COUNT, &store_blank_keys, &err), 0);
+    if (has_blank())
+        ck_assert_uint_eq(store_vfs.syncs + store_vfs.writes, 0);
+    put(k, DEVICE, "a", "b");
+    ck_assert_int_eq(store_keys_commit(k, NULL), 0);
+    store_keys_close(k);
+    assert_whole(path);
+}
+END_TEST
+
 START_TEST(test_write_to_new_file_syncs_it_before_the_log)
 {
     const char *dir = testing_dir(), *path = path_of(dir, "messages.db");
@@ -2973,7 +2989,7 @@ int main(void)
     ADD("death", test_commit_killed_at_any_moment_loses_nothing_reported,
         test_commit_power_cut_at_any_moment_loses_nothing_committed);
     ADD("new", test_open_new_file_is_what_sql_makes_and_costs_no_sync,
-        test_write_to_new_file_syncs_it_before_the_log,
+        test_keys_open_new_file_costs_no_sync, test_write_to_new_file_syncs_it_before_the_log,
         test_open_what_a_power_cut_left_of_a_new_file_is_a_whole_database,
         test_open_damaged_file_that_was_used_is_left_as_it_is);
     ADD("in", test_record_same_message_twice_is_one_row, test_edit_author_alone_newest_wins,
