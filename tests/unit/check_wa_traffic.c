@@ -192,28 +192,34 @@ static struct wa_node *unavailable(const char *id, const char *type)
     return m;
 }
 
-/* What our session sent to the phone in clear, as the phone opens it. */
-static Wa__PeerDataOperationRequestMessage *opened_by_phone(const struct wa_node *message)
+/* What our session sent to the phone, as the phone opens it. */
+static Wa__ProtocolMessage *protocol_at_phone(const struct wa_node *message, int32_t type)
 {
     struct buf plain = {.max = 4096};
     enum wa_signal_fault fault;
-    enum wa_enc_type type;
+    enum wa_enc_type enc_type;
     const struct wa_node *enc = wa_node_find(message, "enc");
-    ck_assert_int_eq(wa_enc_parse(wa_node_attr(enc, "type"), &type), 0);
+    ck_assert_int_eq(wa_enc_parse(wa_node_attr(enc, "type"), &enc_type), 0);
     ck_assert_int_eq(
-        wa_signal_decrypt(phone.signal, &phone.us, type, wa_node_data(enc), &plain, &fault), 0);
+        wa_signal_decrypt(phone.signal, &phone.us, enc_type, wa_node_data(enc), &plain, &fault), 0);
     struct bytes padded = buf_bytes(&plain);
     ck_assert_int_eq(wa_padding_remove(&padded), 0);
     AUTO_PB Wa__Message *m = wa_pb_unpack(&wa__message__descriptor, padded);
     ck_assert(m && m->has_protocol_message);
-    AUTO_PB Wa__ProtocolMessage *p =
+    Wa__ProtocolMessage *p =
         wa_pb_unpack(&wa__protocol_message__descriptor, wa_pb_bytes(m->protocol_message));
-    ck_assert(p && p->type == 16);
+    ck_assert(p && p->type == type);
+    buf_deinit(&plain);
+    return p;
+}
+
+static Wa__PeerDataOperationRequestMessage *opened_by_phone(const struct wa_node *message)
+{
+    AUTO_PB Wa__ProtocolMessage *p = protocol_at_phone(message, 16);
     Wa__PeerDataOperationRequestMessage *request =
         wa_pb_unpack(&wa__peer_data_operation_request_message__descriptor,
                      wa_pb_bytes(p->peer_data_operation_request_message));
     ck_assert(request != NULL);
-    buf_deinit(&plain);
     return request;
 }
 
@@ -243,6 +249,65 @@ START_TEST(test_message_unavailable_is_recorded_acked_and_asked_of_the_phone_onc
         struct wa_node *ack = hear_tag("ack");
         ck_assert(!wa_node_attr(ack, "error").p);
         hear_nothing();
+    }
+}
+END_TEST
+
+/* The patch of an app state whose key is not here; when its key was asked for last, in hours. */
+START_TEST(test_app_state_key_is_asked_of_the_phone_once_a_day)
+{
+    static const struct {
+        int64_t hours_ago;
+        bool asked;
+    } cases[] = {{-1, true}, {0, false}, {23, false}, {24, true}, {240, true}};
+    const json_t *v = testing_vectors("app-state.json");
+    struct bytes id = testing_hex(v, "key_id");
+    unsigned sum = 0;
+    for (size_t i = 0; i < id.n; i++)
+        sum += id.p[i];
+    char slot[16];
+    snprintf(slot, sizeof(slot), "asked/%u", sum % 16);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        uint8_t then[8];
+        int64_t s = line.mem.now_ms / 1000 - cases[i].hours_ago * 3600;
+        for (size_t b = 0; b < sizeof(then); b++)
+            then[b] = (uint8_t)((uint64_t)s >> 8 * (7 - b));
+        if (i > 0) {
+            teardown();
+            setup();
+            fake_host_put(&line.mem, WA_TABLE_APP_STATE, slot, BYTES(then, sizeof(then)));
+        }
+        greet_phone();
+        struct wa_node *n = line_stanza(&line, "notification");
+        wa_node_set(n, "id", "N1");
+        wa_node_set(n, "type", "server_sync");
+        set_jid(n, "from", "s.whatsapp.net");
+        wa_node_set(wa_node_child(n, "collection"), "name", "critical_block");
+        say(n);
+        expect_quiet();
+        struct wa_node *asked = hear_tag("iq"), *iq = line_stanza(&line, "iq");
+        wa_node_set_bytes(iq, "id", wa_node_attr(asked, "id"));
+        wa_node_set(iq, "type", "result");
+        struct wa_node *c = wa_node_child(wa_node_child(iq, "sync"), "collection");
+        wa_node_set(c, "name", "critical_block");
+        wa_node_child_data(
+            wa_node_child(c, "patches"), "patch",
+            testing_hex(json_array_get(json_object_get(v, "patches"), 0), "syncd_patch_proto"));
+        line_forget_output(&line);
+        say(iq);
+        expect_quiet();
+        if (!cases[i].asked) {
+            hear_nothing();
+            continue;
+        }
+        struct wa_node *message = hear_tag("message");
+        ck_assert(wa_node_attr_is(message, "category", "peer"));
+        ck_assert(wa_node_attr_is(message, "push_priority", "high"));
+        AUTO_PB Wa__ProtocolMessage *p = protocol_at_phone(message, 7);
+        ck_assert(p->app_state_sync_key_request);
+        ck_assert_uint_eq(p->app_state_sync_key_request->n_key_ids, 1);
+        testing_assert_bytes(wa_pb_bytes(p->app_state_sync_key_request->key_ids[0]->key_id), id,
+                             "id");
     }
 }
 END_TEST
@@ -1143,6 +1208,7 @@ int main(void)
         test_message_broadcast_list_stands_in_the_chat_with_its_author,
         test_message_status_is_receipted_as_status,
         test_message_unavailable_is_recorded_acked_and_asked_of_the_phone_once,
+        test_app_state_key_is_asked_of_the_phone_once_a_day,
         test_message_view_once_or_hosted_is_recorded_and_not_asked_for,
         test_message_unavailable_long_ago_is_not_asked_for,
         test_message_unavailable_without_end_asks_the_phone_within_bounds,
