@@ -40,8 +40,11 @@ struct sim_app_state *sim_app_state_of(struct sim_account *a)
     a->app_state = err_calloc(1, sizeof *a->app_state);
     for (size_t i = 0; i < SIM_COLLECTIONS; i++)
         a->app_state->collections[i].name = names[i];
+    /* What was there before a companion is no news to it. */
+    a->app_state->rules.quiet = true;
     sim_app_state_new_key(a);
     sim_app_state_rename(a, a->name);
+    a->app_state->rules.quiet = false;
     return a->app_state;
 }
 
