@@ -30,7 +30,7 @@ FULL = dict(runs=5, few_runs=3, settle_s=3, idle_s=30, messages=5000, contacts=1
             rates=((10, 8), (100, 8), (1000, 2)), backlog=10000, outbox=10000, tenants=(1, 10, 100, 1000),
             sample=1000, stored=(1000, 10000, 100000, 1000000), chats=(10, 100, 1000, 10000),
             prekeys=(800, 4000, 16000), sizes=(100, 1000, 10000, 50000), groups=(3, 16, 64, 256))
-QUICK = dict(FULL, runs=2, few_runs=1, settle_s=1, idle_s=30, messages=1000, rates=((10, 3), (100, 3), (1000, 1)),
+QUICK = dict(FULL, runs=2, few_runs=1, settle_s=3, idle_s=30, messages=1000, rates=((10, 3), (100, 3), (1000, 1)),
              backlog=1000, outbox=1000, tenants=(1, 10, 50), sample=200, stored=(1000, 10000), chats=(10, 100),
              prekeys=(800, 1600), sizes=(100, 10000), groups=(3, 16))
 ALL = {**steps.STEPS, 'growth': growth.growth, 'limit': limit.limit}
