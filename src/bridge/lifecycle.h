@@ -101,8 +101,8 @@ enum bridge_event bridge_lifecycle_of_close(enum wa_close why);
 const char *bridge_state_name(enum bridge_state state);
 const char *bridge_state_status(enum bridge_state state);
 const char *bridge_state_session(enum bridge_state state);
-/* Whether it says something that is true beyond this process; else it is a station of a start, and
- * nobody misses it after a power cut. */
+/* Whether its row of the history is worth a sync of its own; that of a station of a start is
+ * written with what the start led to. */
 bool bridge_state_lasts(enum bridge_state state);
 const char *bridge_event_name(enum bridge_event event);
 const char *bridge_action_name(enum bridge_action action);

@@ -49,13 +49,6 @@ void bridge_status_open(struct bridge *b)
     bridge_status_state(b, BRIDGE_STARTING);
 }
 
-static void want_for_state(struct bridge *b)
-{
-    bool lasts = bridge_state_lasts(b->lifecycle);
-    b->metrics_due = true;
-    bridge_status_want(b, lasts ? BRIDGE_PUBLISH_DURABLE : BRIDGE_PUBLISH_LIGHT);
-}
-
 void bridge_status_config(struct bridge *b)
 {
     struct volume_state *s = &b->state;
@@ -67,7 +60,7 @@ void bridge_status_config(struct bridge *b)
     /* Gone by the rule of state.json is gone for the manager, too, whatever its unit says. */
     if (b->env("WATCHDOG_USEC"))
         bridge_notify(b->notify_fd, "WATCHDOG_USEC=%lld", (long long)s->stale_after_ms * 1000);
-    want_for_state(b);
+    bridge_status_want(b, BRIDGE_PUBLISH_DURABLE);
 }
 
 void bridge_status_state(struct bridge *b, enum bridge_state state)
@@ -85,7 +78,7 @@ void bridge_status_state(struct bridge *b, enum bridge_state state)
     s->status = bridge_state_status(state);
     s->session_state = bridge_state_session(state);
     s->session_since = clock_wall_ms();
-    want_for_state(b);
+    bridge_status_want(b, BRIDGE_PUBLISH_DURABLE);
     bridge_notify(b->notify_fd, "%sSTATUS=%s, %s", state == BRIDGE_STOPPED ? "STOPPING=1\n" : "",
                   s->status, s->session_state);
 }
@@ -109,7 +102,7 @@ void bridge_status_qr(struct bridge *b, const struct wa_event *ev)
     s->qr.expires_at = s->qr.issued_at + ev->u.qr.ttl_ms;
     b->qr_due = true;
     b->qr_remove_due = false;
-    want_for_state(b);
+    bridge_status_want(b, BRIDGE_PUBLISH_DURABLE);
 }
 
 /* protocol/03 section 4.3 */
@@ -139,7 +132,7 @@ void bridge_status_code(struct bridge *b, const struct wa_event *ev)
     if (ev->u.code.error)
         bridge_status_error(b, "pairing_code_refused", "The server gave no pairing code (%u). %s",
                             ev->u.code.error, code_advice(ev->u.code.error));
-    want_for_state(b);
+    bridge_status_want(b, BRIDGE_PUBLISH_DURABLE);
 }
 
 void bridge_status_error(struct bridge *b, const char *code, const char *fmt, ...)

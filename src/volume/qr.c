@@ -210,7 +210,9 @@ int volume_qr_publish(const struct volume *v, struct bytes payload, struct err *
         if (rc != 0)
             return err_set(err, rc, "cannot draw %s: payload of %zu bytes", files[i].name,
                            payload.n);
-        rc = volume_publish(v->root_fd, files[i].name, buf_bytes(&picture), false, err);
+        /* The last one syncs the directory for all. */
+        bool last = i == ARRAY_LEN(files) - 1;
+        rc = volume_publish(v->root_fd, files[i].name, buf_bytes(&picture), last, err);
     }
     return rc;
 }

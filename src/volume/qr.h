@@ -13,9 +13,8 @@ int volume_qr_svg(struct bytes payload, struct buf *out);
 /* Half-block characters with ANSI colours off: dark modules are blanks on a light ground drawn with
  * U+2588, U+2580, U+2584, so that it scans on a dark terminal. Ends in a newline. */
 int volume_qr_terminal(struct bytes payload, struct buf *out);
-/* Publishes qr.txt (payload and newline), qr.svg and qr.png, not durable: a QR is worth nothing
- * without the connection that it came by. Call it before the state document that names them.
- * 0 or ERR_…. */
+/* Publishes qr.txt (payload and newline), qr.svg and qr.png, durable. Call it before the state
+ * document that names them. 0 or ERR_…. */
 int volume_qr_publish(const struct volume *v, struct bytes payload, struct err *err);
 /* Removes the three files, after the state document that no longer names them was published. */
 int volume_qr_remove(const struct volume *v, struct err *err);

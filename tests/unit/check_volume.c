@@ -1176,12 +1176,12 @@ START_TEST(test_qr_payload_out_of_range_is_refused)
 }
 END_TEST
 
-START_TEST(test_qr_publish_waits_for_no_disk_and_removal_syncs_once)
+START_TEST(test_qr_publish_and_removal_sync_once_for_three)
 {
     file_system = EXT4_SUPER_MAGIC;
     calls[0] = '\0';
     ck_assert_int_eq(volume_qr_publish(&v, bytes_text(PAYLOAD), &err), 0);
-    ck_assert_str_eq(calls, "rrr");
+    ck_assert_str_eq(calls, "rrfrd");
     calls[0] = '\0';
     ck_assert_int_eq(volume_qr_remove(&v, &err), 0);
     ck_assert_str_eq(calls, "d");
@@ -1989,7 +1989,7 @@ static void add_qr(Suite *s)
     tcase_add_test(t, test_qr_svg_scans_back_to_payload);
     tcase_add_test(t, test_qr_terminal_draws_the_same_modules);
     tcase_add_test(t, test_qr_payload_out_of_range_is_refused);
-    tcase_add_test(t, test_qr_publish_waits_for_no_disk_and_removal_syncs_once);
+    tcase_add_test(t, test_qr_publish_and_removal_sync_once_for_three);
     tcase_add_test(t, test_qr_publish_and_remove_three_files);
 }
 
