@@ -13,7 +13,7 @@ _wabridge_verbs() {
 
 # The words of a verb that has a choice: "stop|reload|…" in its usage.
 _wabridge_choice() {
-    "${COMP_WORDS[0]}" "$1" --help 2>/dev/null | sed -n '1s/.* \([a-z|]*|[a-z|]*\) *$/\1/p' | tr '|' ' '
+    "${COMP_WORDS[0]}" "$1" --help 2>/dev/null | sed -n '1s/.* \([a-z|]*|[a-z|]*\)\( \[[A-Z]*\]\)\{0,1\} *$/\1/p' | tr '|' ' '
 }
 
 _wabridge() {
