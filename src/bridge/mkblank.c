@@ -84,8 +84,10 @@ int main(int argc, char **argv)
                                        "messages.db-shm"};
     char dir[] = "mkblank-XXXXXX";
     FILE *out = argc == 2 ? fopen(argv[1], "w") : NULL;
-    if (!out || !mkdtemp(dir) || chdir(dir) != 0)
-        err_fatal("mkblank FILE: no place to work");
+    if (!out)
+        err_fatal("mkblank FILE: it cannot be written");
+    if (!mkdtemp(dir) || chdir(dir) != 0)
+        err_fatal("mkblank: no place to work");
     make_databases();
     struct buf keys = read_file("keys.db"), messages = read_file("messages.db");
     fputs("/* Made by mkblank. */\n#include \"store/blank.h\"\n\n", out);

@@ -130,7 +130,7 @@ static int find(unsigned n, const char *name)
     snprintf(id, sizeof(id), "3A%08X", n);
     int rc = wa_secrets_find(&mem.host, bytes_text(id), names, ARRAY_LEN(names), secret);
     if (rc == 1)
-        ck_assert_uint_eq(secret[0] | secret[1] << 8, n);
+        ck_assert_uint_eq((unsigned)(secret[0] | secret[1] << 8), n);
     return rc;
 }
 
