@@ -22,6 +22,7 @@ const file = name => path.join(dir, name);
 const { state, saveCreds } = await useMultiFileAuthState(file('auth'));
 const auth = { creds: state.creds, keys: makeCacheableSignalKeyStore(state.keys, quiet) };
 const sent = new Map(); // for those who ask again
+let saved = Promise.resolve(); // a SIGTERM in the middle of it would leave half a creds.json
 
 async function onMessages(sock, messages) {
     for (const m of messages) {
@@ -56,10 +57,10 @@ function start() {
         shouldSyncHistoryMessage: () => false,
         getMessage: async key => sent.get(key.id),
     });
-    sock.ev.on('creds.update', saveCreds);
+    sock.ev.on('creds.update', () => { saved = saved.then(saveCreds); });
     sock.ev.on('connection.update', onConnection);
     sock.ev.on('messages.upsert', ({ messages }) => onMessages(sock, messages));
 }
 
-process.on('SIGTERM', () => process.exit(0));
+process.on('SIGTERM', () => saved.finally(() => process.exit(0)));
 start();
