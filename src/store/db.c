@@ -280,6 +280,9 @@ void store_db_rollback(struct store_db *db)
     /* After FULL or IOERR SQLite may have rolled back by itself. */
     if (!sqlite3_get_autocommit(db->sql))
         sqlite3_exec(db->sql, "ROLLBACK", NULL, NULL, NULL);
+    /* The disk may be full: a checkpoint makes room in the -wal file itself. */
+    if (db->failed)
+        db->wal_pages = STORE_DB_CHECKPOINT_PAGES;
     db->dirty = false;
     db->failed = false;
 }

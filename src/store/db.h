@@ -17,9 +17,9 @@
 #include "base/err.h"
 #include "store/blank.h"
 
-#define STORE_DB_CACHE_KIB 1024        /* page cache of one database; given back by store_db_rest */
-#define STORE_DB_CHECKPOINT_PAGES 1000 /* of 4096 bytes, in the -wal file */
-#define STORE_DB_WAL_BYTES 8388608     /* the -wal file is cut back to this */
+#define STORE_DB_CACHE_KIB 1024       /* page cache of one database; given back by store_db_rest */
+#define STORE_DB_CHECKPOINT_PAGES 500 /* of 4096 bytes, in the -wal file */
+#define STORE_DB_WAL_BYTES 4194304    /* the -wal file is cut back to this */
 #define STORE_DB_BUSY_MS 2000 /* how long another writer (an operator's tool) is waited for */
 
 struct sqlite3_stmt;

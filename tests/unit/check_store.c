@@ -359,7 +359,7 @@ static void assert_frugal_and_durable(sqlite3 *db)
     ck_assert_int_eq(pragma(db, "temp_store"), 2);
     ck_assert_int_eq(pragma(db, "mmap_size"), 0);
     ck_assert_int_eq(pragma(db, "wal_autocheckpoint"), 0);
-    ck_assert_int_eq(pragma(db, "journal_size_limit"), 8388608);
+    ck_assert_int_eq(pragma(db, "journal_size_limit"), 4194304);
     ck_assert_int_gt(pragma(db, "busy_timeout"), 0);
     ck_assert_int_ge(pragma(db, "user_version"), 1);
     ck_assert_int_ne(pragma(db, "application_id"), 0);
@@ -619,11 +619,11 @@ START_TEST(test_messages_many_commits_wal_stays_small)
         store_messages_tend(m);
         struct stat st;
         ck_assert_int_eq(stat(wal, &st), 0);
-        ck_assert_int_lt(st.st_size, 4300 * 1024);
+        ck_assert_int_lt(st.st_size, 2300 * 1024);
     }
     /* one a commit, and for each checkpoint: the file, the -wal before it, the new -wal header */
     ck_assert_uint_ge(store_vfs.syncs, 600 + 3);
-    ck_assert_uint_lt(store_vfs.syncs, 600 + 3 * 8);
+    ck_assert_uint_lt(store_vfs.syncs, 600 + 3 * 14);
     store_messages_close(m);
 }
 END_TEST
