@@ -20,12 +20,4 @@ extern const struct store_blank store_blank_keys, store_blank_messages;
 /* The file into out, which has b->size bytes that are all zero. */
 void store_blank_expand(const struct store_blank *b, uint8_t *out);
 
-enum store_blank_likeness {
-    STORE_BLANK_OTHER, /* something else, or more than that */
-    STORE_BLANK_WHOLE,
-    STORE_BLANK_TORN, /* what a power cut may leave of one that was never synced: sectors, or the
-                         end, are missing; nothing else ever was in it */
-};
-enum store_blank_likeness store_blank_compare(const struct store_blank *b, struct bytes file);
-
 #endif

@@ -8,7 +8,6 @@
 #include <sqlite3.h>
 #include <stdio.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "store/db_create.h"
 
@@ -22,9 +21,7 @@ struct store_db {
     sqlite3_stmt **statements;
     sqlite3_stmt *begin, *commit;
     size_t count;
-    int version;   /* of the schema */
     int wal_pages; /* in the -wal file after the last commit */
-    bool fresh;    /* the file may be as store_db_create left it, and not synced */
     bool dirty;    /* a group is open */
     bool failed;   /* and something in it went wrong */
     struct err error;
@@ -152,51 +149,6 @@ int store_db_number(struct store_db *db, int64_t *out, size_t statement, struct 
     return rc < 0 ? rc : 0;
 }
 
-/* ---- a file that was just made ---------------------------------------------------------- */
-
-static sqlite3_file *file_of(struct store_db *db)
-{
-    sqlite3_file *file = NULL;
-    sqlite3_file_control(db->sql, "main", SQLITE_FCNTL_FILE_POINTER, &file);
-    return file && file->pMethods ? file : NULL;
-}
-
-/* Before the first write to the -wal: what that says to be durable rests on the file. By SQLite's
- * own handle, since closing another one would drop its locks. */
-static int sync_file(struct store_db *db)
-{
-    sqlite3_file *file = file_of(db);
-    if (!file || file->pMethods->xSync(file, SQLITE_SYNC_NORMAL) != SQLITE_OK ||
-        store_db_sync_directory(db->file) != 0) {
-        db->failed = true;
-        return err_sys(&db->error, ERR_STORE, "%s cannot be synced", db->path);
-    }
-    return 0;
-}
-
-/* The first page is written, though it says the same: its change counter tells a file that was
- * used, and then damaged, from one that never was. */
-static int mark_used(struct store_db *db)
-{
-    char sql[64];
-    snprintf(sql, sizeof(sql), "PRAGMA user_version = %d", db->version);
-    return run_sql(db, sql);
-}
-
-/* Is the file one that was made and never written to, whole or what a power cut left of it? */
-static enum store_blank_likeness likeness(struct store_db *db, const struct store_blank *blank)
-{
-    sqlite3_file *file = file_of(db);
-    sqlite3_int64 size;
-    if (!file || file->pMethods->xFileSize(file, &size) != SQLITE_OK || size < 0 ||
-        (size_t)size > blank->size)
-        return STORE_BLANK_OTHER;
-    AUTO_FREE uint8_t *content = err_calloc(1, (size_t)size + 1);
-    if (size > 0 && file->pMethods->xRead(file, content, (int)size, 0) != SQLITE_OK)
-        return STORE_BLANK_OTHER;
-    return store_blank_compare(blank, BYTES(content, (size_t)size));
-}
-
 static int run_prepared(struct store_db *db, sqlite3_stmt **slot, const char *sql)
 {
     if (!*slot &&
@@ -216,10 +168,7 @@ static int begin(struct store_db *db)
     if (db->dirty)
         return 0;
     db->dirty = true;
-    if (db->fresh && sync_file(db) != 0)
-        return ERR_STORE;
-    int rc = run_prepared(db, &db->begin, "BEGIN IMMEDIATE");
-    return rc == 0 && db->fresh ? mark_used(db) : rc;
+    return run_prepared(db, &db->begin, "BEGIN IMMEDIATE");
 }
 
 int store_db_write(struct store_db *db, size_t statement, struct store_values values)
@@ -265,7 +214,7 @@ int store_db_commit(struct store_db *db, struct err *err)
     if (!db->dirty)
         return 0;
     if (!db->failed && run_prepared(db, &db->commit, "COMMIT") == 0) {
-        db->dirty = db->fresh = false;
+        db->dirty = false;
         return 0;
     }
     store_db_rollback(db);
@@ -458,37 +407,9 @@ static int open_file(struct store_db *db, bool read_only)
     return sqlite3_open_v2(db->file, &db->sql, flags, NULL) == SQLITE_OK ? 0 : fail(db);
 }
 
-static bool has_log(const struct store_db *db)
-{
-    char wal[PATH_MAX];
-    struct stat st;
-    return (size_t)snprintf(wal, sizeof(wal), "%s-wal", db->file) < sizeof(wal) &&
-           lstat(wal, &st) == 0 && st.st_size > 0;
-}
-
-/*
- * A file that an earlier process made, and did not get to sync before the power was cut, is made
- * again: nothing was ever written, neither to it nor to its -wal, for the sync comes before.
- */
-static int open_made(struct store_db *db, const struct store_db_spec *spec)
-{
-    int rc = open_file(db, false);
-    if (rc != 0 || !spec->blank || spec->blank->size == 0)
-        return rc;
-    enum store_blank_likeness like = likeness(db, spec->blank);
-    if (like == STORE_BLANK_TORN && !has_log(db)) {
-        sqlite3_close(db->sql);
-        db->sql = NULL;
-        store_db_create(db->file, spec);
-        rc = open_file(db, false);
-    }
-    db->fresh = like != STORE_BLANK_OTHER;
-    return rc;
-}
-
 static int open_handle(struct store_db *db, const struct store_db_spec *spec, bool read_only)
 {
-    if ((read_only ? open_file(db, true) : open_made(db, spec)) != 0)
+    if (open_file(db, read_only) != 0)
         return ERR_STORE;
     char sql[256];
     snprintf(sql, sizeof(sql),
@@ -505,7 +426,7 @@ static int open_handle(struct store_db *db, const struct store_db_spec *spec, bo
         rc = configure(db, spec, version == 0);
         if (rc == 0)
             rc = migrate(db, spec, version);
-        if (rc == 0 && spec->each_open && !db->fresh) /* a blank file lacks nothing */
+        if (rc == 0 && spec->each_open)
             rc = add_missing(db, spec);
         return rc == 0 ? make_shrinkable(db, spec) : rc;
     }
@@ -554,8 +475,7 @@ int store_db_open(struct store_db **out, const char *path, const struct store_db
     *out = NULL;
     prepare_library();
     AUTO_FREE char *file = without_links(path);
-    struct stat st;
-    if (!read_only && lstat(file, &st) != 0 && errno == ENOENT)
+    if (!read_only)
         store_db_create(file, spec);
     int rc = read_only ? 0 : prepare_files(path, spec->mode, err);
     if (rc != 0)
@@ -565,7 +485,6 @@ int store_db_open(struct store_db **out, const char *path, const struct store_db
     db->file = err_strdup(file);
     db->texts = spec->statements;
     db->count = spec->statement_count;
-    db->version = spec->version;
     db->statements = err_calloc(db->count, sizeof(db->statements[0]));
     rc = open_handle(db, spec, read_only);
     if (rc != 0) {

@@ -41,7 +41,7 @@ static bool write_blank(int fd, const struct store_blank *blank)
             return false;
         at += n > 0 ? (size_t)n : 0;
     }
-    return true;
+    return fsync(fd) == 0;
 }
 
 static bool make(const char *name, const struct store_db_spec *spec)
@@ -58,33 +58,26 @@ static bool make(const char *name, const struct store_db_spec *spec)
     return done;
 }
 
-static bool directory_of(const char *file, char dir[PATH_MAX])
+static void sync_directory(const char *dir)
 {
-    const char *slash = strrchr(file, '/');
-    if (!slash || (size_t)(slash - file) >= PATH_MAX - 1)
-        return false;
-    bytes_copy_text(BYTES(file, (size_t)(slash - file) + 1), dir, PATH_MAX);
-    return true;
-}
-
-int store_db_sync_directory(const char *file)
-{
-    char dir[PATH_MAX];
-    AUTO_CLOSE int fd =
-        directory_of(file, dir) ? open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-    /* Some file systems cannot sync a directory; they say EINVAL. */
-    return fd >= 0 && (fsync(fd) == 0 || errno == EINVAL || errno == ENOTSUP) ? 0 : -1;
+    AUTO_CLOSE int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0)
+        (void)fsync(fd); /* a name that gets lost takes an empty database with it */
 }
 
 void store_db_create(const char *file, const struct store_db_spec *spec)
 {
+    struct stat st;
     char dir[PATH_MAX], name[PATH_MAX + 16];
-    if (!directory_of(file, dir) ||
-        (size_t)snprintf(name, sizeof(name), "%s.%s.new", dir, file + strlen(dir)) >= sizeof(name))
+    const char *slash = strrchr(file, '/');
+    if (!slash || (size_t)(slash - file) >= sizeof(dir) - 1 || lstat(file, &st) == 0)
+        return;
+    bytes_copy_text(BYTES(file, (size_t)(slash - file) + 1), dir, sizeof(dir));
+    if ((size_t)snprintf(name, sizeof(name), "%s.%s.new", dir, slash + 1) >= sizeof(name))
         return;
     unlink(name);
-    if (!make(name, spec) || rename(name, file) != 0)
+    if (make(name, spec) && rename(name, file) == 0)
+        sync_directory(dir);
+    else
         unlink(name);
-    else if (!spec->blank || spec->blank->size == 0)
-        (void)store_db_sync_directory(file); /* a lost name takes an empty database with it */
 }

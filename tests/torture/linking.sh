@@ -7,7 +7,7 @@
 # LINKS times; SEED repeats a run.
 . "$(dirname "$0")/lib.sh"
 LINKS=${LINKS:-24}
-FIRST=${FIRST:-190} SPAN=${SPAN:-80} # operations: from the first QR on, about
+FIRST=${FIRST:-90} SPAN=${SPAN:-80} # operations: from the first QR on, about
 LINKED=0 AGAIN=0 UNCONFIRMED=0
 WHEN=(before torn after)
 
