@@ -8,26 +8,16 @@
 SPEED=30 HEARTBEAT_MS=3000 # waited for in real time: a tenth of a second
 WRAP=(env LD_PRELOAD="$BUILDDIR/world.so" WORLD_SPEED="$SPEED")
 
-ctl() { "$BUILDDIR/wabridge" ctl --volume "$VOLUME" "$@"; }
 shows_qr() { state_is .session.state QR_READY && state_is .process.pid "$BRIDGE_PID" && test -s "$VOLUME/qr.png"; }
 has_code() { [ -n "$(state .pairing_code)" ]; }
 no_code() { [ -z "$(state .pairing_code)" ]; }
 now_ms() { date +%s%3N; }
-fresh() { # PHONE NAME
-    [ -z "$BRIDGE_PID" ] || stop_bridge
-    PHONE=$1
-    rm -rf "$VOLUME" "$PRIVATE"
-    mkdir -p "$VOLUME" "$PRIVATE"
-    account "$PHONE" "$2"
-    start_bridge
-    wait_for 10 shows_qr || not_ok "$2: a QR is shown" "$(state .status) $(state .last_error.message)"
-}
 
 start_sim --ref-seconds 3600
 write_config
 
 # ---- the code that is typed ------------------------------------------------------------------------------
-fresh 4915100000050 "Slow typist"
+new_tenant 4915100000050 "Slow typist"
 check "a code is shown" eval 'ctl pair --phone $PHONE && wait_for 10 has_code'
 start=$(now_ms) code=$(state .pairing_code)
 check "after its time it is gone" wait_for 15 no_code
@@ -50,7 +40,7 @@ late() { # the owner's answer, once the proof does not go with it any more
 }
 gated() { wait_for 10 scan && wait_for 10 phase_is await_assertion; }
 
-fresh 4915100000051 "Slow owner"
+new_tenant 4915100000051 "Slow owner"
 post "/accounts/$PHONE/passkey" '{"gate":true}' >/dev/null
 gated
 check "an answer after five minutes is taken" late

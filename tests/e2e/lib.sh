@@ -151,3 +151,16 @@ stop_bridge() {
     BRIDGE_PID=
     return $status
 }
+
+ctl() { "$BUILDDIR/wabridge" ctl --volume "$VOLUME" "$@"; }
+
+# Another account and an empty volume, until its QR is shown (shows_qr is the script's).
+new_tenant() { # PHONE NAME
+    [ -z "$BRIDGE_PID" ] || stop_bridge
+    PHONE=$1
+    rm -rf "$VOLUME" "$PRIVATE"
+    mkdir -p "$VOLUME" "$PRIVATE"
+    account "$PHONE" "$2"
+    start_bridge
+    wait_for 10 shows_qr || not_ok "$2: a QR is shown" "$(state .status) $(state .last_error.message)"
+}

@@ -67,7 +67,7 @@ names 'localhost 127.0.0.1 ::1'
 life "$SILENT_PORT"
 check "an IPv6 address works like any other" wait_for 10 shows_qr
 stop_bridge
-socat "TCP4-LISTEN:$SILENT_PORT,bind=127.0.0.7,reuseaddr,fork" SYSTEM:'sleep 30' 2>>"$WORK/socat.log" &
+socat "TCP4-LISTEN:$SILENT_PORT,bind=127.0.0.7,reuseaddr,fork" SYSTEM:'cat >/dev/null' 2>>"$WORK/socat.log" &
 SOCAT_PIDS="$SOCAT_PIDS $!"
 names 'localhost 127.0.0.7 ::1'
 life "$SILENT_PORT"

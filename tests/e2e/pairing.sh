@@ -8,19 +8,8 @@ shows_qr() { state_is .session.state QR_READY && state_is .process.pid "$BRIDGE_
 error_is() { state_is .last_error.code "$1"; }
 events() { get "/events" | jq -r '.events[] | "\(.event) \(.detail // "")"'; }
 count_events() { events | grep -c "^$1"; }
-ctl() { "$BUILDDIR/wabridge" ctl --volume "$VOLUME" "$@"; }
 waits() { # SESSION-STATE
     wait_for 20 state_is .session.state "$1"
-}
-# A life of its own: a fresh volume, another account.
-fresh() { # PHONE NAME
-    [ -z "$BRIDGE_PID" ] || stop_bridge
-    PHONE=$1
-    rm -rf "$VOLUME" "$PRIVATE"
-    mkdir -p "$VOLUME" "$PRIVATE"
-    account "$PHONE" "$2"
-    start_bridge
-    wait_for 10 shows_qr || not_ok "$2: a QR is shown" "$(state .status) $(state .last_error.message)"
 }
 
 # ---- nobody scans ----------------------------------------------------------------------------------
@@ -54,7 +43,7 @@ type_code() { post "/accounts/$PHONE/link_code" "{\"code\":\"$1\"}" >/dev/null; 
 refuse_code() { post /faults "{\"target\":\"next_connection\",\"kind\":\"link_code_refused\",\"code\":\"$1\"}" >/dev/null; }
 
 refuse_code 429
-fresh 4915100000010 "By code"
+new_tenant 4915100000010 "By code"
 check "ctl pair --phone is answered" ctl pair --phone $PHONE
 check "a refusal of the server is told" wait_for 10 error_is pairing_code_refused
 check "with its number and what to do" eval 'state .last_error.message | grep -q "429.*[Ww]ait"'
@@ -70,14 +59,14 @@ check "the right one still links" eval 'type_code "$(state .pairing_code)" && wa
 check "the code is gone then" no_code
 check "asked when linked, it is refused" eval '! ctl pair --phone $PHONE 2>"$WORK/ctl.err" && grep -q "is linked" "$WORK/ctl.err"'
 refuse_code 452
-fresh 4915100000011 "No codes"
+new_tenant 4915100000011 "No codes"
 ctl pair --phone $PHONE >/dev/null
 check "452: the owner is sent to the QR" wait_for 10 eval 'state .last_error.message | grep -q "QR"'
 check "no number is no number" eval '! ctl pair --phone 0123 2>/dev/null'
 check "the QR links as before" eval 'wait_for 5 scan && wait_for 15 connected'
 
 # asked before there is any QR: the wish is kept
-fresh 4915100000012 "Early bird"
+new_tenant 4915100000012 "Early bird"
 stop_bridge
 PHONE=4915100000012
 rm -rf "$VOLUME" "$PRIVATE"
@@ -106,7 +95,7 @@ use_passkey() { # [ORIGIN]
 }
 scan_gated() { wait_for 10 scan && grep -q passkey "$WORK/scan.json" && waits PASSKEY_REQUIRED; }
 
-fresh 4915100000020 "Passkey"
+new_tenant 4915100000020 "Passkey"
 gate '{"gate":true}'
 check "after the scan a passkey is wanted" scan_gated
 equal "status is QR_PENDING" QR_PENDING "$(state .status)"
@@ -134,7 +123,7 @@ account 4915100000099 Ann
 say 4915100000099 $PHONE "When do you open?" >/dev/null
 check "it answers" wait_for 15 eval 'arrived 4915100000099 $PHONE | grep -q "9 to 17"'
 
-fresh 4915100000021 "Passkey by code"
+new_tenant 4915100000021 "Passkey by code"
 gate '{"gate":true,"no_options":true}'
 check "a typed code leads to the passkey as well, and the challenge is fetched" eval \
     'ctl pair --phone $PHONE && wait_for 10 has_code && type_code "$(state .pairing_code)" && waits PASSKEY_REQUIRED'
@@ -147,7 +136,7 @@ check "what the browser gave is" eval 'jq -c .credential "$WORK/credential.json"
 check "and it links" wait_for 15 connected
 check "then no passkey is asked for" eval '! ctl passkey 2>"$WORK/ctl.err" && grep -q "no passkey is asked for" "$WORK/ctl.err"'
 
-fresh 4915100000022 "Passkey troubles"
+new_tenant 4915100000022 "Passkey troubles"
 gate '{"gate":true,"refuse":"400"}'
 scan_gated && use_passkey && respond assert "$WORK/credential.json"
 check "a refused prologue is told" wait_for 10 error_is prologue_refused
@@ -168,7 +157,7 @@ check "control/pair begins anew" eval 'ctl pair && wait_for 10 shows_qr'
 scan_gated && use_passkey && respond assert "$WORK/credential.json"
 check "and then it links" wait_for 15 connected
 
-fresh 4915100000023 "Passkey lost"
+new_tenant 4915100000023 "Passkey lost"
 gate '{"gate":true}'
 scan_gated
 kill -KILL "$BRIDGE_PID"
@@ -182,7 +171,7 @@ stop_bridge
 texts() { rows "select count(*) from messages where text like '$1'"; }
 id_of() { state .account.pn | cut -d@ -f1; }
 ANN=4915100000099
-fresh 4915100000030 "First shop"
+new_tenant 4915100000030 "First shop"
 scan && wait_for 15 connected
 say $ANN $PHONE "When do you open, first shop?" >/dev/null
 check "a customer is answered" wait_for 15 eval 'arrived $ANN $PHONE | grep -q "9 to 17"'

@@ -796,6 +796,17 @@ static void log_in_again(void)
     ck_assert_int_eq(wa_session_next(line.session, &ev), 1);
 }
 
+static void log_in_with_enough_prekeys(void)
+{
+    log_in_again();
+    struct wa_node *query = hear_tag("iq"), *answer = result(query);
+    ck_assert(wa_node_find(query, "count") != NULL);
+    line_forget_output(&line);
+    wa_node_set(wa_node_child(answer, "count"), "value", "100");
+    say(answer);
+    expect_quiet();
+}
+
 /* The line of setup is closed; another one with a signed prekey of that age. The rotation, if any.
  */
 static struct wa_node *login_with_key_of(int64_t age_s)
@@ -805,13 +816,7 @@ static struct wa_node *login_with_key_of(int64_t age_s)
                               (uint8_t)made};
     line_close(&line);
     line_open_with(&line, "signed_prekey_at", BYTES_ARRAY(record));
-    log_in_again();
-    struct wa_node *query = hear_tag("iq"), *answer = result(query);
-    ck_assert(wa_node_find(query, "count") != NULL);
-    line_forget_output(&line);
-    wa_node_set(wa_node_child(answer, "count"), "value", "100");
-    say(answer);
-    expect_quiet();
+    log_in_with_enough_prekeys();
     ck_assert(wa_node_find(hear_tag("iq"), "digest") != NULL);
     expect_quiet();
     return line_hear(&line);
@@ -825,13 +830,7 @@ static bool login_compares_after(int64_t age_s)
                               (uint8_t)at};
     line_close(&line);
     line_open_with(&line, "prekeys_checked_at", BYTES_ARRAY(record));
-    log_in_again();
-    struct wa_node *query = hear_tag("iq"), *answer = result(query);
-    ck_assert(wa_node_find(query, "count") != NULL);
-    line_forget_output(&line);
-    wa_node_set(wa_node_child(answer, "count"), "value", "100");
-    say(answer);
-    expect_quiet();
+    log_in_with_enough_prekeys();
     struct wa_node *next = line_hear(&line);
     return next && wa_node_find(next, "digest") != NULL;
 }
