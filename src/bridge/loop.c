@@ -11,6 +11,7 @@
 #define FDS_MAX 24           /* event pipe, watches, a link and the one before it, fetches */
 #define HEADERS_MAX 32768    /* bytes of an HTTP answer's headers; held while it is read */
 #define NETWORK_TIMEOUT_S 20 /* protocol/01 section 1 */
+#define PERIODIC_S 30        /* of libwebsockets' own checks */
 
 static void log_line(int level, const char *line)
 {
@@ -57,6 +58,34 @@ static const struct lws_protocols protocols[] = {
     {0},
 };
 
+static void on_timer(lws_sorted_usec_list_t *timer)
+{
+    struct bridge_loop *loop = lws_container_of(timer, struct bridge_loop, timer);
+    if (loop->wake)
+        loop->wake(loop->ctx);
+}
+
+/*
+ * Every 30 s libwebsockets 4.1 looks after listening sockets and daemons (sul_plat in its
+ * unix-init.c). A client has neither, and the look alone wakes an idle process as often as its
+ * keepalive does. The timer is the only one that a new context has so far ahead; it stands in one
+ * list with ours.
+ */
+static void drop_idle_checks(struct bridge_loop *loop)
+{
+    lws_usec_t soon = lws_now_usecs() + PERIODIC_S / 2 * LWS_US_PER_SEC;
+    lws_sul_schedule(loop->lws, 0, &loop->timer, on_timer, LWS_US_PER_SEC);
+    lws_start_foreach_dll_safe(struct lws_dll2 *, at, next,
+                               lws_dll2_get_head(loop->timer.list.owner))
+    {
+        lws_sorted_usec_list_t *timer = lws_container_of(at, lws_sorted_usec_list_t, list);
+        if (timer->us > soon && timer->us <= soon + PERIODIC_S * LWS_US_PER_SEC)
+            lws_sul_cancel(timer);
+    }
+    lws_end_foreach_dll_safe(at, next);
+    lws_sul_cancel(&loop->timer);
+}
+
 int bridge_loop_open(struct bridge_loop **out, const struct bridge_loop_config *config,
                      struct err *err)
 {
@@ -93,6 +122,7 @@ int bridge_loop_open(struct bridge_loop **out, const struct bridge_loop_config *
                        config->ca_file[0] ? "; is this a readable PEM file: " : "",
                        config->ca_file);
     }
+    drop_idle_checks(loop);
     loop->proxied = config->proxied;
     int rc = bridge_resolver_open(&loop->resolver, loop, err);
     if (rc < 0) {
@@ -131,13 +161,6 @@ int bridge_loop_watch(struct bridge_loop *loop, int fd, void (*ready)(void *ctx)
     lws_set_opaque_user_data(wsi, w);
     loop->watch_count++;
     return 0;
-}
-
-static void on_timer(lws_sorted_usec_list_t *timer)
-{
-    struct bridge_loop *loop = lws_container_of(timer, struct bridge_loop, timer);
-    if (loop->wake)
-        loop->wake(loop->ctx);
 }
 
 void bridge_loop_wake_at(struct bridge_loop *loop, int64_t mono_ms)

@@ -26,7 +26,7 @@ import steps
 from figures import Figures
 from peers import BUILD, Baileys, Bridge, Chromium, Failed, Simulator
 
-FULL = dict(runs=5, few_runs=3, settle_s=3, idle_s=30, messages=5000, contacts=100, patience_s=240,
+FULL = dict(runs=5, few_runs=3, settle_s=3, idle_s=60, messages=5000, contacts=100, patience_s=240,
             rates=((10, 8), (100, 8), (1000, 2)), backlog=10000, outbox=10000, tenants=(1, 10, 100, 1000),
             sample=1000, stored=(1000, 10000, 100000, 1000000), chats=(10, 100, 1000, 10000),
             prekeys=(800, 4000, 16000), sizes=(100, 1000, 10000, 50000), groups=(3, 16, 64, 256))
@@ -69,7 +69,7 @@ def peers_here(without):
     return here
 
 
-def measure(o, work):
+def measure(o, work, memory):
     p = parameters(o)
     figures = Figures(dict(schema='wabridge.bench/1', at=time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime()),
                            machine=machine.describe(work, BUILD), parameters=vars(p)))
@@ -79,7 +79,7 @@ def measure(o, work):
         began = time.monotonic()
         print(f'== {name}: {ALL[name].__doc__.splitlines()[0]}', flush=True)
         sim = Simulator(work)
-        run = steps.Run(sim, work, p, figures, peers)
+        run = steps.Run(sim, work, memory, p, figures, peers)
         try:
             ALL[name](run)
         except (Failed, OSError, subprocess.SubprocessError) as e:
@@ -100,8 +100,9 @@ def main():
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, 16384), most))
     if not o.docs_only:
-        with tempfile.TemporaryDirectory(prefix='wabridge-bench-') as work:
-            failures = measure(o, work)
+        with tempfile.TemporaryDirectory(prefix='wabridge-bench-') as work, \
+             tempfile.TemporaryDirectory(prefix='wabridge-bench-', dir='/dev/shm') as memory:
+            failures = measure(o, work, memory)
     render.text(f'{BUILD}/bench.json', sys.stdout)
     if o.docs or o.docs_only:
         render.docs(f'{BUILD}/bench.json')

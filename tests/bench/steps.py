@@ -16,14 +16,15 @@ MIB = 1048576
 class Run:
     """What every step needs: simulator, directory, parameters, figures, who takes part."""
 
-    def __init__(self, sim, work, parameters, figures, peers):
-        self.sim, self.work, self.p, self.figures, self.peers = sim, work, parameters, figures, peers
+    def __init__(self, sim, work, memory, parameters, figures, peers):
+        self.sim, self.work, self.memory = sim, work, memory
+        self.p, self.figures, self.peers = parameters, figures, peers
         self.made = 0
         self.workers = []
 
-    def worker(self, kind, **options):
+    def worker(self, kind, in_memory=False, **options):
         self.made += 1
-        w = kind(self.sim, f'{self.work}/{kind.name}-{self.made}', **options)
+        w = kind(self.sim, f'{self.memory if in_memory else self.work}/{kind.name}-{self.made}', **options)
         self.workers.append(w)
         return w
 
@@ -72,23 +73,35 @@ def add_memory(run, step, w):
         run.figures.add(step, f'memory, {kind.replace("_", " ")}', 'MiB', w.name, n / MIB)
 
 
+def begin(run, kind, **options):
+    """Linked, and at work for the second time: what the linking needed is given back."""
+    w = run.worker(kind, **options)
+    if kind is Chromium:
+        w.prepare()
+    else:
+        w.link()
+        w.stop()
+    w.resume()
+    return w
+
+
 def idle(run):
-    """Linked and idle: memory of processes that have just started, then processor and wake-ups."""
-    workers = []
+    """Linked and idle: memory of processes that have just started, then processor and wake-ups.
+
+    Memory with the files on the disk; wake-ups with the files in memory, since a disk can put a process to
+    sleep as well (ext4 with `discard` and without a journal: at each file that is replaced), and woken is
+    then counted for what is no wake-up of an idle processor.
+    """
     for kind in run.peers:
-        w = run.worker(kind)
-        if kind is Chromium:
-            w.prepare()
-        else:
-            w.link()
-            w.stop()
+        w = begin(run, kind)
         for i in range(run.p.runs):
-            w.resume()
             time.sleep(run.p.settle_s)
             add_memory(run, 'idle', w)
+            w.stop()
             if i + 1 < run.p.runs:
-                w.stop()
-        workers.append(w)
+                w.resume()
+    workers = [begin(run, kind, in_memory=True) for kind in run.peers]
+    time.sleep(run.p.settle_s)
     for _ in range(run.p.runs):
         before = [(machine.cpu_s(w.pids()), machine.wakeups(w.pids())) for w in workers]
         time.sleep(run.p.idle_s)
@@ -270,7 +283,7 @@ def tenants(run):
         scale = 60 / run.p.idle_s / len(pids)
         run.figures.add('tenants', 'processor of 1,000 idle', 's/min', 'wabridge',
                         (machine.cpu_s(pids) - cpu) * scale * 1000)
-        run.figures.add('tenants', 'wake-ups of one idle', '1/min', 'wabridge', (machine.wakeups(pids) - woken) * scale)
+        run.figures.add('tenants', 'wake-ups and waits for the disk of one idle', '1/min', 'wabridge', (machine.wakeups(pids) - woken) * scale)
 
 
 # ---- sizes ---------------------------------------------------------------------------------------------------
