@@ -51,11 +51,32 @@ static EVP_CIPHER *cipher_algorithm(EVP_CIPHER **found, const char *name)
     return *found;
 }
 
+/*
+ * A message takes thirty HMACs, and making a context costs as much as hashing with it: one for
+ * SHA-256 is kept, ready to begin, which also wipes what it hashed.
+ */
+static EVP_MD_CTX *spare_sha256;
+
 static EVP_MD_CTX *digest_begin(const EVP_MD *md)
 {
-    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+    EVP_MD_CTX *ctx = spare_sha256;
+    if (ctx && EVP_MD_CTX_get0_md(ctx) == md) {
+        spare_sha256 = NULL;
+        return ctx;
+    }
+    ctx = EVP_MD_CTX_new();
     must(ctx && EVP_DigestInit_ex2(ctx, md, NULL) == 1, "digest init");
     return ctx;
+}
+
+static void digest_over(EVP_MD_CTX *ctx)
+{
+    if (spare_sha256 || EVP_MD_CTX_get0_md(ctx) != sha256_algorithm()) {
+        EVP_MD_CTX_free(ctx);
+        return;
+    }
+    must(EVP_DigestInit_ex2(ctx, NULL, NULL) == 1, "digest init");
+    spare_sha256 = ctx;
 }
 
 static void digest_parts(const EVP_MD *md, uint8_t *out, const struct bytes *parts, size_t count)
@@ -64,7 +85,7 @@ static void digest_parts(const EVP_MD *md, uint8_t *out, const struct bytes *par
     for (size_t i = 0; i < count; i++)
         must(EVP_DigestUpdate(ctx, parts[i].p, parts[i].n) == 1, "digest update");
     must(EVP_DigestFinal_ex(ctx, out, NULL) == 1, "digest final");
-    EVP_MD_CTX_free(ctx);
+    digest_over(ctx);
 }
 
 void wa_sha256(uint8_t out[32], const struct bytes *parts, size_t count)
@@ -124,7 +145,7 @@ static void hmac_final(struct wa_digest *d, uint8_t out[WA_SHA256_LEN])
 
 static void digest_end(struct wa_digest *d)
 {
-    EVP_MD_CTX_free(d->md);
+    digest_over(d->md);
     buf_wipe(d->key, sizeof(d->key));
 }
 
@@ -228,16 +249,27 @@ void wa_hkdf_sha256(uint8_t *out, size_t n, struct bytes ikm, struct bytes salt,
 
 /* ---- AES-256-GCM ---------------------------------------------------------------------------- */
 
+/* One context for all uses in turn: giving it a key costs less than making another. */
+static EVP_CIPHER_CTX *gcm_context(void)
+{
+    static EVP_CIPHER_CTX *kept;
+    static EVP_CIPHER *gcm;
+    if (!kept) {
+        kept = EVP_CIPHER_CTX_new();
+        must(kept && EVP_CipherInit_ex2(kept, cipher_algorithm(&gcm, "AES-256-GCM"), NULL, NULL, 1,
+                                        NULL) == 1,
+             "GCM");
+    }
+    return kept;
+}
+
 /* A context that stands behind the associated data; seal is 1, or 0 to open. */
 static EVP_CIPHER_CTX *gcm_begin(const uint8_t *key, const uint8_t *nonce, struct bytes aad,
                                  int seal)
 {
     int n;
-    static EVP_CIPHER *gcm;
-    EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
-    must(ctx && EVP_CipherInit_ex2(ctx, cipher_algorithm(&gcm, "AES-256-GCM"), key, nonce, seal,
-                                   NULL) == 1,
-         "GCM init");
+    EVP_CIPHER_CTX *ctx = gcm_context();
+    must(EVP_CipherInit_ex2(ctx, NULL, key, nonce, seal, NULL) == 1, "GCM init");
     must(aad.n <= INT_MAX, "GCM: length of associated data");
     if (aad.n)
         must(EVP_CipherUpdate(ctx, NULL, &n, aad.p, (int)aad.n) == 1, "GCM associated data");
@@ -259,7 +291,6 @@ int wa_gcm_seal(struct buf *out, const uint8_t key[32], const uint8_t nonce[12],
     must(EVP_CipherFinal_ex(ctx, at + n, &n) == 1, "GCM seal");
     must(EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_GCM_GET_TAG, WA_GCM_TAG_LEN, at + plain.n) == 1,
          "GCM tag");
-    EVP_CIPHER_CTX_free(ctx);
     out->n += plain.n + WA_GCM_TAG_LEN;
     return 0;
 }
@@ -281,7 +312,6 @@ int wa_gcm_open(struct buf *out, const uint8_t key[32], const uint8_t nonce[12],
     if (plain_n)
         must(EVP_CipherUpdate(ctx, at, &n, sealed.p, (int)plain_n) == 1, "GCM open");
     bool genuine = EVP_CipherFinal_ex(ctx, at + n, &n) == 1;
-    EVP_CIPHER_CTX_free(ctx);
     if (!genuine) {
         buf_wipe(at, plain_n);
         return ERR_AUTH;

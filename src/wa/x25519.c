@@ -61,21 +61,34 @@ static EVP_PKEY *peer_of(const uint8_t *point)
     return peer;
 }
 
+/* The last one is kept: a turn of a ratchet uses its new key twice. */
+static EVP_PKEY_CTX *agreement_of(const uint8_t *scalar, const uint8_t *point)
+{
+    static EVP_PKEY_CTX *last;
+    static uint8_t last_scalar[KEY_LEN];
+    if (last && bytes_equal_secret(BYTES_ARRAY(last_scalar), BYTES(scalar, KEY_LEN)))
+        return last;
+    EVP_PKEY_CTX_free(last);
+    EVP_PKEY *own = open_own(scalar, point);
+    last = EVP_PKEY_CTX_new_from_pkey(NULL, own, NULL);
+    EVP_PKEY_free(own);
+    if (!last || EVP_PKEY_derive_init(last) != 1)
+        err_fatal("libcrypto: no X25519");
+    memcpy(last_scalar, scalar, KEY_LEN);
+    return last;
+}
+
 void wa_x25519(uint8_t out[32], const uint8_t scalar[32], const uint8_t point[32])
 {
     size_t n = KEY_LEN;
-    EVP_PKEY *own = open_own(scalar, point);
-    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_pkey(NULL, own, NULL);
-    if (!ctx || EVP_PKEY_derive_init(ctx) != 1 ||
-        EVP_PKEY_derive_set_peer_ex(ctx, peer_of(point), 0) != 1)
+    EVP_PKEY_CTX *ctx = agreement_of(scalar, point);
+    if (EVP_PKEY_derive_set_peer_ex(ctx, peer_of(point), 0) != 1)
         err_fatal("libcrypto: no X25519");
     /* It fails where the result is zero, and only there; its queue of errors is TLS's. */
     ERR_set_mark();
     if (EVP_PKEY_derive(ctx, out, &n) != 1 || n != KEY_LEN)
         memset(out, 0, KEY_LEN);
     ERR_pop_to_mark();
-    EVP_PKEY_CTX_free(ctx);
-    EVP_PKEY_free(own);
 }
 
 int curve25519_donna(uint8_t *out, const uint8_t *scalar, const uint8_t *point)
