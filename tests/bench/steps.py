@@ -123,7 +123,7 @@ class Flow:
         run.sim.load(w.phone, messages, contacts, **how)
         wanted = 'replied_to' if w.answers else 'acked'
         wait_for(f'{messages} messages at {w.name}', lambda: run.sim.progress()[wanted] >= messages,
-                 run.p.patience_s, 0.05)
+                 run.p.patience_s, 0.1) # seldom: the answer costs the simulator time
         self.progress = run.sim.progress()
         self.seconds = time.monotonic() - began
         self.cpu_s = machine.cpu_s(pids) - cpu

@@ -16,7 +16,10 @@ trap clear_up EXIT
 
 up() { state_is .session.state CONNECTED; }
 health() { "$BUILDDIR/wabridge" health "$@" --volume "$VOLUME"; }
-unhealthy() { health 2>&1 | grep -q "stale.*$STALE\|$STALE$"; }
+unhealthy() { # what the bridge gave up meanwhile is taken again
+    $BREAK
+    health 2>&1 | grep -q "stale.*$STALE\|$STALE$"
+}
 said() { grep -q "\"event\":\"$1\"" "$WORK/bridge.log"; }
 said_again() { # the same event with the same message
     jq -rR "fromjson? | select(.event == \"$1\" and .level == \"warn\") | .message // .reason" "$WORK/bridge.log" | sort | uniq -d
@@ -115,12 +118,12 @@ for ((i = 1; i <= SWEEP; i++)); do
 done
 
 # ---- a real small disk -----------------------------------------------------------------------------------
-fill_disk() { dd if=/dev/zero of="$MOUNTED/fill" bs=1k 2>/dev/null || true; }
+fill_disk() { dd if=/dev/zero of="$MOUNTED/fill" bs=1k oflag=append conv=notrunc 2>/dev/null || true; }
 empty_disk() { rm -f "$MOUNTED/fill"; }
 use_inodes() {
-    mkdir "$MOUNTED/fill"
+    mkdir -p "$MOUNTED/fill"
     local i=0
-    while : 2>/dev/null >"$MOUNTED/fill/$((i++))"; do :; done
+    while [ -e "$MOUNTED/fill/$i" ] || : 2>/dev/null >"$MOUNTED/fill/$i"; do i=$((i + 1)); done
 }
 free_inodes() { rm -rf "$MOUNTED/fill"; }
 real_disk() { # OPTIONS

@@ -906,7 +906,8 @@ END_TEST
 START_TEST(test_run_reload_of_a_wrong_file_keeps_the_running_one)
 {
     const char *dir = testing_dir();
-    struct config c = offline_config(dir, "");
+    /* The next attempt to connect would have a last_error of its own. */
+    struct config c = offline_config(dir, "reconnect: {initial_ms: 600000, max_ms: 600000}\n");
     pid_t pid = start(&c);
     wait_for_state(dir, "status", "ERROR");
     write_file(c.path, "tenant: {id: acme}\nheartbeat: {intervall_ms: 5}\n");
