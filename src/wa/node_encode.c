@@ -12,8 +12,7 @@
 static void put_raw(struct buf *out, struct bytes data)
 {
     if (data.n <= UINT8_MAX) {
-        buf_append_u8(out, WA_FORM_BINARY_8);
-        buf_append_be(out, 1, (uint32_t)data.n);
+        buf_append(out, BYTES(((uint8_t[]){WA_FORM_BINARY_8, (uint8_t)data.n}), 2));
     } else if (data.n <= WA_BINARY_20_MAX) {
         buf_append_u8(out, WA_FORM_BINARY_20);
         buf_append_be(out, 3, (uint32_t)data.n);
@@ -24,44 +23,52 @@ static void put_raw(struct buf *out, struct bytes data)
     buf_append(out, data);
 }
 
-/* The value of c in the alphabet, or -1. */
-static int nibble_of(const char *alphabet, uint8_t c)
+/* A character that packs: its nibble and in which alphabets it is one; 0 for every other. '-' and
+ * '.' have the nibbles of 'A' and 'B', and no text with both kinds packs. */
+enum { IN_NIBBLES = 0x10, IN_HEX = 0x20 };
+#define DIGIT(d) [(d) + '0'] = (d) | IN_NIBBLES | IN_HEX
+#define HEX(d) [(d) - 10 + 'A'] = (d) | IN_HEX
+static const uint8_t packs[256] = {
+    DIGIT(0), DIGIT(1), DIGIT(2), DIGIT(3), DIGIT(4), DIGIT(5),
+    DIGIT(6), DIGIT(7), DIGIT(8), DIGIT(9), ['-'] = 10 | IN_NIBBLES, ['.'] = 11 | IN_NIBBLES,
+    HEX(10),  HEX(11),  HEX(12),  HEX(13),  HEX(14),  HEX(15),
+};
+
+/* The alphabets that have every character of text. */
+static unsigned alphabets_of(struct bytes text)
 {
-    const char *at = c && c != WA_NO_NIBBLE ? strchr(alphabet, c) : NULL;
-    return at ? (int)(at - alphabet) : -1;
+    unsigned in = text.n > 0 && text.n <= WA_PACKED_CHARS_MAX ? IN_NIBBLES | IN_HEX : 0;
+    for (size_t i = 0; i < text.n && in; i++)
+        in &= packs[text.p[i]];
+    return in;
 }
 
-static bool packs_in(const char *alphabet, struct bytes text)
+static void put_packed(struct buf *out, uint8_t form, struct bytes text)
 {
-    for (size_t i = 0; i < text.n; i++) {
-        if (nibble_of(alphabet, text.p[i]) < 0)
-            return false;
-    }
-    return text.n > 0 && text.n <= WA_PACKED_CHARS_MAX;
-}
-
-static void put_packed(struct buf *out, uint8_t form, const char *alphabet, struct bytes text)
-{
-    bool odd = text.n % 2;
-    buf_append_u8(out, form);
-    buf_append_u8(out, (uint8_t)((text.n + 1) / 2 | (odd ? WA_PACKED_ODD : 0)));
-    for (size_t i = 0; i < text.n; i += 2) {
-        int high = nibble_of(alphabet, text.p[i]);
-        int low = i + 1 < text.n ? nibble_of(alphabet, text.p[i + 1]) : 15;
-        buf_append_u8(out, (uint8_t)(high << 4 | low));
-    }
+    size_t pairs = text.n / 2, odd = text.n % 2;
+    uint8_t *at = buf_reserve(out, 2 + pairs + odd);
+    if (!at)
+        return;
+    out->n += 2 + pairs + odd;
+    *at++ = form;
+    *at++ = (uint8_t)((pairs + odd) | (odd ? WA_PACKED_ODD : 0));
+    for (const uint8_t *p = text.p; pairs > 0; pairs--, p += 2)
+        *at++ = (uint8_t)(packs[p[0]] << 4 | (packs[p[1]] & 15));
+    if (odd)
+        *at = (uint8_t)(packs[text.p[text.n - 1]] << 4 | 15);
 }
 
 static void put_string(struct buf *out, struct bytes text)
 {
     uint8_t token[2];
     size_t n = wa_token_find(text, token);
+    unsigned in = n ? 0 : alphabets_of(text);
     if (n)
         buf_append(out, BYTES(token, n));
-    else if (packs_in(wa_nibble_alphabet, text))
-        put_packed(out, WA_FORM_NIBBLE_8, wa_nibble_alphabet, text);
-    else if (packs_in(wa_hex_alphabet, text))
-        put_packed(out, WA_FORM_HEX_8, wa_hex_alphabet, text);
+    else if (in & IN_NIBBLES)
+        put_packed(out, WA_FORM_NIBBLE_8, text);
+    else if (in & IN_HEX)
+        put_packed(out, WA_FORM_HEX_8, text);
     else
         put_raw(out, text);
 }
@@ -147,8 +154,7 @@ static int put_list(struct buf *out, size_t size)
     if (size == 0) {
         buf_append_u8(out, WA_FORM_LIST_EMPTY);
     } else if (size <= UINT8_MAX) {
-        buf_append_u8(out, WA_FORM_LIST_8);
-        buf_append_be(out, 1, (uint32_t)size);
+        buf_append(out, BYTES(((uint8_t[]){WA_FORM_LIST_8, (uint8_t)size}), 2));
     } else {
         buf_append_u8(out, WA_FORM_LIST_16);
         buf_append_be(out, 2, (uint32_t)size);

@@ -515,6 +515,62 @@ START_TEST(test_token_find_of_every_token_gives_its_bytes)
 }
 END_TEST
 
+/* As wa_token_find, by looking at every token. */
+static size_t find_slowly(struct bytes text, uint8_t form[2])
+{
+    for (unsigned i = 1; i < WA_TOKENS_SINGLE; i++) {
+        form[0] = (uint8_t)i;
+        if (bytes_equal(text, wa_token_single((uint8_t)i)))
+            return 1;
+    }
+    for (unsigned i = 0; i < WA_TOKENS_DICTIONARIES * WA_TOKENS_PER_DICTIONARY; i++) {
+        form[0] = (uint8_t)(WA_TOKENS_SINGLE + i / WA_TOKENS_PER_DICTIONARY);
+        form[1] = (uint8_t)(i % WA_TOKENS_PER_DICTIONARY);
+        if (bytes_equal(text, wa_token_double(i / WA_TOKENS_PER_DICTIONARY, (uint8_t)i)))
+            return 2;
+    }
+    return 0;
+}
+
+static void assert_found_rightly(const uint8_t *text, size_t n)
+{
+    uint8_t found[2], right[2];
+    size_t count = find_slowly(BYTES(text, n), right);
+    ck_assert_uint_eq(wa_token_find(BYTES(text, n), found), count);
+    ck_assert_mem_eq(found, right, count);
+}
+
+/* One byte changed, added, taken away, at every place. */
+static void assert_neighbours_are_found_rightly(struct bytes token)
+{
+    uint8_t text[64];
+    ck_assert_uint_lt(token.n, sizeof(text));
+    for (size_t at = 0; at <= token.n; at++) {
+        memcpy(text, token.p, token.n);
+        if (at < token.n) {
+            text[at] ^= 1 << at % 8;
+            assert_found_rightly(text, token.n);
+            memmove(text + at, token.p + at + 1, token.n - at - 1);
+            assert_found_rightly(text, token.n - 1);
+        }
+        memcpy(text, token.p, at);
+        text[at] = '0';
+        memcpy(text + at + 1, token.p + at, token.n - at);
+        assert_found_rightly(text, token.n + 1);
+        assert_found_rightly(text, at);
+    }
+}
+
+START_TEST(test_token_find_of_what_is_nearly_a_token_finds_what_is_one)
+{
+    for (unsigned i = 1; i < WA_TOKENS_SINGLE; i++)
+        assert_neighbours_are_found_rightly(wa_token_single((uint8_t)i));
+    for (unsigned d = 0; d < WA_TOKENS_DICTIONARIES; d++)
+        for (unsigned i = 0; i < WA_TOKENS_PER_DICTIONARY; i++)
+            assert_neighbours_are_found_rightly(wa_token_double(d, (uint8_t)i));
+}
+END_TEST
+
 START_TEST(test_token_find_of_other_text_finds_nothing)
 {
     static const char *const other[] = {"", "iqq", "i", "IQ", "pair-success", "\xff\xff", "zzzz"};
@@ -1076,6 +1132,7 @@ static void add_stanzas(Suite *suite)
     TCase *tokens = tcase_create("tokens");
     tcase_add_test(tokens, test_token_dictionaries_hash_to_the_published_values);
     tcase_add_test(tokens, test_token_find_of_every_token_gives_its_bytes);
+    tcase_add_test(tokens, test_token_find_of_what_is_nearly_a_token_finds_what_is_one);
     tcase_add_test(tokens, test_token_find_of_other_text_finds_nothing);
     suite_add_tcase(suite, tokens);
     TCase *node = tcase_create("node");
