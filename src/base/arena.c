@@ -53,31 +53,46 @@ void arena_reset(struct arena *a)
     }
 }
 
-void *arena_alloc(struct arena *a, size_t n)
+/* What is larger than an ordinary block goes behind the first one, which has room left. */
+static struct arena_block *add_block(struct arena *a, size_t need)
+{
+    bool large = need > BLOCK_BYTES;
+    size_t cap = large ? need : BLOCK_BYTES;
+    struct arena_block *b = err_malloc(sizeof(*b) + cap);
+    struct arena_block **at = large && a->blocks ? &a->blocks->next : &a->blocks;
+    b->next = *at;
+    b->used = 0;
+    b->cap = cap;
+    *at = b;
+    return b;
+}
+
+/* As arena_alloc, with whatever is in that memory. */
+static void *take(struct arena *a, size_t n)
 {
     size_t align = _Alignof(max_align_t);
     if (n > SIZE_MAX - BLOCK_BYTES - sizeof(struct arena_block))
         err_fatal("arena: %zu bytes asked for", n);
     size_t need = (n + align - 1) / align * align;
     struct arena_block *b = a->blocks;
-    if (!b || b->cap - b->used < need) {
-        size_t cap = need > BLOCK_BYTES ? need : BLOCK_BYTES;
-        b = err_malloc(sizeof(*b) + cap);
-        b->next = a->blocks;
-        b->used = 0;
-        b->cap = cap;
-        a->blocks = b;
-    }
+    if (!b || b->cap - b->used < need)
+        b = add_block(a, need);
     void *p = (uint8_t *)b->data + b->used;
     b->used += need;
-    return memset(p, 0, need);
+    return p;
+}
+
+void *arena_alloc(struct arena *a, size_t n)
+{
+    return memset(take(a, n), 0, n);
 }
 
 struct bytes arena_copy(struct arena *a, struct bytes b)
 {
-    uint8_t *p = arena_alloc(a, b.n + 1);
+    uint8_t *p = take(a, b.n + 1);
     if (b.n)
         memcpy(p, b.p, b.n);
+    p[b.n] = '\0';
     return (struct bytes){p, b.n};
 }
 

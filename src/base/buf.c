@@ -6,16 +6,6 @@
 
 #include "base/err.h"
 
-bool bytes_equal(struct bytes a, struct bytes b)
-{
-    return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
-}
-
-bool bytes_is(struct bytes a, const char *text)
-{
-    return a.p && bytes_equal(a, bytes_text(text));
-}
-
 bool bytes_equal_secret(struct bytes a, struct bytes b)
 {
     if (a.n != b.n)
@@ -59,6 +49,15 @@ bool bytes_to_u64(struct bytes b, uint64_t *out)
     }
     *out = v;
     return true;
+}
+
+struct bytes bytes_decimal(uint64_t v, char room[BYTES_DECIMAL_MAX])
+{
+    char *end = room + BYTES_DECIMAL_MAX, *at = end;
+    do
+        *--at = (char)('0' + v % 10);
+    while (v /= 10);
+    return BYTES(at, (size_t)(end - at));
 }
 
 int reader_u8(struct reader *r, uint8_t *out)
@@ -180,14 +179,13 @@ int buf_append_text(struct buf *b, const char *s)
 
 int buf_append_int(struct buf *b, int64_t v)
 {
-    char text[24], *at = text + sizeof(text);
-    uint64_t left = v < 0 ? 0 - (uint64_t)v : (uint64_t)v;
-    do
-        *--at = (char)('0' + left % 10);
-    while (left /= 10);
-    if (v < 0)
-        *--at = '-';
-    return buf_append(b, BYTES(at, (size_t)(text + sizeof(text) - at)));
+    char room[1 + BYTES_DECIMAL_MAX];
+    struct bytes digits = bytes_decimal(v < 0 ? 0 - (uint64_t)v : (uint64_t)v, room + 1);
+    if (v >= 0)
+        return buf_append(b, digits);
+    char *sign = room + (digits.p - (const uint8_t *)room) - 1;
+    *sign = '-';
+    return buf_append(b, BYTES(sign, digits.n + 1));
 }
 
 /* What is longer than the room that is there is formatted a second time. */

@@ -27,8 +27,14 @@ static inline struct bytes bytes_text(const char *s)
     return s ? BYTES(s, strlen(s)) : BYTES_NONE;
 }
 
-bool bytes_equal(struct bytes a, struct bytes b);
-bool bytes_is(struct bytes a, const char *text);
+static inline bool bytes_equal(struct bytes a, struct bytes b)
+{
+    return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
+}
+static inline bool bytes_is(struct bytes a, const char *text)
+{
+    return a.p && bytes_equal(a, bytes_text(text));
+}
 /* Same length and content, in time that depends on the length only. */
 bool bytes_equal_secret(struct bytes a, struct bytes b);
 /* Heap copy with a NUL behind it; *owned*, release with free. */
@@ -37,6 +43,9 @@ char *bytes_strdup(struct bytes b);
 bool bytes_copy_text(struct bytes b, char *out, size_t size);
 /* Decimal digits only, no sign, no blank. Returns false on anything else or on overflow. */
 bool bytes_to_u64(struct bytes b, uint64_t *out);
+/* Its inverse: the digits stand in room, without a NUL. */
+#define BYTES_DECIMAL_MAX 20
+struct bytes bytes_decimal(uint64_t v, char room[BYTES_DECIMAL_MAX]);
 
 /*
  * Reading: each call takes from the front and returns 0, or ERR_INVALID when the input is too

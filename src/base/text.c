@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "base/text.h"
 
+#include <stddef.h>
+
 #include "base/err.h"
 
 /* Length of the well-formed sequence at p, or 0. */
@@ -21,10 +23,24 @@ static size_t sequence(const uint8_t *p, const uint8_t *end)
     return n;
 }
 
+/* Eight bytes at a time, since nearly all texts are ASCII. */
+static const uint8_t *skip_ascii(const uint8_t *p, const uint8_t *end)
+{
+    uint64_t eight;
+    for (; end - p >= (ptrdiff_t)sizeof(eight); p += sizeof(eight)) {
+        memcpy(&eight, p, sizeof(eight));
+        if (eight & UINT64_C(0x8080808080808080))
+            break;
+    }
+    while (p < end && *p < 0x80)
+        p++;
+    return p;
+}
+
 bool text_utf8_valid(struct bytes b)
 {
     const uint8_t *p = b.p, *end = b.n ? b.p + b.n : b.p;
-    while (p < end) {
+    while ((p = skip_ascii(p, end)) < end) {
         size_t n = sequence(p, end);
         if (n == 0)
             return false;
@@ -79,6 +95,47 @@ int text_hex_decode(struct bytes hex, uint8_t *out, size_t n)
     }
     return 0;
 }
+
+/* ---- short texts ------------------------------------------------------------------------------
+ */
+
+struct text_pen text_pen(char *out, size_t size)
+{
+    *out = '\0';
+    return (struct text_pen){out, out + size - 1};
+}
+
+void text_pen_put(struct text_pen *pen, struct bytes piece)
+{
+    size_t room = (size_t)(pen->end - pen->at), n = piece.n < room ? piece.n : room;
+    if (n)
+        memcpy(pen->at, piece.p, n);
+    pen->at += n;
+    *pen->at = '\0';
+}
+
+void text_pen_text(struct text_pen *pen, const char *piece)
+{
+    text_pen_put(pen, bytes_text(piece));
+}
+
+void text_pen_u64(struct text_pen *pen, uint64_t v)
+{
+    char room[BYTES_DECIMAL_MAX];
+    text_pen_put(pen, bytes_decimal(v, room));
+}
+
+void text_pen_hex(struct text_pen *pen, struct bytes data)
+{
+    static const char digits[] = "0123456789ABCDEF";
+    for (size_t i = 0; i < data.n; i++) {
+        char pair[2] = {digits[data.p[i] >> 4], digits[data.p[i] & 15]};
+        text_pen_put(pen, BYTES(pair, 2));
+    }
+}
+
+/* ---- base64 ------------------------------------------------------------------------------------
+ */
 
 static const char base64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 static const char base64url[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";

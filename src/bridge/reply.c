@@ -46,9 +46,25 @@ static enum kind kind_of(utf8proc_int32_t c)
     }
 }
 
+/* As decompose, where that is nothing but small letters: in ASCII. False when text is more. */
+static bool decompose_ascii(struct bytes text, utf8proc_int32_t **out)
+{
+    for (size_t i = 0; i < text.n; i++)
+        if (text.p[i] >= 0x80)
+            return false;
+    *out = err_calloc(text.n + 1, sizeof(**out));
+    for (size_t i = 0; i < text.n; i++) {
+        uint8_t c = text.p[i];
+        (*out)[i] = c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c;
+    }
+    return true;
+}
+
 /* Code points decomposed, case-folded and without marks; none when the text is not UTF-8. */
 static size_t decompose(struct bytes text, utf8proc_int32_t **out)
 {
+    if (decompose_ascii(text, out))
+        return text.n;
     const utf8proc_option_t options = UTF8PROC_STABLE | UTF8PROC_DECOMPOSE | UTF8PROC_COMPAT |
                                       UTF8PROC_CASEFOLD | UTF8PROC_STRIPMARK | UTF8PROC_IGNORE;
     utf8proc_ssize_t size = (utf8proc_ssize_t)text.n;

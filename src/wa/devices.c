@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "wa/devices.h"
 
-#include <stdio.h>
+#include <stdlib.h>
 
 #include "base/err.h"
 #include "base/text.h"
@@ -278,15 +278,29 @@ static struct wa_jid *list_devices(struct wa_device_cache *c, const struct entry
     return c->answer;
 }
 
+/* The entry of a user, or NULL when there is none that still counts. */
+static const struct entry *find_fresh(const struct wa_device_cache *c, const struct wa_jid *user,
+                                      int64_t now_ms)
+{
+    size_t i = find_user(c, user);
+    bool fresh = i < c->used && now_ms - c->entries[i].at_ms < WA_DEVICES_CACHE_TTL_MS;
+    return fresh ? &c->entries[i] : NULL;
+}
+
 const struct wa_jid *wa_device_cache_get(struct wa_device_cache *c, const struct wa_jid *user,
                                          size_t *count, int64_t now_ms)
 {
-    size_t i = find_user(c, user);
-    *count = 0;
-    if (i == c->used || now_ms - c->entries[i].at_ms >= WA_DEVICES_CACHE_TTL_MS)
-        return NULL;
-    *count = c->entries[i].count;
-    return list_devices(c, &c->entries[i]);
+    const struct entry *e = find_fresh(c, user, now_ms);
+    *count = e ? e->count : 0;
+    return e ? list_devices(c, e) : NULL;
+}
+
+bool wa_device_cache_count(const struct wa_device_cache *c, const struct wa_jid *user,
+                           size_t *count, int64_t now_ms)
+{
+    const struct entry *e = find_fresh(c, user, now_ms);
+    *count = e ? e->count : 0;
+    return e != NULL;
 }
 
 void wa_device_cache_drop(struct wa_device_cache *c, const struct wa_jid *user)
@@ -316,30 +330,56 @@ void wa_device_cache_lose(struct wa_device_cache *c, const struct wa_jid *device
 /* ---- participant hash (protocol/06 section 8.1) ---------------------------------------------- */
 
 #define PHASH_BYTES 6
+#define FEW_DEVICES 8
 
-static int compare_text(const void *a, const void *b)
+static int compare_names(const void *a, const void *b)
 {
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
+    return strcmp(a, b);
+}
+
+/* user.0:device@server, also where the text form leaves agent and device out. */
+static void write_name(char out[WA_JID_TEXT_SIZE], const struct wa_jid *device)
+{
+    struct text_pen pen = text_pen(out, WA_JID_TEXT_SIZE);
+    text_pen_text(&pen, device->user);
+    text_pen_text(&pen, ".0:");
+    text_pen_u64(&pen, device->device);
+    text_pen_text(&pen, "@");
+    text_pen_text(&pen, wa_server_text(device->server));
+}
+
+/* The sorted names one behind the other, which is what is hashed; in their own memory. */
+static struct bytes join_names(char (*names)[WA_JID_TEXT_SIZE], size_t count)
+{
+    char *text = (char *)names, *end = text;
+    qsort(names, count, sizeof(*names), compare_names);
+    for (size_t i = 0; i < count; i++) {
+        size_t n = strlen(names[i]);
+        memmove(end, names[i], n);
+        end += n;
+    }
+    return BYTES(text, (size_t)(end - text));
+}
+
+static void hash_names(uint8_t hash[WA_SHA256_LEN], const struct wa_jid *devices, size_t count)
+{
+    char few[FEW_DEVICES][WA_JID_TEXT_SIZE], (*names)[WA_JID_TEXT_SIZE] = few;
+    if (count > FEW_DEVICES)
+        names = err_malloc(count * sizeof(*names));
+    for (size_t i = 0; i < count; i++)
+        write_name(names[i], &devices[i]);
+    wa_sha256(hash, (struct bytes[]){join_names(names, count)}, 1);
+    if (names != few)
+        free(names);
 }
 
 void wa_phash(char out[WA_PHASH_SIZE], const struct wa_jid *devices, size_t count)
 {
-    struct arena arena = {0};
     uint8_t hash[WA_SHA256_LEN];
-    struct buf text;
-    const char **names = arena_alloc(&arena, (count + 1) * sizeof(*names));
-    struct bytes *parts = arena_alloc(&arena, (count + 1) * sizeof(*parts));
-    for (size_t i = 0; i < count; i++)
-        names[i] = arena_text(&arena, "%s.0:%u@%s", devices[i].user, (unsigned)devices[i].device,
-                              wa_server_text(devices[i].server));
-    qsort(names, count, sizeof(*names), compare_text);
-    for (size_t i = 0; i < count; i++)
-        parts[i] = bytes_text(names[i]);
-    wa_sha256(hash, parts, count);
-    buf_init(&text, WA_PHASH_SIZE - 1);
+    struct buf text = {.max = WA_PHASH_SIZE - 1};
+    hash_names(hash, devices, count);
     buf_append_text(&text, "2:");
     text_base64_append(&text, BYTES(hash, PHASH_BYTES));
     bytes_copy_text(buf_bytes(&text), out, WA_PHASH_SIZE);
     buf_deinit(&text);
-    arena_deinit(&arena);
 }

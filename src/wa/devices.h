@@ -41,6 +41,9 @@ void wa_device_cache_put(struct wa_device_cache *c, const struct wa_jid *user,
 /* Borrowed until the next call; NULL when unknown or older than the TTL. */
 const struct wa_jid *wa_device_cache_get(struct wa_device_cache *c, const struct wa_jid *user,
                                          size_t *count, int64_t now_ms);
+/* Whether it is known, and how many they are. */
+bool wa_device_cache_count(const struct wa_device_cache *c, const struct wa_jid *user,
+                           size_t *count, int64_t now_ms);
 void wa_device_cache_drop(struct wa_device_cache *c, const struct wa_jid *user);
 /* The server knows no such device: its user is asked for again, or, when the list is younger than
  * WA_DEVICES_FRESH_MS, a companion is struck off it. */

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "wa/iq.h"
 
-#include <stdio.h>
-
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/text.h"
 
 struct wa_iq_entry {
     struct wa_iq_entry *next;
@@ -34,7 +33,12 @@ void wa_iq_deinit(struct wa_iq *iq)
 
 void wa_iq_id(struct wa_iq *iq, char out[WA_IQ_ID_SIZE])
 {
-    snprintf(out, WA_IQ_ID_SIZE, "%u.%u-%u", iq->prefix_a, iq->prefix_b, ++iq->counter);
+    struct text_pen pen = text_pen(out, WA_IQ_ID_SIZE);
+    text_pen_u64(&pen, iq->prefix_a);
+    text_pen_text(&pen, ".");
+    text_pen_u64(&pen, iq->prefix_b);
+    text_pen_text(&pen, "-");
+    text_pen_u64(&pen, ++iq->counter);
 }
 
 int wa_iq_expect(struct wa_iq *iq, struct wa_node *node, int64_t deadline_ms, wa_iq_done done,

@@ -1,35 +1,39 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#define _GNU_SOURCE /* memrchr */
 #include "wa/jid.h"
-
-#include <stdio.h>
 
 #include "base/err.h"
 #include "base/text.h"
 
-static const char *const server_texts[] = {
-    [WA_SERVER_NONE] = "",
-    [WA_SERVER_PN] = "s.whatsapp.net",
-    [WA_SERVER_LID] = "lid",
-    [WA_SERVER_GROUP] = "g.us",
-    [WA_SERVER_BROADCAST] = "broadcast",
-    [WA_SERVER_NEWSLETTER] = "newsletter",
-    [WA_SERVER_CALL] = "call",
-    [WA_SERVER_HOSTED] = "hosted",
-    [WA_SERVER_HOSTED_LID] = "hosted.lid",
-    [WA_SERVER_MSGR] = "msgr",
-    [WA_SERVER_INTEROP] = "interop",
-    [WA_SERVER_BOT] = "bot",
+#define TEXT(s)                                                                                    \
+    {                                                                                              \
+        (const uint8_t *)(s), sizeof(s) - 1                                                        \
+    }
+static const struct bytes server_texts[] = {
+    [WA_SERVER_NONE] = TEXT(""),
+    [WA_SERVER_PN] = TEXT("s.whatsapp.net"),
+    [WA_SERVER_LID] = TEXT("lid"),
+    [WA_SERVER_GROUP] = TEXT("g.us"),
+    [WA_SERVER_BROADCAST] = TEXT("broadcast"),
+    [WA_SERVER_NEWSLETTER] = TEXT("newsletter"),
+    [WA_SERVER_CALL] = TEXT("call"),
+    [WA_SERVER_HOSTED] = TEXT("hosted"),
+    [WA_SERVER_HOSTED_LID] = TEXT("hosted.lid"),
+    [WA_SERVER_MSGR] = TEXT("msgr"),
+    [WA_SERVER_INTEROP] = TEXT("interop"),
+    [WA_SERVER_BOT] = TEXT("bot"),
 };
+#undef TEXT
 
 const char *wa_server_text(enum wa_server server)
 {
-    return server_texts[server];
+    return (const char *)server_texts[server].p;
 }
 
 enum wa_server wa_server_parse(struct bytes text)
 {
     for (size_t i = WA_SERVER_PN; i < ARRAY_LEN(server_texts); i++) {
-        if (bytes_is(text, server_texts[i]))
+        if (bytes_equal(text, server_texts[i]))
             return (enum wa_server)i;
     }
     return bytes_is(text, "c.us") ? WA_SERVER_PN : WA_SERVER_NONE;
@@ -38,14 +42,12 @@ enum wa_server wa_server_parse(struct bytes text)
 /* Splits at the last mark: *head what is before it, *tail what is behind. */
 static bool split_last(struct bytes text, char mark, struct bytes *head, struct bytes *tail)
 {
-    for (size_t n = text.n; n > 0; n--) {
-        if (text.p[n - 1] == (uint8_t)mark) {
-            *head = BYTES(text.p, n - 1);
-            *tail = BYTES(text.p + n, text.n - n);
-            return true;
-        }
-    }
-    return false;
+    const uint8_t *at = text.n ? memrchr(text.p, mark, text.n) : NULL;
+    if (!at)
+        return false;
+    *head = BYTES(text.p, (size_t)(at - text.p));
+    *tail = BYTES(at + 1, text.n - head->n - 1);
+    return true;
 }
 
 /* A user becomes part of record keys and log lines: no control bytes and none of their separators.
@@ -54,6 +56,8 @@ static bool user_is_clean(struct bytes user)
 {
     for (size_t i = 0; i < user.n; i++) {
         uint8_t c = user.p[i];
+        if (c >= '0' && c <= '9')
+            continue;
         if (c <= ' ' || c == 0x7f || c == '@' || c == '/' || c == ':')
             return false;
     }
@@ -98,13 +102,16 @@ int wa_jid_parse(struct wa_jid *out, struct bytes text)
 
 const char *wa_jid_text(const struct wa_jid *jid, char out[WA_JID_TEXT_SIZE])
 {
-    const char *server = wa_server_text(jid->server);
-    if (jid->server == WA_SERVER_NONE || jid->user[0] == '\0')
-        snprintf(out, WA_JID_TEXT_SIZE, "%s", server);
-    else if (jid->device == 0)
-        snprintf(out, WA_JID_TEXT_SIZE, "%s@%s", jid->user, server);
-    else
-        snprintf(out, WA_JID_TEXT_SIZE, "%s:%u@%s", jid->user, (unsigned)jid->device, server);
+    struct text_pen pen = text_pen(out, WA_JID_TEXT_SIZE);
+    if (jid->server != WA_SERVER_NONE && jid->user[0]) {
+        text_pen_text(&pen, jid->user);
+        if (jid->device) {
+            text_pen_text(&pen, ":");
+            text_pen_u64(&pen, jid->device);
+        }
+        text_pen_text(&pen, "@");
+    }
+    text_pen_put(&pen, server_texts[jid->server]);
     return out;
 }
 
@@ -180,21 +187,23 @@ bool wa_jid_is_lid(const struct wa_jid *jid)
 
 const char *wa_jid_signal_name(const struct wa_jid *jid, char out[WA_JID_NAME_SIZE])
 {
+    struct text_pen pen = text_pen(out, WA_JID_NAME_SIZE);
+    text_pen_text(&pen, jid->user);
     switch (jid->server) {
     case WA_SERVER_PN:
-        snprintf(out, WA_JID_NAME_SIZE, "%s", jid->user);
         break;
     case WA_SERVER_LID:
-        snprintf(out, WA_JID_NAME_SIZE, "%s_1", jid->user);
+        text_pen_text(&pen, "_1");
         break;
     case WA_SERVER_HOSTED:
-        snprintf(out, WA_JID_NAME_SIZE, "%s_128", jid->user);
+        text_pen_text(&pen, "_128");
         break;
     case WA_SERVER_HOSTED_LID:
-        snprintf(out, WA_JID_NAME_SIZE, "%s_129", jid->user);
+        text_pen_text(&pen, "_129");
         break;
     default:
-        snprintf(out, WA_JID_NAME_SIZE, "%s@%s", jid->user, wa_server_text(jid->server));
+        text_pen_text(&pen, "@");
+        text_pen_put(&pen, server_texts[jid->server]);
         break;
     }
     return out;

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "wa/message.h"
 
-#include <stdio.h>
-
 #include "base/err.h"
 #include "base/text.h"
 #include "wa/crypto.h"
+#include "wa/fields.h"
 #include "wa/pb.h"
 #include "wa/proto/message.pb-c.h"
 
@@ -106,23 +105,23 @@ int wa_message_build_text(struct buf *out, const struct wa_text *t)
     return wa_pb_append(out, &message.base);
 }
 
+#define MESSAGE_CONTEXT_INFO 35 /* of Message */
+
 int wa_message_build_device_sent(struct buf *out, const char *destination, struct bytes message)
 {
     Wa__Message wrapper = WA__MESSAGE__INIT;
     Wa__DeviceSentMessage sent = WA__DEVICE_SENT_MESSAGE__INIT;
-    Wa__Message *inner = wa__message__unpack(NULL, message.n, message.p);
-    if (!inner)
+    struct wa_field context;
+    if (wa_field_find(message, MESSAGE_CONTEXT_INFO, &context) < 0)
         return ERR_INVALID;
     sent.has_destination_jid = true;
     sent.destination_jid = wa_pb_data(bytes_text(destination));
     sent.has_message = true;
     sent.message = wa_pb_data(message);
     wrapper.device_sent_message = &sent;
-    wrapper.has_message_context_info = inner->has_message_context_info;
-    wrapper.message_context_info = inner->message_context_info;
-    int rc = wa_pb_append(out, &wrapper.base);
-    wa__message__free_unpacked(inner, NULL);
-    return rc;
+    wrapper.has_message_context_info = context.number != 0;
+    wrapper.message_context_info = wa_pb_data(context.bytes);
+    return wa_pb_append(out, &wrapper.base);
 }
 
 int wa_message_build_skdm(struct buf *out, const char *group, struct bytes skdm)
@@ -151,7 +150,7 @@ void wa_message_id(char out[WA_MESSAGE_ID_SIZE], int64_t unix_s, const char *own
     const struct bytes parts[] = {BYTES_ARRAY(seconds), bytes_text(own_user), bytes_text("@c.us"),
                                   BYTES(random, 16)};
     wa_sha256(hash, parts, ARRAY_LEN(parts));
-    memcpy(out, ID_PREFIX, sizeof(ID_PREFIX));
-    for (size_t i = 0; i < ID_HASH_BYTES; i++)
-        snprintf(out + sizeof(ID_PREFIX) - 1 + 2 * i, 3, "%02X", hash[i]);
+    struct text_pen pen = text_pen(out, WA_MESSAGE_ID_SIZE);
+    text_pen_text(&pen, ID_PREFIX);
+    text_pen_hex(&pen, BYTES(hash, ID_HASH_BYTES));
 }

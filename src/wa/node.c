@@ -2,23 +2,16 @@
 /* The tree: building, reading, printing. Its binary form is in node_decode.c and node_encode.c. */
 #include "wa/node.h"
 
-#include <stdio.h>
-
 #include "base/text.h"
 
 /* ---- building ------------------------------------------------------------------------------- */
 
-static struct wa_node *new_node(struct arena *arena, struct bytes tag)
+struct wa_node *wa_node_new(struct arena *arena, const char *tag)
 {
     struct wa_node *node = arena_alloc(arena, sizeof(*node));
     node->arena = arena;
-    node->tag = arena_copy(arena, tag);
+    node->tag = bytes_text(tag);
     return node;
-}
-
-struct wa_node *wa_node_new(struct arena *arena, const char *tag)
-{
-    return new_node(arena, bytes_text(tag));
 }
 
 struct wa_node *wa_node_child(struct wa_node *parent, const char *tag)
@@ -46,16 +39,22 @@ static struct wa_attr *find_attr(const struct wa_node *node, struct bytes key)
     return NULL;
 }
 
+/* The attribute of that key, new or to be overwritten. */
+static struct wa_attr *put_attr(struct wa_node *node, struct bytes key)
+{
+    struct wa_attr **at = &node->attrs;
+    while (*at && !bytes_equal((*at)->key, key))
+        at = &(*at)->next;
+    if (!*at) {
+        *at = arena_alloc(node->arena, sizeof(**at));
+        (*at)->key = key;
+    }
+    return *at;
+}
+
 static void set_attr(struct wa_node *node, const char *key, struct bytes value, bool jid)
 {
-    struct wa_attr *attr = find_attr(node, bytes_text(key));
-    if (!attr) {
-        struct wa_attr **at = &node->attrs;
-        while (*at)
-            at = &(*at)->next;
-        attr = *at = arena_alloc(node->arena, sizeof(*attr));
-        attr->key = arena_copy(node->arena, bytes_text(key));
-    }
+    struct wa_attr *attr = put_attr(node, bytes_text(key));
     attr->value = arena_copy(node->arena, value);
     attr->jid = jid;
 }
@@ -78,16 +77,19 @@ void wa_node_set_jid(struct wa_node *node, const char *key, const struct wa_jid 
 
 void wa_node_set_u64(struct wa_node *node, const char *key, uint64_t value)
 {
-    char text[24];
-    snprintf(text, sizeof(text), "%llu", (unsigned long long)value);
-    wa_node_set(node, key, text);
+    char room[BYTES_DECIMAL_MAX];
+    set_attr(node, key, bytes_decimal(value, room), false);
 }
 
 void wa_node_copy_attr(struct wa_node *node, const struct wa_node *from, const char *key)
 {
     const struct wa_attr *attr = find_attr(from, bytes_text(key));
-    if (attr)
-        set_attr(node, key, attr->value, attr->jid);
+    if (!attr)
+        return;
+    struct wa_attr *copy = put_attr(node, bytes_text(key));
+    bool lives_as_long = from->arena == node->arena;
+    copy->value = lives_as_long ? attr->value : arena_copy(node->arena, attr->value);
+    copy->jid = attr->jid;
 }
 
 void wa_node_set_data(struct wa_node *node, struct bytes data)
@@ -114,20 +116,10 @@ struct wa_node *wa_node_child_be(struct wa_node *parent, const char *tag, size_t
 
 /* ---- reading -------------------------------------------------------------------------------- */
 
-bool wa_node_is(const struct wa_node *node, const char *tag)
+struct bytes wa_node_value(const struct wa_node *node, struct bytes key)
 {
-    return node && bytes_is(node->tag, tag);
-}
-
-struct bytes wa_node_attr(const struct wa_node *node, const char *key)
-{
-    const struct wa_attr *attr = find_attr(node, bytes_text(key));
+    const struct wa_attr *attr = find_attr(node, key);
     return attr ? attr->value : BYTES_NONE;
-}
-
-bool wa_node_attr_is(const struct wa_node *node, const char *key, const char *value)
-{
-    return bytes_is(wa_node_attr(node, key), value);
 }
 
 bool wa_node_attr_jid(const struct wa_node *node, const char *key, struct wa_jid *out)
@@ -140,19 +132,19 @@ bool wa_node_attr_u64(const struct wa_node *node, const char *key, uint64_t *out
     return bytes_to_u64(wa_node_attr(node, key), out);
 }
 
-static struct wa_node *first_with(struct wa_node *node, const char *tag)
+static struct wa_node *first_with(struct wa_node *node, struct bytes tag)
 {
-    while (node && !wa_node_is(node, tag))
+    while (node && !bytes_equal(node->tag, tag))
         node = node->next;
     return node;
 }
 
-struct wa_node *wa_node_find(const struct wa_node *node, const char *tag)
+struct wa_node *wa_node_first(const struct wa_node *node, struct bytes tag)
 {
     return node ? first_with(node->first, tag) : NULL;
 }
 
-struct wa_node *wa_node_next(const struct wa_node *node, const char *tag)
+struct wa_node *wa_node_later(const struct wa_node *node, struct bytes tag)
 {
     return node ? first_with(node->next, tag) : NULL;
 }

@@ -32,8 +32,8 @@ struct wa_node {
     struct wa_node *next;  /* sibling */
 };
 
-/* ---- building: every text argument is copied into the arena; setting a key again replaces it ----
- */
+/* ---- building: values and data are copied into the arena, tags and keys, which are literals, are
+ * borrowed; setting a key again replaces it ---- */
 struct wa_node *wa_node_new(struct arena *arena, const char *tag);
 /* Appends a new child; parent's content becomes WA_CONTENT_NODES. */
 struct wa_node *wa_node_child(struct wa_node *parent, const char *tag);
@@ -53,15 +53,36 @@ struct wa_node *wa_node_child_be(struct wa_node *parent, const char *tag, size_t
 
 /* ---- reading: absent is BYTES_NONE, false or NULL; node may be NULL everywhere ----------------
  */
-bool wa_node_is(const struct wa_node *node, const char *tag);
-struct bytes wa_node_attr(const struct wa_node *node, const char *key);
-bool wa_node_attr_is(const struct wa_node *node, const char *key, const char *value);
+/* Where the names are literals, these know their lengths when they are compiled. */
+struct bytes wa_node_value(const struct wa_node *node, struct bytes key);
+struct wa_node *wa_node_first(const struct wa_node *node, struct bytes tag);
+struct wa_node *wa_node_later(const struct wa_node *node, struct bytes tag);
+
+static inline bool wa_node_is(const struct wa_node *node, const char *tag)
+{
+    return node && bytes_is(node->tag, tag);
+}
+static inline struct bytes wa_node_attr(const struct wa_node *node, const char *key)
+{
+    return wa_node_value(node, bytes_text(key));
+}
+static inline bool wa_node_attr_is(const struct wa_node *node, const char *key, const char *value)
+{
+    return bytes_is(wa_node_attr(node, key), value);
+}
 /* Parses a JID from either form of attribute. False, and *out zeroed, when absent or not a JID. */
 bool wa_node_attr_jid(const struct wa_node *node, const char *key, struct wa_jid *out);
 bool wa_node_attr_u64(const struct wa_node *node, const char *key, uint64_t *out);
-struct wa_node *wa_node_find(const struct wa_node *node, const char *tag); /* first child with it */
-struct wa_node *wa_node_next(const struct wa_node *node,
-                             const char *tag); /* next sibling with it */
+/* First child with it. */
+static inline struct wa_node *wa_node_find(const struct wa_node *node, const char *tag)
+{
+    return wa_node_first(node, bytes_text(tag));
+}
+/* Next sibling with it. */
+static inline struct wa_node *wa_node_next(const struct wa_node *node, const char *tag)
+{
+    return wa_node_later(node, bytes_text(tag));
+}
 struct bytes wa_node_data(const struct wa_node *node);
 /* Data of the named child. */
 struct bytes wa_node_child_bytes(const struct wa_node *node, const char *tag);

@@ -113,10 +113,10 @@ static int read_name(struct decoder *d, struct bytes *out)
 static struct bytes jid_text(struct decoder *d, const char *prefix, struct bytes user,
                              uint32_t device, struct bytes server)
 {
-    char tail[16] = "";
-    if (device)
-        snprintf(tail, sizeof(tail), ":%u", (unsigned)device);
-    struct bytes parts[] = {bytes_text(prefix), user, bytes_text(tail), BYTES("@", 1), server};
+    char room[BYTES_DECIMAL_MAX];
+    struct bytes colon = BYTES(":", device ? 1 : 0);
+    struct bytes number = device ? bytes_decimal(device, room) : BYTES_NONE;
+    struct bytes parts[] = {bytes_text(prefix), user, colon, number, BYTES("@", 1), server};
     size_t n = 0;
     for (size_t i = 0; i < ARRAY_LEN(parts); i++)
         n += parts[i].n;

@@ -25,14 +25,15 @@ static void put_raw(struct buf *out, struct bytes data)
 
 /* A character that packs: its nibble and in which alphabets it is one; 0 for every other. '-' and
  * '.' have the nibbles of 'A' and 'B', and no text with both kinds packs. */
-enum { IN_NIBBLES = 0x10, IN_HEX = 0x20 };
-#define DIGIT(d) [(d) + '0'] = (d) | IN_NIBBLES | IN_HEX
-#define HEX(d) [(d) - 10 + 'A'] = (d) | IN_HEX
+enum { IN_NIBBLES = 0x10, IN_HEX = 0x20, IN_BOTH = IN_NIBBLES | IN_HEX };
+/* clang-format off */
 static const uint8_t packs[256] = {
-    DIGIT(0), DIGIT(1), DIGIT(2), DIGIT(3), DIGIT(4), DIGIT(5),
-    DIGIT(6), DIGIT(7), DIGIT(8), DIGIT(9), ['-'] = 10 | IN_NIBBLES, ['.'] = 11 | IN_NIBBLES,
-    HEX(10),  HEX(11),  HEX(12),  HEX(13),  HEX(14),  HEX(15),
+    ['-'] = IN_NIBBLES | 10, ['.'] = IN_NIBBLES | 11,
+    ['0'] = IN_BOTH | 0, IN_BOTH | 1, IN_BOTH | 2, IN_BOTH | 3, IN_BOTH | 4,
+    ['5'] = IN_BOTH | 5, IN_BOTH | 6, IN_BOTH | 7, IN_BOTH | 8, IN_BOTH | 9,
+    ['A'] = IN_HEX | 10, IN_HEX | 11, IN_HEX | 12, IN_HEX | 13, IN_HEX | 14, IN_HEX | 15,
 };
+/* clang-format on */
 
 /* The alphabets that have every character of text. */
 static unsigned alphabets_of(struct bytes text)

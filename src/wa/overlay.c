@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "wa/overlay.h"
 
-#include <stdio.h>
-
 #include "base/err.h"
 
 #define ROWS_KEPT 16         /* more are released at reset */
@@ -102,7 +100,7 @@ static int load_row(struct wa_overlay *o, enum wa_table table, const char *key,
         return host_failed(o);
     }
     row->table = table;
-    snprintf(row->key, sizeof(row->key), "%s", key);
+    bytes_copy_text(bytes_text(key), row->key, sizeof(row->key));
     row->existed = row->exists = rc == 1;
     row->changed = false;
     o->count++;
@@ -129,7 +127,7 @@ int wa_overlay_put(struct wa_overlay *o, enum wa_table table, const char *key, s
     if (load_row(o, table, key, &row) < 0)
         return ERR_STORE;
     row->exists = true;
-    row->changed = !row->existed || !bytes_equal_secret(buf_bytes(&row->before), value);
+    row->changed = !row->existed || !bytes_equal(buf_bytes(&row->before), value);
     buf_clear(&row->now);
     return row->changed ? buf_append(&row->now, value) : 0;
 }

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "wa/prekeys.h"
 
-#include <stdio.h>
-
 #include "base/err.h"
+#include "base/text.h"
 #include "wa/crypto.h"
 
 #define KEY_TYPE 0x05
@@ -12,7 +11,8 @@
 
 static void prekey_record_key(char out[16], uint32_t id)
 {
-    snprintf(out, 16, "%u", (unsigned)id);
+    struct text_pen pen = text_pen(out, 16);
+    text_pen_u64(&pen, id);
 }
 
 /* A server that asks for refills without end must not fill the disk. */

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "wa/secrets.h"
 
-#include <stdio.h>
-
 #include "base/err.h"
+#include "base/text.h"
 #include "wa/crypto.h"
 
 #define HEAD 4
@@ -50,7 +49,8 @@ static int load_block(const struct wa_host *host, uint32_t number, struct block 
 {
     AUTO_BUF struct buf value;
     buf_init_secret(&value, WA_RECORD_MAX);
-    snprintf(b->key, sizeof(b->key), "%u", (unsigned)(number % WA_SECRETS_BLOCKS));
+    struct text_pen key = text_pen(b->key, sizeof(b->key));
+    text_pen_u64(&key, number % WA_SECRETS_BLOCKS);
     b->count = 0;
     int rc = host->get(host->ctx, WA_TABLE_MESSAGE_SECRET, b->key, &value);
     if (rc != 1)

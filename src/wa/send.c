@@ -14,8 +14,6 @@
 #include "wa/pairing.h"
 #include "wa/send_internal.h"
 
-#define USER_DEVICES_MAX (2 * WA_DEVICES_PER_USER_MAX)
-
 static int has_session(struct wa_session *s, const struct wa_jid *device);
 
 static bool is_group(const struct wa_send *m)
@@ -105,7 +103,7 @@ static size_t unknown_users(struct wa_session *s, const struct wa_send *m,
 {
     size_t total = recipients(s, m, group, out), count = 0, known;
     for (size_t i = 0; i < total; i++)
-        if (!wa_device_cache_get(s->devices, &(*out)[i], &known, wa_session_now(s)))
+        if (!wa_device_cache_count(s->devices, &(*out)[i], &known, wa_session_now(s)))
             (*out)[count++] = (*out)[i];
     return count;
 }
@@ -214,20 +212,30 @@ static size_t add_devices(struct wa_session *s, const struct wa_jid *user, bool 
     return n;
 }
 
+/* No more than these lists have; a user whose list is not known has a primary. */
+static size_t count_devices(struct wa_session *s, const struct wa_jid *users, size_t count)
+{
+    size_t sum = 0, known;
+    for (size_t i = 0; i < count; i++)
+        sum += wa_device_cache_count(s->devices, &users[i], &known, wa_session_now(s)) ? known : 1;
+    return sum;
+}
+
 /* Every device that gets a copy: the recipients', then our other ones. In the arena. */
 static size_t targets(struct wa_session *s, const struct wa_send *m, const struct wa_group *group,
                       struct wa_jid **out)
 {
     struct wa_jid *users;
-    size_t room = group ? WA_GROUP_DEVICES_MAX : USER_DEVICES_MAX, n = 0;
+    size_t room, n = 0;
     if (m->resend || m->peer) {
         *out = arena_alloc(&s->arena, sizeof(**out));
         **out = m->device;
         return 1;
     }
     size_t count = recipients(s, m, group, &users);
-    if (room > count * WA_DEVICES_PER_USER_MAX)
-        room = count * WA_DEVICES_PER_USER_MAX;
+    room = count_devices(s, users, count);
+    if (room > WA_GROUP_DEVICES_MAX)
+        room = WA_GROUP_DEVICES_MAX;
     *out = arena_alloc(&s->arena, room * sizeof(**out));
     for (size_t i = 0; i < count; i++)
         n += add_devices(s, &users[i], !group, *out + n, room - n);

@@ -146,6 +146,25 @@ START_TEST(test_arena_many_sizes_stay_whole_until_reset)
 }
 END_TEST
 
+START_TEST(test_arena_large_piece_leaves_the_room_of_the_block)
+{
+    AUTO_ARENA struct arena a = {0};
+    uint8_t *before = arena_alloc(&a, 16), *large = arena_alloc(&a, 10000);
+    uint8_t *after = arena_alloc(&a, 16);
+    ck_assert_ptr_eq(after, before + 16);
+    memset(large, 1, 10000);
+    memset(before, 2, 32);
+    ck_assert_uint_eq(large[0] + large[9999], 2);
+    for (int i = 0; i < 3; i++) { /* what was used is given again, zeroed */
+        arena_reset(&a);
+        uint8_t *again = arena_alloc(&a, 4000);
+        for (size_t k = 0; k < 4000; k++)
+            ck_assert_uint_eq(again[k], 0);
+        memset(again, 0xff, 4000);
+    }
+}
+END_TEST
+
 /* ---- text --------------------------------------------------------------------------------------
  */
 
@@ -169,6 +188,58 @@ START_TEST(test_utf8_valid_table)
     ck_assert(text_utf8_valid(BYTES_NONE));
     for (size_t i = 0; i < ARRAY_LEN(cases); i++)
         ck_assert_msg(text_utf8_valid(bytes_text(cases[i].text)) == cases[i].good, "case %zu", i);
+}
+END_TEST
+
+START_TEST(test_utf8_valid_bad_byte_anywhere_is_seen)
+{
+    for (size_t n = 1; n <= 40; n++) {
+        for (size_t at = 0; at < n; at++) {
+            uint8_t text[40];
+            memset(text, 'a', sizeof(text));
+            text[at] = 0xff;
+            ck_assert(!text_utf8_valid(BYTES(text, n)));
+            ck_assert(text_utf8_valid(BYTES(text, at)));
+            text[at] = 0xc3;
+            ck_assert(!text_utf8_valid(BYTES(text, n)));
+            if (at + 1 < n)
+                text[at + 1] = 0xa9;
+            ck_assert(text_utf8_valid(BYTES(text, n)) == (at + 1 < n));
+        }
+    }
+}
+END_TEST
+
+START_TEST(test_text_pen_puts_pieces_together)
+{
+    char text[64];
+    struct text_pen pen = text_pen(text, sizeof(text));
+    ck_assert_str_eq(text, "");
+    text_pen_text(&pen, "a:");
+    text_pen_u64(&pen, 0);
+    text_pen_put(&pen, BYTES("/bc", 2));
+    ck_assert_str_eq(text, "a:0/b");
+    text_pen_u64(&pen, UINT64_MAX);
+    text_pen_put(&pen, BYTES_NONE);
+    text_pen_hex(&pen, BYTES("\x00\x9f\xaB", 3));
+    ck_assert_str_eq(text, "a:0/b18446744073709551615009FAB");
+}
+END_TEST
+
+START_TEST(test_text_pen_writes_no_further_than_its_array)
+{
+    for (size_t size = 1; size <= 12; size++) {
+        char text[16], whole[] = "ab1234567890";
+        memset(text, '#', sizeof(text));
+        struct text_pen pen = text_pen(text, size);
+        text_pen_text(&pen, "ab");
+        text_pen_u64(&pen, 1234567890);
+        text_pen_hex(&pen, BYTES("x", 1));
+        whole[size - 1] = '\0';
+        ck_assert_str_eq(text, whole);
+        for (size_t i = size; i < sizeof(text); i++)
+            ck_assert_int_eq(text[i], '#');
+    }
 }
 END_TEST
 
@@ -424,8 +495,12 @@ int main(void)
         test_bytes_to_u64_edges,
         test_bytes_equal_secret_agrees_with_equal,
         test_arena_many_sizes_stay_whole_until_reset,
+        test_arena_large_piece_leaves_the_room_of_the_block,
         test_utf8_valid_table,
+        test_utf8_valid_bad_byte_anywhere_is_seen,
         test_utf8_cut_never_splits_a_sequence,
+        test_text_pen_puts_pieces_together,
+        test_text_pen_writes_no_further_than_its_array,
         test_base64_rfc4648_vectors,
         test_base64_decode_bad_input_refused,
         test_hex_decode_wrong_length_or_digit_refused,

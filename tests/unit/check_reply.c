@@ -104,6 +104,21 @@ START_TEST(test_match_cases_match_whole_words)
 }
 END_TEST
 
+/* Texts in ASCII are folded on a shorter way; another character beside them forbids it. */
+START_TEST(test_match_of_ascii_is_the_same_on_both_ways)
+{
+    for (char c = 1; c < 0x7f; c++) {
+        const char keyword[] = {'a', c, 'b', '\0'}, other[] = {'a', '-', 'b', '\0'};
+        const char shorter[] = {'A', c, 'b', '\0'};
+        const char longer[] = {'A', c, 'b', ' ', '\xc3', '\xa9', '\0'};
+        ck_assert_msg(matches(keyword, bytes_text(shorter)), "character %d", c);
+        ck_assert_msg(matches(keyword, bytes_text(longer)), "character %d", c);
+        ck_assert_msg(matches(other, bytes_text(shorter)) == matches(other, bytes_text(longer)),
+                      "character %d", c);
+    }
+}
+END_TEST
+
 START_TEST(test_match_two_intents_first_wins)
 {
     AUTO_FREE struct fixture *f = template("price", "hello", "menu");
@@ -261,6 +276,7 @@ int main(void)
     Suite *suite = suite_create("reply");
     TCase *match = tcase_create("match");
     tcase_add_loop_test(match, test_match_cases_match_whole_words, 0, (int)ARRAY_LEN(cases));
+    tcase_add_test(match, test_match_of_ascii_is_the_same_on_both_ways);
     tcase_add_test(match, test_match_two_intents_first_wins);
     tcase_add_test(match, test_match_nothing_gives_fallback_or_null);
     tcase_add_test(match, test_match_second_keyword_matches);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "base/err.h"
+#include "base/text.h"
 #include "check_wa_signal.h"
 #include "wa/crypto.h"
 #include "wa/devices.h"
@@ -394,6 +395,27 @@ START_TEST(test_phash_vectors_match)
 }
 END_TEST
 
+/* As the source says it: sorted names, joined, SHA-256, six bytes. */
+START_TEST(test_phash_of_any_number_of_devices_hashes_the_sorted_names)
+{
+    for (size_t n = 1; n <= 9; n++) { /* ids of one digit sort as numbers */
+        struct wa_jid devices[9];
+        char hash[WA_PHASH_SIZE];
+        uint8_t digest[WA_SHA256_LEN];
+        AUTO_BUF struct buf text = {.max = 1024}, right = {.max = 64};
+        for (size_t i = 0; i < n; i++) {
+            devices[n - 1 - i] = wa_jid_make(WA_SERVER_LID, "4915", (uint16_t)i);
+            buf_printf(&text, "4915.0:%zu@lid", i);
+        }
+        wa_sha256(digest, (struct bytes[]){buf_bytes(&text)}, 1);
+        buf_append_text(&right, "2:");
+        text_base64_append(&right, BYTES(digest, 6));
+        wa_phash(hash, devices, n);
+        ck_assert_str_eq(hash, buf_text(&right));
+    }
+}
+END_TEST
+
 START_TEST(test_message_id_vector_matches)
 {
     json_t *v = testing_vectors("message-id.json");
@@ -614,6 +636,8 @@ START_TEST(test_device_cache_expires_and_drops)
     wa_device_cache_drop(c, &pn);
     wa_device_cache_drop(c, &user);
     ck_assert(wa_device_cache_get(c, &user, &n, 2000) == NULL && n == 0);
+    n = 1;
+    ck_assert(!wa_device_cache_count(c, &user, &n, 2000) && n == 0);
     wa_device_cache_close(c);
     wa_device_cache_close(NULL);
 }
@@ -633,6 +657,7 @@ START_TEST(test_device_cache_gives_back_what_was_put)
         const struct wa_jid *got = wa_device_cache_get(c, &user, &n, 1);
         ck_assert(got != NULL);
         ck_assert_uint_eq(n, counts[i]);
+        ck_assert(wa_device_cache_count(c, &user, &n, 1) && n == counts[i]);
         for (size_t k = 0; k < n; k++)
             ck_assert(wa_jid_equal(&got[k], &devices[k]));
     }
@@ -676,6 +701,7 @@ TCase *key_cases(void)
     ADD(test_prekey_generate_wraps_before_last_resort);
     ADD(test_prekeys_build_retry_keys_is_a_bundle_with_fresh_key);
     ADD(test_phash_vectors_match);
+    ADD(test_phash_of_any_number_of_devices_hashes_the_sorted_names);
     ADD(test_message_id_vector_matches);
     ADD(test_usync_build_has_documented_shape);
     ADD(test_usync_parse_filters_devices);
