@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "store/messages_internal.h"
+#include "store/messages_sql.h"
 
 static int open_as(struct store_messages **out, const char *path, bool read_only, struct err *err)
 {
@@ -44,13 +45,29 @@ uint64_t store_messages_changes(const struct store_messages *m)
     return store_db_changes(m->db);
 }
 
+/* Nothing is told of a failure: the group is spoiled then, and its commit says so. */
+static void add_totals(struct store_messages *m)
+{
+    const struct store_totals *t = &m->pending.totals;
+    if (m->pending.any)
+        store_db_write(m->db, SQL_ADD_TOTALS,
+                       STORE_VALUES(STORE_INT(t->received), STORE_INT(t->replied),
+                                    STORE_INT(t->sent), STORE_INT(t->delivered), STORE_INT(t->read),
+                                    STORE_INT(t->failed), STORE_INT(t->undecryptable),
+                                    STORE_INT(m->pending.queued), STORE_INT(m->pending.outbox),
+                                    STORE_INT(t->last_message_at)));
+    m->pending = (struct store_pending){0};
+}
+
 int store_messages_commit(struct store_messages *m, struct err *err)
 {
+    add_totals(m);
     return store_db_commit(m->db, err);
 }
 
 void store_messages_rollback(struct store_messages *m)
 {
+    m->pending = (struct store_pending){0};
     store_db_rollback(m->db);
 }
 

@@ -85,17 +85,31 @@ int store_messages_release(struct store_messages *m, const char *chat)
 
 /* ---- what the guards go by -------------------------------------------------------------- */
 
-/* What went to the chat, or will; however much that is, only so many are looked at. */
+static int count_at(struct store_messages *m, struct store_values values, struct store_guards *out)
+{
+    struct sqlite3_stmt *rows = store_db_select(m->db, SQL_NEWEST_REPLIES, values);
+    int rc;
+    while ((rc = store_db_next(m->db, rows)) == 1) {
+        out->replies++;
+        if (store_db_int(rows, 0) > out->last_reply_at)
+            out->last_reply_at = store_db_int(rows, 0);
+    }
+    return rc;
+}
+
+/* What went to the chat, or will; however much that is, only so many are looked at of each. */
 static int count_replies(struct store_messages *m, const char *chat, int64_t since_ms, int64_t cap,
                          struct store_guards *out)
 {
-    struct sqlite3_stmt *rows = store_db_select(
-        m->db, SQL_NEWEST_REPLIES,
-        STORE_VALUES(STORE_TEXT(chat), STORE_INT(since_ms), STORE_INT(cap > 0 ? cap : 1)));
-    int rc;
-    while ((rc = store_db_next(m->db, rows)) == 1)
-        if (out->replies++ == 0)
-            out->last_reply_at = store_db_int(rows, 0);
+    int64_t most = cap > 0 ? cap : 1;
+    int rc = 0;
+    for (int turn = STORE_TURN_NONE; rc == 0 && turn <= STORE_TURN_BEHIND; turn++)
+        rc = count_at(
+            m,
+            STORE_VALUES(STORE_TEXT(chat), STORE_INT(since_ms), STORE_INT(most), STORE_INT(turn)),
+            out);
+    if (out->replies > most)
+        out->replies = most;
     return rc;
 }
 

@@ -9,15 +9,19 @@ int store_messages_totals(struct store_messages *m, struct store_totals *out)
     struct sqlite3_stmt *row = store_db_select(m->db, SQL_TOTALS, STORE_VALUES());
     int rc = store_db_next(m->db, row);
     *out = (struct store_totals){0};
+    const struct store_totals *more = &m->pending.totals;
+    int64_t latest = rc == 1 ? store_db_int(row, 7) : 0;
+    if (latest < more->last_message_at)
+        latest = more->last_message_at;
     if (rc == 1)
-        *out = (struct store_totals){.received = store_db_int(row, 0),
-                                     .replied = store_db_int(row, 1),
-                                     .sent = store_db_int(row, 2),
-                                     .delivered = store_db_int(row, 3),
-                                     .read = store_db_int(row, 4),
-                                     .failed = store_db_int(row, 5),
-                                     .undecryptable = store_db_int(row, 6),
-                                     .last_message_at = store_db_int(row, 7)};
+        *out = (struct store_totals){.received = store_db_int(row, 0) + more->received,
+                                     .replied = store_db_int(row, 1) + more->replied,
+                                     .sent = store_db_int(row, 2) + more->sent,
+                                     .delivered = store_db_int(row, 3) + more->delivered,
+                                     .read = store_db_int(row, 4) + more->read,
+                                     .failed = store_db_int(row, 5) + more->failed,
+                                     .undecryptable = store_db_int(row, 6) + more->undecryptable,
+                                     .last_message_at = latest};
     store_db_end(row);
     return rc < 0 ? rc : 0;
 }

@@ -7,9 +7,19 @@
 #include "store/db.h"
 #include "store/messages.h"
 
+/* Column turn: a row of the queue is the next of its chat to leave, or under way, or behind that.
+ */
+enum store_turn_value { STORE_TURN_NONE, STORE_TURN_HEAD, STORE_TURN_BEHIND };
+
 struct store_messages {
     struct store_db *db;
     struct arena row; /* texts of what was handed out last */
+    /* What the open group adds to the totals; written once, when it is committed. */
+    struct store_pending {
+        bool any;
+        struct store_totals totals; /* last_message_at: the latest of the group */
+        int64_t queued, outbox;
+    } pending;
 };
 
 extern const struct store_db_spec store_messages_spec;
@@ -21,6 +31,12 @@ const char *store_messages_kept_text(struct store_messages *m, struct sqlite3_st
 /* The number that the statement selects, or ERR_STORE. */
 int64_t store_messages_count(struct store_messages *m, size_t statement,
                              struct store_values values);
+/* A row that came in, with content unless it is undecryptable. */
+void store_messages_count_in(struct store_messages *m, bool undecryptable, bool from_me,
+                             int64_t received_at);
+void store_messages_count_out(struct store_messages *m, bool outbox); /* one that was queued */
+/* The answer to this message that has not left becomes dropped. 1, 0, ERR_STORE. */
+int store_messages_cancel_reply(struct store_messages *m, int64_t reply_to);
 /* Writes the one row a statement is about: 0, ERR_STATE when it is not as it should be, ERR_STORE.
  */
 int store_messages_change(struct store_messages *m, size_t statement, struct store_values values);

@@ -4,7 +4,8 @@
 
 int64_t store_messages_count_outbox(struct store_messages *m)
 {
-    return store_messages_count(m, SQL_COUNT_OUTBOX, STORE_VALUES());
+    int64_t n = store_messages_count(m, SQL_COUNT_OUTBOX, STORE_VALUES());
+    return n < 0 ? n : n + m->pending.outbox;
 }
 
 int64_t store_messages_count_due(struct store_messages *m, int64_t now_ms)
@@ -32,8 +33,19 @@ static int two_numbers(struct store_messages *m, size_t statement, struct store_
 int store_messages_outbox_sent_since(struct store_messages *m, int64_t since_ms, int64_t *sent,
                                      int64_t *last)
 {
-    int rc = two_numbers(m, SQL_OUTBOX_SENT, STORE_VALUES(STORE_INT(since_ms)), sent, last);
-    return rc < 0 ? rc : 0;
+    *sent = *last = 0;
+    for (int turn = STORE_TURN_NONE; turn <= STORE_TURN_HEAD;
+         turn++) { /* what left is not behind */
+        int64_t n, latest;
+        int rc = two_numbers(m, SQL_OUTBOX_SENT, STORE_VALUES(STORE_INT(since_ms), STORE_INT(turn)),
+                             &n, &latest);
+        if (rc < 0)
+            return rc;
+        *sent += n;
+        if (latest > *last)
+            *last = latest;
+    }
+    return 0;
 }
 
 int store_messages_first_held(struct store_messages *m, int64_t *id, int64_t *due_at)
@@ -44,11 +56,6 @@ int store_messages_first_held(struct store_messages *m, int64_t *id, int64_t *du
 int store_messages_let_in(struct store_messages *m, int64_t id)
 {
     return store_messages_change(m, SQL_LET_IN, STORE_VALUES(STORE_INT(id)));
-}
-
-int store_messages_expire(struct store_messages *m, int64_t now_ms)
-{
-    return store_db_write(m->db, SQL_EXPIRE, STORE_VALUES(STORE_INT(now_ms)));
 }
 
 int store_messages_next_report(struct store_messages *m, int64_t after_id, struct store_report *out)

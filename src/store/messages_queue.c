@@ -30,8 +30,10 @@ int store_messages_intend(struct store_messages *m, const struct store_outbound 
                      STORE_TIME(out->expires_at)));
     if (rc == 0)
         return find_twin(m, out, reply_to, id);
-    if (rc > 0)
+    if (rc > 0) {
         *id = store_db_last_id(m->db);
+        store_messages_count_out(m, out->outbox_name != NULL);
+    }
     return rc;
 }
 
@@ -91,7 +93,8 @@ int store_messages_requeue(struct store_messages *m)
 
 int64_t store_messages_count_queued(struct store_messages *m)
 {
-    return store_messages_count(m, SQL_COUNT_QUEUED, STORE_VALUES());
+    int64_t n = store_messages_count(m, SQL_COUNT_QUEUED, STORE_VALUES());
+    return n < 0 ? n : n + m->pending.queued;
 }
 
 int64_t store_messages_count_queued_in(struct store_messages *m, const char *chat)
@@ -101,8 +104,17 @@ int64_t store_messages_count_queued_in(struct store_messages *m, const char *cha
 
 int64_t store_messages_count_sent_since(struct store_messages *m, int64_t since_ms, bool warnings)
 {
-    return store_messages_count(m, SQL_COUNT_SENT_SINCE,
-                                STORE_VALUES(STORE_INT(since_ms), STORE_INT(warnings)));
+    int64_t sum = 0;
+    for (int turn = STORE_TURN_NONE; turn <= STORE_TURN_HEAD;
+         turn++) { /* what left is not behind */
+        int64_t n = store_messages_count(
+            m, SQL_COUNT_SENT_SINCE,
+            STORE_VALUES(STORE_INT(since_ms), STORE_INT(turn), STORE_INT(warnings)));
+        if (n < 0)
+            return n;
+        sum += n;
+    }
+    return sum;
 }
 
 /* ---- status ----------------------------------------------------------------------------- */
@@ -123,43 +135,4 @@ int store_messages_set_sending(struct store_messages *m, int64_t id, int64_t now
 int store_messages_set_queued(struct store_messages *m, int64_t id)
 {
     return store_messages_change(m, SQL_SET_QUEUED, STORE_VALUES(STORE_INT(id)));
-}
-
-int store_messages_give_up(struct store_messages *m, int64_t before_ms, bool outbox,
-                           const char *why)
-{
-    return store_db_write(m->db, SQL_GIVE_UP,
-                          STORE_VALUES(STORE_INT(before_ms), STORE_INT(outbox), STORE_TEXT(why)));
-}
-
-int store_messages_set_dropped(struct store_messages *m, int64_t id, const char *why)
-{
-    return store_messages_change(m, SQL_SET_DROPPED, STORE_VALUES(STORE_INT(id), STORE_TEXT(why)));
-}
-
-/* An id of ours is random: it is in one row. */
-static int set_by_wa_id(struct store_messages *m, size_t statement, struct store_values values)
-{
-    int changed = store_db_write(m->db, statement, values);
-    return changed > 0 ? 1 : changed;
-}
-
-int store_messages_set_sent(struct store_messages *m, struct bytes wa_id, int64_t acked_at)
-{
-    return set_by_wa_id(m, SQL_SET_SENT, STORE_VALUES(STORE_BYTES(wa_id), STORE_TIME(acked_at)));
-}
-
-int store_messages_set_failed(struct store_messages *m, struct bytes wa_id, const char *why)
-{
-    return set_by_wa_id(m, SQL_SET_FAILED, STORE_VALUES(STORE_BYTES(wa_id), STORE_TEXT(why)));
-}
-
-int store_messages_set_delivered(struct store_messages *m, struct bytes wa_id, int64_t at)
-{
-    return set_by_wa_id(m, SQL_SET_DELIVERED, STORE_VALUES(STORE_BYTES(wa_id), STORE_TIME(at)));
-}
-
-int store_messages_set_read(struct store_messages *m, struct bytes wa_id, int64_t at)
-{
-    return set_by_wa_id(m, SQL_SET_READ, STORE_VALUES(STORE_BYTES(wa_id), STORE_TIME(at)));
 }

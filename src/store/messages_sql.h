@@ -14,8 +14,11 @@
 #define WAITING "('queued', 'sending')"
 #define ARRIVED "('delivered', 'read')"
 #define BY_OWNER "direction = 'IN' AND from_me = 1"
-#define IN_QUEUE "status IN " WAITING " AND held = 0"
-#define UNDER_WAY "outbox_name IS NOT NULL AND held = 0 AND status IN " WAITING
+/* turn: 1 next of its chat to leave, or under way; 2 behind it; 0 neither. */
+#define IN_QUEUE "turn > 0"
+#define UNDER_WAY "outbox_name IS NOT NULL AND turn > 0"
+#define LEFT "direction = 'OUT' AND (sent_at IS NOT NULL OR turn = 1)"
+#define REPLIES "reply_to IS NOT NULL OR turn > 0"
 
 #define QUEUED(index)                                                                              \
     "SELECT q.id, q.reply_to, q.wa_id, q.chat, q.target, q.text, coalesce(q.quoted_id, r.wa_id),"  \
@@ -44,10 +47,15 @@
     "  INDEXED BY messages_reply WHERE a.reply_to = o.id AND a.status IN " WAITING ")"             \
     " ORDER BY received_at LIMIT ?2)"
 #define ADDRESSED_TO "(?3 IS NULL OR ?3 IN (chat, chat_pn, chat_lid))"
-/* Changed by its id, so that SQLite need not collect the rows before it changes them. */
-#define OUT_BY_WA_ID                                                                               \
-    " WHERE id = (SELECT id FROM messages INDEXED BY messages_identity WHERE wa_id = ?1"           \
-    " AND direction = 'OUT' AND "
+/* A row that may move on: what totals and queue have to know of it (messages_moves.c). Compared one
+ * by one, since a list of values would be made a table at every use. */
+#define IS_WAITING "(status = 'queued' OR status = 'sending')"
+#define MOVING                                                                                     \
+    "SELECT id, " IS_WAITING ", (status = 'delivered' OR status = 'read'), turn,"                  \
+    " reply_to IS NOT NULL, outbox_name IS NOT NULL FROM messages"
+#define MOVING_BY_WA_ID                                                                            \
+    MOVING " INDEXED BY messages_identity WHERE wa_id = ?1 AND direction = 'OUT' AND "
+#define LEAVES "turn = 0, held = 0, report = outbox_name IS NOT NULL"
 #define CHAT_IS "(chat IN (?1, ?2, ?3) OR chat_pn IN (?1, ?2, ?3) OR chat_lid IN (?1, ?2, ?3))"
 /* One of three values in one of three columns: the columns are the list, since a list of values
  * would be made a table at every use. */
@@ -59,6 +67,11 @@
 #define IS_WAIT "intent = '" STORE_INTENT_WAIT "'"
 #define CHATS                                                                                      \
     "SELECT chat, language, menu, handover_at, expiration_s, expiration_set_at FROM chats WHERE "
+/* Of one turn: the index is ordered by it. */
+#define SENT_SINCE(what, turn)                                                                     \
+    "SELECT " what                                                                                 \
+    " FROM messages INDEXED BY messages_left WHERE direction = 'OUT' AND turn = " turn             \
+    " AND sent_at IS NOT NULL AND sent_at >= ?1 AND sent_at < ?1 + 86400000"
 #define LEFT_ONCE "(status = 'sending' OR (status = 'queued' AND attempts > 0))"
 
 /* X(name, SQL). OR ROLLBACK: a group stands or falls as one, so no statement need be undone alone,
@@ -67,9 +80,9 @@
 #define EVENTS "SELECT id, at, kind, status, session, code, message, chat FROM events"
 
 #define STATEMENTS(X)                                                                              \
-    X(FIND, "SELECT id, status FROM messages INDEXED BY messages_identity WHERE wa_id = ?1"        \
-            " AND " CHAT_OF_234 " AND " SENDER_OF_567                                              \
-            " ORDER BY chat = ?2 AND sender = ?5 DESC LIMIT 1")                                    \
+    X(FIND, "SELECT id, status, from_me, chat = ?2 AND sender = ?5"                                \
+            " FROM messages INDEXED BY messages_identity WHERE wa_id = ?1"                         \
+            " AND " CHAT_OF_234 " AND " SENDER_OF_567)                                             \
     X(INSERT_IN,                                                                                   \
       "INSERT OR ROLLBACK INTO messages(direction, wa_id, chat, chat_pn, chat_lid, sender,"        \
       " sender_pn, sender_lid, sender_name, from_me, offline, kind, text, quoted_id,"              \
@@ -93,10 +106,8 @@
     X(REVOKE,                                                                                      \
       "UPDATE OR ROLLBACK messages SET revoked_at = ?2 WHERE id = ?1 AND revoked_at IS NULL"       \
       " AND status NOT IN " WAITING)                                                               \
-    X(CANCEL_REPLY,                                                                                \
-      "UPDATE OR ROLLBACK messages INDEXED BY messages_reply SET status = 'dropped',"              \
-      " error = 'revoked' WHERE reply_to = ?1 AND status = 'queued'"                               \
-      " AND attempts = 0")                                                                         \
+    X(CAN_BE_REVOKED, MOVING " INDEXED BY messages_reply WHERE reply_to = ?1"                      \
+                             " AND status = 'queued' AND attempts = 0")                            \
     X(INSERT_OUT,                                                                                  \
       "INSERT OR ROLLBACK INTO messages(direction, wa_id, chat, target, sender, from_me, kind,"    \
       " text, quoted_id, intent, outbox_name, received_at, reply_to, chat_pn,"                     \
@@ -104,12 +115,13 @@
       " VALUES('OUT', ?1, ?2, ?3, ?4, 1, 'text', ?5, ?6, ?7,"                                      \
       " ?8, ?9, ?10, coalesce(?11, (SELECT chat_pn FROM messages WHERE id = ?10)),"                \
       " coalesce(?12, (SELECT chat_lid FROM messages WHERE id = ?10)), 'queued',"                  \
-      " ?13, ?14, ?15, NOT ?13 AND"                                                                \
-      " NOT EXISTS(SELECT 1 FROM messages INDEXED BY messages_waiting"                             \
-      "  WHERE chat = ?2 AND " IN_QUEUE ")) ON CONFLICT DO NOTHING")                               \
+      " ?13, ?14, ?15, CASE WHEN ?13 THEN 0"                                                       \
+      " WHEN EXISTS(SELECT 1 FROM messages INDEXED BY messages_replies"                            \
+      "  WHERE chat = ?2 AND " IN_QUEUE ") THEN 2 ELSE 1 END) ON CONFLICT DO NOTHING")             \
     X(FIND_REPLY, "SELECT id FROM messages INDEXED BY messages_reply WHERE reply_to = ?1")         \
     X(FIND_OUTBOX, "SELECT id FROM messages INDEXED BY messages_outbox WHERE outbox_name = ?1")    \
-    X(NEXT_QUEUED, QUEUED("messages_turn") " WHERE q.turn = 1 AND q.status = 'queued'"             \
+    X(NEXT_QUEUED, QUEUED("messages_left") " WHERE q.direction = 'OUT' AND q.turn = 1"             \
+                                           " AND q.sent_at IS NULL AND q.status = 'queued'"        \
                                            " AND q.id > ?1 ORDER BY q.id LIMIT 1")                 \
     X(FIND_SENT, QUEUED("messages_identity") " WHERE q.wa_id = ?1 AND q.direction = 'OUT'"         \
                                              " AND q.attempts > 0 LIMIT 1")                        \
@@ -119,32 +131,28 @@
                                   "'dropped')"                                                     \
                                   " AND coalesce(q.sent_at, q.received_at) >= ?2 LIMIT 1")         \
     X(REQUEUE,                                                                                     \
-      "UPDATE OR ROLLBACK messages INDEXED BY messages_turn SET status = 'queued', sent_at = NULL" \
-      " WHERE turn = 1 AND status = 'sending'")                                                    \
+      "UPDATE OR ROLLBACK messages INDEXED BY messages_left SET status = 'queued', sent_at = NULL" \
+      " WHERE direction = 'OUT' AND turn = 1 AND sent_at >= 0 AND status = 'sending'")             \
     X(COUNT_QUEUED, "SELECT queued FROM totals")                                                   \
-    X(COUNT_QUEUED_IN, "SELECT count(*) FROM messages INDEXED BY messages_waiting"                 \
+    X(COUNT_QUEUED_IN, "SELECT count(*) FROM messages INDEXED BY messages_replies"                 \
                        " WHERE chat = ?1 AND " IN_QUEUE)                                           \
-    X(COUNT_SENT_SINCE, "SELECT count(*) FROM messages INDEXED BY messages_left"                   \
-                        " WHERE direction = 'OUT' AND sent_at >= ?1"                               \
-                        " AND sent_at < ?1 + 86400000 AND outbox_name IS NULL"                     \
-                        " AND (?2 OR intent IS NOT '" STORE_INTENT_WARNING "')")                   \
+    X(COUNT_SENT_SINCE,                                                                            \
+      SENT_SINCE("count(*)", "?2") " AND outbox_name IS NULL"                                      \
+                                   " AND (?3 OR intent IS NOT '" STORE_INTENT_WARNING "')")        \
     X(COUNT_OUTBOX, "SELECT outbox FROM totals")                                                   \
     X(COUNT_DUE, "SELECT count(*) FROM messages INDEXED BY messages_held"                          \
                  " WHERE held = 1 AND due_at <= ?1")                                               \
     X(COUNT_UNDER_WAY, "SELECT count(*) FROM messages INDEXED BY messages_under_way"               \
                        " WHERE " UNDER_WAY)                                                        \
-    X(OUTBOX_SENT, "SELECT count(*), max(sent_at) FROM messages INDEXED BY messages_left"          \
-                   " WHERE direction = 'OUT' AND sent_at >= ?1"                                    \
-                   " AND sent_at < ?1 + 86400000 AND outbox_name IS NOT NULL")                     \
+    X(OUTBOX_SENT, SENT_SINCE("count(*), max(sent_at)", "?2") " AND outbox_name IS NOT NULL")      \
     X(FIRST_HELD, "SELECT id, due_at FROM messages INDEXED BY messages_held WHERE held = 1"        \
                   " ORDER BY due_at, id LIMIT 1")                                                  \
     X(LET_IN,                                                                                      \
-      "UPDATE OR ROLLBACK messages AS m SET held = 0, turn = NOT EXISTS(SELECT 1 FROM messages q"  \
-      " INDEXED BY messages_waiting WHERE q.chat = m.chat"                                         \
-      " AND q.status IN " WAITING " AND q.held = 0) WHERE m.id = ?1 AND m.held = 1")               \
-    X(EXPIRE,                                                                                      \
-      "UPDATE OR ROLLBACK messages INDEXED BY messages_expiring SET status = 'failed', held = 0,"  \
-      " error = 'expired' WHERE held = 1 AND expires_at <= ?1")                                    \
+      "UPDATE OR ROLLBACK messages AS m SET held = 0, turn = 1 + EXISTS(SELECT 1 FROM messages q"  \
+      " INDEXED BY messages_replies WHERE q.chat = m.chat AND q.turn > 0)"                         \
+      " WHERE m.id = ?1 AND m.held = 1")                                                           \
+    X(NEXT_EXPIRED, MOVING " INDEXED BY messages_expiring WHERE held = 1 AND expires_at <= ?1"     \
+                           " LIMIT 1")                                                             \
     X(NEXT_REPORT, "SELECT id, outbox_name, wa_id, target, chat_pn, chat_lid, acked_at,"           \
                    " delivered_at, read_at, status, error FROM messages"                           \
                    " INDEXED BY messages_report WHERE report = 1 AND id > ?1 ORDER BY id LIMIT 1") \
@@ -154,8 +162,9 @@
     X(CAN_QUOTE, "SELECT count(*) FROM messages INDEXED BY messages_identity WHERE wa_id = ?1"     \
                  " AND ?2 IN (chat, chat_pn, chat_lid)")                                           \
     X(NEWEST_REPLIES, "SELECT received_at FROM messages INDEXED BY messages_replies"               \
-                      " WHERE chat = ?1 AND reply_to IS NOT NULL AND received_at >= ?2"            \
-                      " AND received_at < ?2 + 172800000 AND status NOT IN ('failed', 'dropped')"  \
+                      " WHERE chat = ?1 AND turn = ?4 AND reply_to IS NOT NULL"                    \
+                      " AND received_at >= ?2 AND received_at < ?2 + 172800000"                    \
+                      " AND status <> 'failed' AND status <> 'dropped'"                            \
                       " ORDER BY received_at DESC LIMIT ?3")                                       \
     X(LAST_PING_PONG, "SELECT max(received_at) FROM messages INDEXED BY messages_ping_pong"        \
                       " WHERE chat = ?1 AND " IS_PING_PONG)                                        \
@@ -183,22 +192,35 @@
       " WHERE id = ?1 AND status = 'queued' AND turn = 1")                                         \
     X(SET_QUEUED, "UPDATE OR ROLLBACK messages SET status = 'queued', sent_at = NULL"              \
                   " WHERE id = ?1 AND status = 'sending'")                                         \
-    X(GIVE_UP, "UPDATE OR ROLLBACK messages SET error = ?3, held = 0,"                             \
-               " status = iif(outbox_name IS NULL, 'dropped', 'failed')"                           \
-               " WHERE status IN " WAITING " AND ((outbox_name IS NULL AND received_at < ?1)"      \
-               " OR (outbox_name IS NOT NULL AND ?2))")                                            \
-    X(SET_DROPPED, "UPDATE OR ROLLBACK messages SET status = 'dropped', error = ?2"                \
-                   " WHERE id = ?1 AND status = 'queued'")                                         \
+    X(NEXT_TO_GIVE_UP,                                                                             \
+      MOVING " WHERE id > ?3 AND " IS_WAITING " AND ((outbox_name IS NULL AND received_at < ?1)"   \
+             " OR (outbox_name IS NOT NULL AND ?2)) ORDER BY id LIMIT 1")                          \
+    X(CAN_BE_DROPPED, MOVING " WHERE id = ?1 AND status = 'queued'")                               \
+    X(CAN_BE_SENT, MOVING_BY_WA_ID LEFT_ONCE " LIMIT 1")                                           \
+    X(CAN_FAIL, MOVING_BY_WA_ID IS_WAITING " LIMIT 1")                                             \
+    X(CAN_BE_DELIVERED, MOVING_BY_WA_ID "(status = 'sent' OR " LEFT_ONCE ") LIMIT 1")              \
+    X(CAN_BE_READ,                                                                                 \
+      MOVING_BY_WA_ID "(status = 'sent' OR status = 'delivered' OR " LEFT_ONCE ") LIMIT 1")        \
     X(SET_SENT,                                                                                    \
-      "UPDATE OR ROLLBACK messages SET status = 'sent', acked_at = ?2" OUT_BY_WA_ID LEFT_ONCE      \
-      " LIMIT 1)")                                                                                 \
-    X(SET_FAILED, "UPDATE OR ROLLBACK messages SET status = 'failed', error = ?2" OUT_BY_WA_ID     \
-                  "status IN " WAITING " LIMIT 1)")                                                \
+      "UPDATE OR ROLLBACK messages SET status = 'sent', acked_at = ?2, " LEAVES " WHERE id = ?1")  \
+    X(SET_FAILED,                                                                                  \
+      "UPDATE OR ROLLBACK messages SET status = 'failed', error = ?2, " LEAVES " WHERE id = ?1")   \
+    X(SET_DROPPED,                                                                                 \
+      "UPDATE OR ROLLBACK messages SET status = 'dropped', error = ?2, " LEAVES " WHERE id = ?1")  \
     X(SET_DELIVERED,                                                                               \
-      "UPDATE OR ROLLBACK messages SET status = 'delivered', delivered_at = ?2" OUT_BY_WA_ID       \
-      "(status = 'sent' OR " LEFT_ONCE ") LIMIT 1)")                                               \
-    X(SET_READ, "UPDATE OR ROLLBACK messages SET status = 'read', read_at = ?2" OUT_BY_WA_ID       \
-                "(status = 'sent' OR status = 'delivered' OR " LEFT_ONCE ") LIMIT 1)")             \
+      "UPDATE OR ROLLBACK messages SET status = 'delivered', delivered_at = ?2 WHERE id = ?1")     \
+    X(SET_READ, "UPDATE OR ROLLBACK messages SET status = 'read', read_at = ?2 WHERE id = ?1")     \
+    X(LEAVE, "UPDATE OR ROLLBACK messages SET " LEAVES " WHERE id = ?1")                           \
+    X(NEXT_IN_CHAT, "SELECT id FROM messages INDEXED BY messages_replies"                          \
+                    " WHERE chat = (SELECT chat FROM messages WHERE id = ?1)"                      \
+                    " AND " IN_QUEUE " AND +turn = 2 ORDER BY turn, received_at, id LIMIT 1")      \
+    X(TAKE_TURN, "UPDATE OR ROLLBACK messages SET turn = 1 WHERE id = ?1")                         \
+    X(ADD_TOTALS,                                                                                  \
+      "UPDATE OR ROLLBACK totals SET received = received + ?1, replied = replied + ?2,"            \
+      " sent = sent + ?3, delivered = delivered + ?4, read = read + ?5, failed = failed + ?6,"     \
+      " undecryptable = undecryptable + ?7, queued = queued + ?8, outbox = outbox + ?9,"           \
+      " last_message_at = CASE WHEN ?10 > last_message_at THEN ?10 ELSE last_message_at END"       \
+      " WHERE id = 1")                                                                             \
     X(FIND_CHAT, CHATS "chat = ?1")                                                                \
     X(FIND_CHAT_BY_ANY, CHATS "chat = ?2 UNION ALL " CHATS "chat = ?3 UNION ALL " CHATS            \
                               "chat_pn = ?1 UNION ALL " CHATS "chat_pn = ?2 UNION ALL " CHATS      \

@@ -1923,10 +1923,12 @@ static const char *const invariants[] = {
     "SELECT last_message_at = (SELECT coalesce(max(received_at), 0) FROM messages"
     " WHERE status = 'received' AND NOT from_me) FROM totals",
     /* it is the turn of the first of each chat, and of no other */
-    "SELECT NOT EXISTS(SELECT 1 FROM messages WHERE turn <> (status IN ('queued', 'sending') AND"
-    " id = (SELECT min(id) FROM messages o WHERE o.chat = messages.chat AND"
+    "SELECT NOT EXISTS(SELECT 1 FROM messages WHERE (turn = 1) <> (status IN ('queued', 'sending')"
+    " AND id = (SELECT min(id) FROM messages o WHERE o.chat = messages.chat AND"
     " o.status IN ('queued', 'sending'))))",
-    "SELECT NOT EXISTS(SELECT 1 FROM messages WHERE status = 'sending' AND NOT turn)",
+    "SELECT NOT EXISTS(SELECT 1 FROM messages WHERE (turn > 0) <> (status IN ('queued', 'sending')"
+    " AND held = 0))",
+    "SELECT NOT EXISTS(SELECT 1 FROM messages WHERE status = 'sending' AND turn <> 1)",
 };
 
 static void random_step(struct store_messages *m, unsigned *seed, int step)
@@ -2256,6 +2258,9 @@ static void assert_kept(const char *path, struct store_messages *m, int version)
         ck_assert_int_eq(sql_number(path, "SELECT count(*) FROM events WHERE kind = 'notice'"), 1);
     if (version >= 10)
         ck_assert_int_eq(sql_number(path, "SELECT count(*) FROM messages WHERE history = 1"), 1);
+    if (version >= 11)
+        ck_assert_int_eq(sql_number(path, "SELECT turn FROM messages WHERE wa_id = 'O11'"), 2);
+    ck_assert_int_eq(sql_number(path, "SELECT turn FROM messages WHERE wa_id = 'O2'"), 1);
 }
 
 /* _i: the version that a wabridge of then made. */
@@ -2299,7 +2304,7 @@ START_TEST(test_open_earlier_version_is_brought_up_to_date)
 END_TEST
 
 /* Who adds a migration adds the vector of the version before it, and raises VECTORS. */
-#define VECTORS 10
+#define VECTORS 11
 START_TEST(test_open_every_earlier_version_has_its_vector)
 {
     const char *path = path_of(testing_dir(), "messages.db");
