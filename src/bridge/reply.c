@@ -12,13 +12,14 @@
 /* Code points of a text after folding, with one 0 between words, before the first and after the
  * last. */
 struct folded {
-    utf8proc_int32_t *p;
+    utf8proc_int32_t *p, few[48]; /* p is few where that is enough, as it is for keywords */
     size_t n;
 };
 
 static void folded_deinit(struct folded *f)
 {
-    free(f->p);
+    if (f->p != f->few)
+        free(f->p);
 }
 
 #define AUTO_FOLDED __attribute__((cleanup(folded_deinit)))
@@ -46,25 +47,22 @@ static enum kind kind_of(utf8proc_int32_t c)
     }
 }
 
-/* As decompose, where that is nothing but small letters: in ASCII. False when text is more. */
-static bool decompose_ascii(struct bytes text, utf8proc_int32_t **out)
+static bool is_ascii(struct bytes text)
 {
     for (size_t i = 0; i < text.n; i++)
         if (text.p[i] >= 0x80)
             return false;
-    *out = err_calloc(text.n + 1, sizeof(**out));
-    for (size_t i = 0; i < text.n; i++) {
-        uint8_t c = text.p[i];
-        (*out)[i] = c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c;
-    }
     return true;
+}
+
+static utf8proc_int32_t lower(uint8_t c)
+{
+    return c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c;
 }
 
 /* Code points decomposed, case-folded and without marks; none when the text is not UTF-8. */
 static size_t decompose(struct bytes text, utf8proc_int32_t **out)
 {
-    if (decompose_ascii(text, out))
-        return text.n;
     const utf8proc_option_t options = UTF8PROC_STABLE | UTF8PROC_DECOMPOSE | UTF8PROC_COMPAT |
                                       UTF8PROC_CASEFOLD | UTF8PROC_STRIPMARK | UTF8PROC_IGNORE;
     utf8proc_ssize_t size = (utf8proc_ssize_t)text.n;
@@ -77,21 +75,25 @@ static size_t decompose(struct bytes text, utf8proc_int32_t **out)
     return (size_t)n;
 }
 
-static void fold(struct folded *f, struct bytes text)
+/* Of ASCII, small letters are all that decompose makes. */
+static void fold(struct folded *f, struct bytes whole)
 {
-    AUTO_FREE utf8proc_int32_t *points;
-    size_t count = decompose(text_utf8_cut(text, BRIDGE_REPLY_TEXT_MAX), &points);
+    AUTO_FREE utf8proc_int32_t *points = NULL;
+    struct bytes text = text_utf8_cut(whole, BRIDGE_REPLY_TEXT_MAX);
+    bool ascii = is_ascii(text);
+    size_t count = ascii ? text.n : decompose(text, &points), room = 2 * count + 2;
     enum kind last = KIND_BETWEEN;
     f->n = 0;
-    f->p = err_calloc(2 * count + 2, sizeof(*f->p));
+    f->p = room <= ARRAY_LEN(f->few) ? f->few : err_calloc(room, sizeof(*f->p));
     f->p[f->n++] = 0;
     for (size_t i = 0; i < count; i++) {
-        enum kind kind = kind_of(points[i]);
+        utf8proc_int32_t point = ascii ? lower(text.p[i]) : points[i];
+        enum kind kind = kind_of(point);
         bool joins = kind == KIND_WORD && last == KIND_WORD;
         if (!joins && f->p[f->n - 1] != 0)
             f->p[f->n++] = 0;
         if (kind != KIND_BETWEEN)
-            f->p[f->n++] = points[i];
+            f->p[f->n++] = point;
         last = kind;
     }
     if (f->p[f->n - 1] != 0)

@@ -53,3 +53,42 @@ int wa_field_find(struct bytes message, uint64_t number, struct wa_field *out)
             *out = f;
     return rc;
 }
+
+/* ---- writing --------------------------------------------------------------------------------- */
+
+#define VARINT_MAX 10
+
+static size_t write_varint(uint8_t *out, uint64_t v)
+{
+    size_t n = 0;
+    for (; v >= 0x80; v >>= 7)
+        out[n++] = (uint8_t)(v | 0x80);
+    out[n++] = (uint8_t)v;
+    return n;
+}
+
+/* Tag and length. */
+static size_t write_head(uint8_t out[2 * VARINT_MAX], uint64_t number, size_t n)
+{
+    size_t tag = write_varint(out, number << 3 | WIRE_BYTES);
+    return tag + write_varint(out + tag, n);
+}
+
+size_t wa_field_size(uint64_t number, size_t n)
+{
+    uint8_t head[2 * VARINT_MAX];
+    return write_head(head, number, n) + n;
+}
+
+bool wa_field_put_head(struct buf *out, uint64_t number, size_t n)
+{
+    uint8_t head[2 * VARINT_MAX];
+    return buf_append(out, BYTES(head, write_head(head, number, n))) == 0;
+}
+
+bool wa_field_put(struct buf *out, uint64_t number, struct bytes data)
+{
+    if (!buf_reserve(out, wa_field_size(number, data.n)))
+        return false;
+    return wa_field_put_head(out, number, data.n) && buf_append(out, data) == 0;
+}

@@ -51,6 +51,14 @@ const char *wa_kind_text(enum wa_kind kind)
 
 /* ---- building -------------------------------------------------------------------------------- */
 
+/* Fields of Message and DeviceSentMessage (proto/message.proto): these two are made for every text,
+ * and Message has so many that packing it costs more than all the rest. */
+#define MESSAGE_CONVERSATION 1
+#define MESSAGE_DEVICE_SENT 31
+#define MESSAGE_CONTEXT_INFO 35
+#define SENT_DESTINATION 1
+#define SENT_MESSAGE 2
+
 static int build_quote(Wa__ContextInfo *context, const struct wa_text *t, struct buf *quoted)
 {
     Wa__Message original = WA__MESSAGE__INIT;
@@ -99,29 +107,26 @@ int wa_message_build_text(struct buf *out, const struct wa_text *t)
         return ERR_INVALID;
     if (t->quoted_id.n > 0 || t->expiration_s != 0)
         return build_extended(out, t);
-    Wa__Message message = WA__MESSAGE__INIT;
-    message.has_conversation = true;
-    message.conversation = wa_pb_data(t->text);
-    return wa_pb_append(out, &message.base);
+    return wa_field_put(out, MESSAGE_CONVERSATION, t->text) ? 0 : ERR_LIMIT;
 }
-
-#define MESSAGE_CONTEXT_INFO 35 /* of Message */
 
 int wa_message_build_device_sent(struct buf *out, const char *destination, struct bytes message)
 {
-    Wa__Message wrapper = WA__MESSAGE__INIT;
-    Wa__DeviceSentMessage sent = WA__DEVICE_SENT_MESSAGE__INIT;
     struct wa_field context;
+    struct bytes to = bytes_text(destination);
     if (wa_field_find(message, MESSAGE_CONTEXT_INFO, &context) < 0)
         return ERR_INVALID;
-    sent.has_destination_jid = true;
-    sent.destination_jid = wa_pb_data(bytes_text(destination));
-    sent.has_message = true;
-    sent.message = wa_pb_data(message);
-    wrapper.device_sent_message = &sent;
-    wrapper.has_message_context_info = context.number != 0;
-    wrapper.message_context_info = wa_pb_data(context.bytes);
-    return wa_pb_append(out, &wrapper.base);
+    size_t sent = wa_field_size(SENT_DESTINATION, to.n) + wa_field_size(SENT_MESSAGE, message.n);
+    size_t size = wa_field_size(MESSAGE_DEVICE_SENT, sent);
+    if (context.number)
+        size += wa_field_size(MESSAGE_CONTEXT_INFO, context.bytes.n);
+    if (!buf_reserve(out, size))
+        return ERR_LIMIT;
+    bool fits = wa_field_put_head(out, MESSAGE_DEVICE_SENT, sent) &&
+                wa_field_put(out, SENT_DESTINATION, to) && wa_field_put(out, SENT_MESSAGE, message);
+    if (fits && context.number)
+        fits = wa_field_put(out, MESSAGE_CONTEXT_INFO, context.bytes);
+    return fits ? 0 : ERR_LIMIT;
 }
 
 int wa_message_build_skdm(struct buf *out, const char *group, struct bytes skdm)

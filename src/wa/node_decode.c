@@ -50,15 +50,14 @@ static int read_packed(struct decoder *d, const char *alphabet, struct bytes *ou
     if (packed.n < odd)
         return ERR_INVALID;
     size_t n = 2 * packed.n - odd;
-    uint8_t *text = arena_alloc(d->arena, n + 1);
-    for (size_t i = 0; i < n; i++) {
-        unsigned nibble = i % 2 ? packed.p[i / 2] & 0x0fu : packed.p[i / 2] >> 4;
-        if (alphabet[nibble] == WA_NO_NIBBLE)
-            return ERR_INVALID;
-        text[i] = (uint8_t)alphabet[nibble];
+    char *text = arena_alloc(d->arena, 2 * packed.n + 1), *at = text;
+    for (size_t i = 0; i < packed.n; i++) {
+        *at++ = alphabet[packed.p[i] >> 4];
+        *at++ = alphabet[packed.p[i] & 15];
     }
+    text[n] = '\0';
     *out = BYTES(text, n);
-    return 0;
+    return memchr(text, WA_NO_NIBBLE, n) ? ERR_INVALID : 0;
 }
 
 static int read_token(struct decoder *d, uint8_t form, struct bytes *out)

@@ -33,6 +33,7 @@ void wa_send_drop(struct wa_session *s, struct wa_send *m)
     buf_deinit(&m->message);
     buf_deinit(&m->words);
     buf_deinit(&m->holders);
+    free(m->devices);
     free(m);
 }
 
@@ -394,15 +395,14 @@ void wa_send_put(struct wa_session *s, struct wa_send *m, const struct wa_node *
     wa_session_put(s, node);
 }
 
-/* With the sending device and without it: the sources differ (protocol/06 section 8.1). */
-static void hash_devices(struct wa_session *s, struct wa_send *m, const struct wa_jid *devices,
+/* For the hash of them that may be in the ack. */
+static void keep_devices(struct wa_session *s, struct wa_send *m, const struct wa_jid *devices,
                          size_t count)
 {
-    struct wa_jid *all = arena_alloc(&s->arena, (count + 1) * sizeof(*all));
-    memcpy(all, devices, count * sizeof(*all));
-    all[count] = wa_jid_is_lid(&m->to) ? s->device.lid : s->device.pn;
-    wa_phash(m->phash, all, count + 1);
-    wa_phash(m->phash_others, devices, count);
+    m->devices = err_realloc(m->devices, (count + 1) * sizeof(*m->devices));
+    memcpy(m->devices, devices, count * sizeof(*m->devices));
+    m->devices[count] = wa_jid_is_lid(&m->to) ? s->device.lid : s->device.pn;
+    m->device_count = count;
 }
 
 static void put_fanout(struct wa_session *s, struct wa_send *m, const struct wa_jid *devices,
@@ -424,8 +424,8 @@ static void put_fanout(struct wa_session *s, struct wa_send *m, const struct wa_
         return;
     }
     wa_send_add_identity(s, node, pkmsg);
-    wa_send_add_token(s, &m->to, node);
-    hash_devices(s, m, devices, count);
+    m->token_due = wa_send_add_token(s, &m->to, node);
+    keep_devices(s, m, devices, count);
     wa_send_put(s, m, node);
 }
 
@@ -593,10 +593,20 @@ static void forget_devices(struct wa_session *s, const struct wa_send *m)
     wa_device_cache_drop(s->devices, &own);
 }
 
+/* With our own device or without it: the sources differ (protocol/06 section 8.1). */
+static bool is_phash_of(struct bytes theirs, const struct wa_send *m)
+{
+    char all[WA_PHASH_SIZE], others[WA_PHASH_SIZE];
+    wa_phash(all, m->devices, m->device_count + 1);
+    wa_phash(others, m->devices, m->device_count);
+    return bytes_is(theirs, all) || bytes_is(theirs, others);
+}
+
+/* It comes when the server knows other devices. */
 static void check_phash(struct wa_session *s, const struct wa_send *m, const struct wa_node *ack)
 {
     struct bytes theirs = wa_node_attr(ack, "phash");
-    if (theirs.n > 0 && !bytes_is(theirs, m->phash) && !bytes_is(theirs, m->phash_others))
+    if (theirs.n > 0 && m->devices && !is_phash_of(theirs, m))
         forget_devices(s, m);
 }
 
@@ -622,7 +632,7 @@ static bool user_acked(struct wa_session *s, struct wa_send *m, const struct wa_
     check_phash(s, m, ack);
     if (error == ERROR_SCHEMA)
         forget_devices(s, m);
-    if (error == 0 || error == ERROR_STRANGER)
+    if (m->token_due && (error == 0 || error == ERROR_STRANGER))
         wa_send_issue_token(s, &m->to);
     return error == ERROR_NAMESPACE && try_other_namespace(s, m);
 }

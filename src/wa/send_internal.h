@@ -26,11 +26,14 @@ struct wa_send {
     struct wa_jid to;
     struct buf message; /* serialised Message, unpadded */
     int64_t ack_until;
-    char phash[WA_PHASH_SIZE], phash_others[WA_PHASH_SIZE]; /* users: without our own device */
-    bool other_name;      /* it was refused under the first name of the recipient */
-    bool resend;          /* for the one device that asked */
-    bool peer;            /* to our own phone, without an event */
-    struct wa_jid device; /* of resend and peer */
+    struct wa_jid *devices;    /* users: who got a copy, then our own device; owned */
+    size_t device_count;       /* without our own */
+    bool token_due;            /* users: they have not got ours in this period */
+    char phash[WA_PHASH_SIZE]; /* groups */
+    bool other_name;           /* it was refused under the first name of the recipient */
+    bool resend;               /* for the one device that asked */
+    bool peer;                 /* to our own phone, without an event */
+    struct wa_jid device;      /* of resend and peer */
     unsigned retry_count;
     struct wa_text text;  /* groups: what the message is made of … */
     struct buf words;     /* … and its bytes */
@@ -64,8 +67,8 @@ void wa_send_put(struct wa_session *s, struct wa_send *m, const struct wa_node *
 
 /* ---- send_token.c ------------------------------------------------------------------------------
  */
-/* The recipient's privacy token, when there is one that is valid. */
-void wa_send_add_token(struct wa_session *s, const struct wa_jid *to, struct wa_node *message);
+/* The recipient's privacy token, when there is one that is valid. Whether they should get ours. */
+bool wa_send_add_token(struct wa_session *s, const struct wa_jid *to, struct wa_node *message);
 /* Whom we write to may write to us: gives ours, once in each period. */
 void wa_send_issue_token(struct wa_session *s, const struct wa_jid *to);
 

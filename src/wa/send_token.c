@@ -49,16 +49,18 @@ static void add_stranger_token(struct wa_session *s, const struct wa_jid *user,
     wa_node_child_data(message, "cstoken", BYTES_ARRAY(token));
 }
 
-void wa_send_add_token(struct wa_session *s, const struct wa_jid *to, struct wa_node *message)
+bool wa_send_add_token(struct wa_session *s, const struct wa_jid *to, struct wa_node *message)
 {
     struct wa_jid user;
     struct wa_privacy p;
+    int64_t now = wall_s(s);
     if (!load(s, to, &user, &p))
-        return;
-    if (p.length > 0 && !wa_privacy_expired(p.token_s, wall_s(s)))
+        return false;
+    if (p.length > 0 && !wa_privacy_expired(p.token_s, now))
         wa_node_child_data(message, "tctoken", BYTES(p.token, p.length));
     else
         add_stranger_token(s, &user, message);
+    return wa_privacy_due(p.issued_s, now);
 }
 
 void wa_send_issue_token(struct wa_session *s, const struct wa_jid *to)

@@ -20,9 +20,14 @@ static bool is_number(struct bytes value)
     return bytes_to_u64(value, &n);
 }
 
+static bool holds_number(struct bytes key)
+{
+    return bytes_is(key, "t") || bytes_is(key, "offline") || bytes_is(key, "count") ||
+           bytes_is(key, "code") || bytes_is(key, "reason");
+}
+
 static bool attrs_are_odd(const struct wa_node *node)
 {
-    static const char *const numbers[] = {"t", "offline", "count", "code", "reason"};
     size_t count = 0;
     for (const struct wa_attr *a = node->attrs; a; a = a->next) {
         if (++count > ATTRS_MAX || a->key.n == 0 || a->value.n > VALUE_MAX)
@@ -30,9 +35,8 @@ static bool attrs_are_odd(const struct wa_node *node)
         for (const struct wa_attr *b = a->next; b && count < ATTRS_MAX; b = b->next)
             if (bytes_equal(a->key, b->key))
                 return true;
-        for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
-            if (bytes_is(a->key, numbers[i]) && !is_number(a->value))
-                return true;
+        if (holds_number(a->key) && !is_number(a->value))
+            return true;
     }
     return false;
 }

@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "check_wa_signal.h"
 #include "testing.h"
+#include "wa/fields.h"
 #include "wa/message.h"
 
 /* ---- an assembler of protobufs --------------------------------------------------------------- */
@@ -808,6 +809,46 @@ START_TEST(test_message_build_text_refuses_bad_input)
 }
 END_TEST
 
+/* Lengths on both sides of where they take one byte more; no room means no byte. */
+START_TEST(test_field_put_is_whole_or_nothing_and_as_long_as_told)
+{
+    static const size_t lengths[] = {0, 1, 127, 128, 16383, 16384};
+    static uint8_t text[16384];
+    for (size_t i = 0; i < ARRAY_LEN(lengths); i++) {
+        struct bytes data = BYTES(text, lengths[i]), want = sub(35, data);
+        struct buf exact = {.max = want.n}, less = {.max = want.n - 1};
+        ck_assert_uint_eq(wa_field_size(35, data.n), want.n);
+        ck_assert(wa_field_put(&exact, 35, data));
+        testing_assert_bytes(buf_bytes(&exact), want, "a field");
+        ck_assert(!wa_field_put(&less, 35, data));
+        ck_assert_uint_eq(less.n, 0);
+        buf_deinit(&exact);
+        buf_deinit(&less);
+    }
+    arena_deinit(&memory);
+}
+END_TEST
+
+START_TEST(test_message_build_device_sent_of_any_length_fits_exactly)
+{
+    static uint8_t text[20000];
+    static const size_t lengths[] = {1, 100, 117, 118, 127, 128, 16370, 16384, 20000};
+    memset(text, 'x', sizeof(text));
+    for (size_t i = 0; i < ARRAY_LEN(lengths); i++) {
+        struct bytes inner = sub(1, BYTES(text, lengths[i]));
+        struct bytes want = sub(31, ALL(txt(1, "111@lid"), sub(2, inner)));
+        struct buf exact = {.max = want.n}, less = {.max = want.n - 1};
+        ck_assert_int_eq(wa_message_build_device_sent(&exact, "111@lid", inner), 0);
+        testing_assert_bytes(buf_bytes(&exact), want, "wrapped");
+        ck_assert_int_eq(wa_message_build_device_sent(&less, "111@lid", inner), ERR_LIMIT);
+        ck_assert_uint_eq(less.n, 0);
+        buf_deinit(&exact);
+        buf_deinit(&less);
+    }
+    arena_deinit(&memory);
+}
+END_TEST
+
 START_TEST(test_message_build_device_sent_wraps_and_copies_context)
 {
     struct buf b;
@@ -863,6 +904,8 @@ TCase *message_cases(void)
     ADD(test_message_parse_foreign_sender_key_is_found);
     ADD(test_message_build_text_has_documented_fields);
     ADD(test_message_build_text_refuses_bad_input);
+    ADD(test_field_put_is_whole_or_nothing_and_as_long_as_told);
+    ADD(test_message_build_device_sent_of_any_length_fits_exactly);
     ADD(test_message_build_device_sent_wraps_and_copies_context);
     ADD(test_kind_text_names_each_kind);
     return cases;
