@@ -55,7 +55,7 @@ static void add_totals(struct store_messages *m)
                                     STORE_INT(t->sent), STORE_INT(t->delivered), STORE_INT(t->read),
                                     STORE_INT(t->failed), STORE_INT(t->undecryptable),
                                     STORE_INT(m->pending.queued), STORE_INT(m->pending.outbox),
-                                    STORE_INT(t->last_message_at)));
+                                    STORE_INT(t->last_message_at), STORE_INT(m->pending.last_id)));
     m->pending = (struct store_pending){0};
 }
 
@@ -105,6 +105,25 @@ int64_t store_messages_count(struct store_messages *m, size_t statement, struct 
     int64_t n;
     int rc = store_db_number(m->db, &n, statement, values);
     return rc < 0 ? rc : n;
+}
+
+int store_messages_new_id(struct store_messages *m, struct store_value *out)
+{
+    struct store_pending *p = &m->pending;
+    int rc = 0;
+    if (!p->ids_known)
+        rc = store_db_number(m->db, &p->id_after_gap, SQL_ID_AFTER_GAP, STORE_VALUES());
+    p->ids_known = rc == 0;
+    *out = STORE_TIME(p->id_after_gap);
+    return rc;
+}
+
+int64_t store_messages_inserted(struct store_messages *m)
+{
+    m->pending.any = true;
+    m->pending.id_after_gap = 0;
+    m->pending.last_id = store_db_last_id(m->db);
+    return m->pending.last_id;
 }
 
 int store_messages_change(struct store_messages *m, size_t statement, struct store_values values)

@@ -17,6 +17,9 @@ struct store_messages {
     /* What the open group adds to the totals; written once, when it is committed. */
     struct store_pending {
         bool any;
+        bool ids_known;  /* id_after_gap was read */
+        int64_t last_id; /* of the rows that were inserted; 0 none */
+        int64_t id_after_gap;
         struct store_totals totals; /* last_message_at: the latest of the group */
         int64_t queued, outbox;
     } pending;
@@ -31,6 +34,13 @@ const char *store_messages_kept_text(struct store_messages *m, struct sqlite3_st
 /* The number that the statement selects, or ERR_STORE. */
 int64_t store_messages_count(struct store_messages *m, size_t statement,
                              struct store_values values);
+/*
+ * The id of a row that is inserted now: NULL for the one after the highest that is there, as SQLite
+ * counts, or a number when higher ones were there before. 0 or ERR_STORE. The row that was inserted
+ * is told to store_messages_inserted.
+ */
+int store_messages_new_id(struct store_messages *m, struct store_value *out);
+int64_t store_messages_inserted(struct store_messages *m); /* its id */
 /* A row that came in, with content unless it is undecryptable. */
 void store_messages_count_in(struct store_messages *m, bool undecryptable, bool from_me,
                              int64_t received_at);

@@ -86,12 +86,14 @@ static int pass_turn(struct store_messages *m, int64_t from)
     return store_db_write(m->db, SQL_TAKE_TURN, STORE_VALUES(STORE_INT(next)));
 }
 
-/* A receipt may be faster than the answer of the server, and takes the row out of the queue. */
-static int leave_late(struct store_messages *m, const struct moving *was, enum move to)
+/* A receipt may be faster than the answer of the server: then it takes the row out of the queue. */
+static int leave(struct store_messages *m, const struct moving *was, enum move to)
 {
-    if ((to != TO_DELIVERED && to != TO_READ) || !(was->waited || was->outbox))
-        return 0;
-    return store_db_write(m->db, SQL_LEAVE, STORE_VALUES(STORE_INT(was->id)));
+    if (was->outbox)
+        return store_db_write(m->db, SQL_REPORT, STORE_VALUES(STORE_INT(was->id)));
+    if (was->waited && (to == TO_DELIVERED || to == TO_READ))
+        return store_db_write(m->db, SQL_LEAVE, STORE_VALUES(STORE_INT(was->id)));
+    return 0;
 }
 
 /* value: the column that goes with the status. 1 or ERR_STORE. */
@@ -100,7 +102,7 @@ static int move(struct store_messages *m, const struct moving *was, enum move to
 {
     int rc = store_db_write(m->db, statements[to], STORE_VALUES(STORE_INT(was->id), value));
     if (rc >= 0)
-        rc = leave_late(m, was, to);
+        rc = leave(m, was, to);
     if (rc >= 0 && was->head)
         rc = pass_turn(m, was->id);
     if (rc < 0)

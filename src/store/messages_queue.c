@@ -19,7 +19,10 @@ static int find_twin(struct store_messages *m, const struct store_outbound *out,
 int store_messages_intend(struct store_messages *m, const struct store_outbound *out,
                           int64_t reply_to, int64_t *id)
 {
+    struct store_value new_id;
     *id = 0;
+    if (store_messages_new_id(m, &new_id) < 0)
+        return ERR_STORE;
     int rc = store_db_write(
         m->db, SQL_INSERT_OUT,
         STORE_VALUES(STORE_TEXT(out->wa_id), STORE_TEXT(out->chat), STORE_TEXT(out->target),
@@ -27,11 +30,11 @@ int store_messages_intend(struct store_messages *m, const struct store_outbound 
                      STORE_TEXT(out->intent), STORE_TEXT(out->outbox_name),
                      STORE_TIME(out->created_at), STORE_TIME(reply_to), STORE_TEXT(out->chat_pn),
                      STORE_TEXT(out->chat_lid), STORE_INT(out->held), STORE_TIME(out->due_at),
-                     STORE_TIME(out->expires_at)));
+                     STORE_TIME(out->expires_at), new_id));
     if (rc == 0)
         return find_twin(m, out, reply_to, id);
     if (rc > 0) {
-        *id = store_db_last_id(m->db);
+        *id = store_messages_inserted(m);
         store_messages_count_out(m, out->outbox_name != NULL);
     }
     return rc;

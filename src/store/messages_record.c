@@ -32,6 +32,9 @@ static int find_inbound(struct store_messages *m, const struct store_inbound *in
 
 static int insert_inbound(struct store_messages *m, const struct store_inbound *in, int64_t *id)
 {
+    struct store_value new_id;
+    if (store_messages_new_id(m, &new_id) < 0)
+        return ERR_STORE;
     int rc = store_db_write(
         m->db, SQL_INSERT_IN,
         STORE_VALUES(STORE_BYTES(in->wa_id), STORE_TEXT(in->chat), STORE_TEXT(in->chat_pn),
@@ -40,9 +43,11 @@ static int insert_inbound(struct store_messages *m, const struct store_inbound *
                      STORE_INT(in->from_me), STORE_INT(in->offline), STORE_TEXT(in->kind),
                      STORE_BYTES(in->text), STORE_BYTES(in->quoted_id), STORE_TEXT(in->fault),
                      STORE_TIME(in->sent_at), STORE_TIME(in->received_at),
-                     STORE_BYTES(in->target_id), STORE_INT(in->history)));
-    *id = store_db_last_id(m->db);
-    if (rc == 1 && !in->history) /* history was not written to this bridge: it counts nowhere */
+                     STORE_BYTES(in->target_id), STORE_INT(in->history), new_id));
+    if (rc < 0)
+        return rc;
+    *id = store_messages_inserted(m);
+    if (!in->history) /* history was not written to this bridge: it counts nowhere */
         store_messages_count_in(m, in->fault != NULL, in->from_me, in->received_at);
     return rc;
 }

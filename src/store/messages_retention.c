@@ -23,6 +23,7 @@ static int delete_before(struct store_messages *m, int64_t before)
     int rc = store_db_write(m->db, SQL_UNLINK_ANSWERS, values);
     if (rc >= 0)
         rc = store_db_write(m->db, SQL_DELETE_OLDEST, values);
+    m->pending.ids_known = false; /* the highest may be gone */
     /* The words of what was deleted leave the index only when it is merged, a few pages at once. */
     if (rc > 0 && store_db_write_sql(m->db, "INSERT INTO messages_search(messages_search, rank)"
                                             " VALUES('merge', -64)") < 0)

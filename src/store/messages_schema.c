@@ -7,8 +7,9 @@
 #define APPLICATION_ID 0x77624d53u /* "wbMS" */
 #define EVENTS_KEPT TEXT_OF(STORE_EVENTS_MAX)
 
-/* As they were before schema 12. */
+/* As they were. */
 #define IN_QUEUE_BEFORE_12 "status IN " WAITING " AND held = 0"
+#define UNDER_WAY_OF_12 "outbox_name IS NOT NULL AND turn > 0"
 #define UNDER_WAY_BEFORE_12 "outbox_name IS NOT NULL AND held = 0 AND status IN " WAITING
 
 #define CAME_IN "new.status = 'received' AND NOT new.from_me"
@@ -337,7 +338,25 @@ static const char *const migrations[] = {
      "CREATE INDEX messages_left ON messages(turn, sent_at, id, intent, outbox_name) WHERE " LEFT
      ";"
      "CREATE INDEX messages_replies ON messages(chat, turn, received_at) WHERE " REPLIES ";"
-     "CREATE INDEX messages_under_way ON messages(id) WHERE " UNDER_WAY ";")};
+     "CREATE INDEX messages_under_way ON messages(id) WHERE " UNDER_WAY_OF_12 ";"),
+
+    /*
+     * 13: an id is not used twice because totals, which are written with each row anyway, know the
+     * last one; AUTOINCREMENT would write a table of its own. It stands in the text of the table
+     * only, so that is what changes, as SQLite describes for what is not in the format of the file;
+     * the indexes made after it tell other connections to read the schema anew.
+     */
+    ("ALTER TABLE totals ADD COLUMN last_id INTEGER NOT NULL DEFAULT 0;"
+     "UPDATE totals SET last_id ="
+     " coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'messages'), 0) WHERE id = 1;"
+     "DELETE FROM sqlite_sequence WHERE name = 'messages';"
+     "PRAGMA writable_schema = ON;"
+     "UPDATE sqlite_master SET sql ="
+     " replace(sql, 'id INTEGER PRIMARY KEY AUTOINCREMENT', 'id INTEGER PRIMARY KEY')"
+     " WHERE type = 'table' AND name = 'messages';"
+     "PRAGMA writable_schema = RESET;"
+     "DROP INDEX messages_under_way; DROP INDEX messages_report;"
+     "CREATE INDEX messages_report ON messages(report, id) WHERE " OF_OUTBOX ";")};
 
 static const char *const statements[SQL_COUNT] = {
 #define X(name, sql) [SQL_##name] = sql,

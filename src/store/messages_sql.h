@@ -16,7 +16,7 @@
 #define BY_OWNER "direction = 'IN' AND from_me = 1"
 /* turn: 1 next of its chat to leave, or under way; 2 behind it; 0 neither. */
 #define IN_QUEUE "turn > 0"
-#define UNDER_WAY "outbox_name IS NOT NULL AND turn > 0"
+#define OF_OUTBOX "report = 1 OR (outbox_name IS NOT NULL AND turn > 0)"
 #define LEFT "direction = 'OUT' AND (sent_at IS NOT NULL OR turn = 1)"
 #define REPLIES "reply_to IS NOT NULL OR turn > 0"
 
@@ -55,7 +55,6 @@
     " reply_to IS NOT NULL, outbox_name IS NOT NULL FROM messages"
 #define MOVING_BY_WA_ID                                                                            \
     MOVING " INDEXED BY messages_identity WHERE wa_id = ?1 AND direction = 'OUT' AND "
-#define LEAVES "turn = 0, held = 0, report = outbox_name IS NOT NULL"
 #define CHAT_IS "(chat IN (?1, ?2, ?3) OR chat_pn IN (?1, ?2, ?3) OR chat_lid IN (?1, ?2, ?3))"
 /* One of three values in one of three columns: the columns are the list, since a list of values
  * would be made a table at every use. */
@@ -86,8 +85,8 @@
     X(INSERT_IN,                                                                                   \
       "INSERT OR ROLLBACK INTO messages(direction, wa_id, chat, chat_pn, chat_lid, sender,"        \
       " sender_pn, sender_lid, sender_name, from_me, offline, kind, text, quoted_id,"              \
-      " fault, sent_at, received_at, target_id, history, status) VALUES('IN', ?1, ?2,"             \
-      " ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,"                  \
+      " fault, sent_at, received_at, target_id, history, id, status) VALUES('IN', ?1, ?2,"         \
+      " ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19,"             \
       " CASE WHEN ?14 IS NULL THEN 'received' ELSE 'undecryptable' END)")                          \
     X(COMPLETE, "UPDATE OR ROLLBACK messages SET status = 'received', fault = NULL,"               \
                 " chat_pn = coalesce(?2, chat_pn), chat_lid = coalesce(?3, chat_lid),"             \
@@ -111,11 +110,11 @@
     X(INSERT_OUT,                                                                                  \
       "INSERT OR ROLLBACK INTO messages(direction, wa_id, chat, target, sender, from_me, kind,"    \
       " text, quoted_id, intent, outbox_name, received_at, reply_to, chat_pn,"                     \
-      " chat_lid, status, held, due_at, expires_at, turn)"                                         \
+      " chat_lid, status, held, due_at, expires_at, id, turn)"                                     \
       " VALUES('OUT', ?1, ?2, ?3, ?4, 1, 'text', ?5, ?6, ?7,"                                      \
       " ?8, ?9, ?10, coalesce(?11, (SELECT chat_pn FROM messages WHERE id = ?10)),"                \
       " coalesce(?12, (SELECT chat_lid FROM messages WHERE id = ?10)), 'queued',"                  \
-      " ?13, ?14, ?15, CASE WHEN ?13 THEN 0"                                                       \
+      " ?13, ?14, ?15, ?16, CASE WHEN ?13 THEN 0"                                                  \
       " WHEN EXISTS(SELECT 1 FROM messages INDEXED BY messages_replies"                            \
       "  WHERE chat = ?2 AND " IN_QUEUE ") THEN 2 ELSE 1 END) ON CONFLICT DO NOTHING")             \
     X(FIND_REPLY, "SELECT id FROM messages INDEXED BY messages_reply WHERE reply_to = ?1")         \
@@ -142,8 +141,8 @@
     X(COUNT_OUTBOX, "SELECT outbox FROM totals")                                                   \
     X(COUNT_DUE, "SELECT count(*) FROM messages INDEXED BY messages_held"                          \
                  " WHERE held = 1 AND due_at <= ?1")                                               \
-    X(COUNT_UNDER_WAY, "SELECT count(*) FROM messages INDEXED BY messages_under_way"               \
-                       " WHERE " UNDER_WAY)                                                        \
+    X(COUNT_UNDER_WAY, "SELECT count(*) FROM messages INDEXED BY messages_report"                  \
+                       " WHERE report = 0 AND (" OF_OUTBOX ")")                                    \
     X(OUTBOX_SENT, SENT_SINCE("count(*), max(sent_at)", "?2") " AND outbox_name IS NOT NULL")      \
     X(FIRST_HELD, "SELECT id, due_at FROM messages INDEXED BY messages_held WHERE held = 1"        \
                   " ORDER BY due_at, id LIMIT 1")                                                  \
@@ -202,15 +201,16 @@
     X(CAN_BE_READ,                                                                                 \
       MOVING_BY_WA_ID "(status = 'sent' OR status = 'delivered' OR " LEFT_ONCE ") LIMIT 1")        \
     X(SET_SENT,                                                                                    \
-      "UPDATE OR ROLLBACK messages SET status = 'sent', acked_at = ?2, " LEAVES " WHERE id = ?1")  \
+      "UPDATE OR ROLLBACK messages SET status = 'sent', acked_at = ?2, turn = 0 WHERE id = ?1")    \
     X(SET_FAILED,                                                                                  \
-      "UPDATE OR ROLLBACK messages SET status = 'failed', error = ?2, " LEAVES " WHERE id = ?1")   \
+      "UPDATE OR ROLLBACK messages SET status = 'failed', error = ?2, turn = 0 WHERE id = ?1")     \
     X(SET_DROPPED,                                                                                 \
-      "UPDATE OR ROLLBACK messages SET status = 'dropped', error = ?2, " LEAVES " WHERE id = ?1")  \
+      "UPDATE OR ROLLBACK messages SET status = 'dropped', error = ?2, turn = 0 WHERE id = ?1")    \
     X(SET_DELIVERED,                                                                               \
       "UPDATE OR ROLLBACK messages SET status = 'delivered', delivered_at = ?2 WHERE id = ?1")     \
     X(SET_READ, "UPDATE OR ROLLBACK messages SET status = 'read', read_at = ?2 WHERE id = ?1")     \
-    X(LEAVE, "UPDATE OR ROLLBACK messages SET " LEAVES " WHERE id = ?1")                           \
+    X(LEAVE, "UPDATE OR ROLLBACK messages SET turn = 0 WHERE id = ?1")                             \
+    X(REPORT, "UPDATE OR ROLLBACK messages SET turn = 0, held = 0, report = 1 WHERE id = ?1")      \
     X(NEXT_IN_CHAT, "SELECT id FROM messages INDEXED BY messages_replies"                          \
                     " WHERE chat = (SELECT chat FROM messages WHERE id = ?1)"                      \
                     " AND " IN_QUEUE " AND +turn = 2 ORDER BY turn, received_at, id LIMIT 1")      \
@@ -219,8 +219,10 @@
       "UPDATE OR ROLLBACK totals SET received = received + ?1, replied = replied + ?2,"            \
       " sent = sent + ?3, delivered = delivered + ?4, read = read + ?5, failed = failed + ?6,"     \
       " undecryptable = undecryptable + ?7, queued = queued + ?8, outbox = outbox + ?9,"           \
-      " last_message_at = CASE WHEN ?10 > last_message_at THEN ?10 ELSE last_message_at END"       \
-      " WHERE id = 1")                                                                             \
+      " last_message_at = CASE WHEN ?10 > last_message_at THEN ?10 ELSE last_message_at END,"      \
+      " last_id = CASE WHEN ?11 > last_id THEN ?11 ELSE last_id END WHERE id = 1")                 \
+    X(ID_AFTER_GAP, "SELECT last_id + 1 FROM totals WHERE id = 1"                                  \
+                    " AND last_id > (SELECT coalesce(max(id), 0) FROM messages)")                  \
     X(FIND_CHAT, CHATS "chat = ?1")                                                                \
     X(FIND_CHAT_BY_ANY, CHATS "chat = ?2 UNION ALL " CHATS "chat = ?3 UNION ALL " CHATS            \
                               "chat_pn = ?1 UNION ALL " CHATS "chat_pn = ?2 UNION ALL " CHATS      \
