@@ -241,6 +241,7 @@ struct bridge_verdict {
     enum bridge_answer answer;
     bool ping_pong;       /* found just now: record the answer as kept back */
     int64_t last_wait_at; /* Unix ms */
+    int64_t queued;       /* of the chat */
 };
 /* What the guards say to an answer in this chat; 0 or ERR_STORE. */
 int bridge_guard_chat(struct bridge *b, const char *chat, struct bridge_verdict *out);

@@ -37,7 +37,8 @@ int bridge_guard_chat(struct bridge *b, const char *chat, struct bridge_verdict 
                                       .ping_pong_at = g.ping_pong_at,
                                       .replies_in_day = g.replies};
     *out = (struct bridge_verdict){.answer = bridge_chat_decide(&known, &b->config),
-                                   .last_wait_at = g.wait_at};
+                                   .last_wait_at = g.wait_at,
+                                   .queued = g.queued};
     if (out->answer != BRIDGE_ANSWER || !bot)
         return 0;
     char masked[64];

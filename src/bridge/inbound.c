@@ -141,19 +141,19 @@ static int intend(struct bridge *b, const struct wa_incoming *in, const struct b
     const struct store_outbound out = {
         .wa_id = wa_id,
         .chat = chat->main,
+        .chat_pn = bridge_form(chat->pn),
+        .chat_lid = bridge_form(chat->lid),
         .target = wa_jid_text(&in->chat, target),
         .sender = wa_jid_text(&own, sender),
         .text = text,
         .intent = intent,
         .created_at = clock_wall_ms(),
     };
-    int64_t queued = store_messages_count_queued_in(b->messages, chat->main), id;
-    if (queued < 0)
-        return ERR_STORE;
+    int64_t id;
     int rc = store_messages_intend(b->messages, &out, reply_to, &id);
     return rc != 1 ? rc
                    : keep_back(b, id, verdict,
-                               bridge_overflow_decide(&b->config, queued, clock_wall_ms(),
+                               bridge_overflow_decide(&b->config, verdict->queued, clock_wall_ms(),
                                                       verdict->last_wait_at));
 }
 

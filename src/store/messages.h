@@ -289,6 +289,7 @@ struct store_guards {
     int64_t replies;       /* at or after since_ms; not counted further than cap, or 1 */
     int64_t ping_pong_at;  /* when a reply was last kept back as STORE_ERROR_PING_PONG */
     int64_t wait_at;       /* of the last STORE_INTENT_WAIT */
+    int64_t queued;        /* store_messages_count_queued_in */
 };
 int store_messages_guards(struct store_messages *m, const char *chat, int64_t since_ms, int64_t cap,
                           struct store_guards *out);

@@ -102,8 +102,11 @@ static int count_replies(struct store_messages *m, const char *chat, int64_t sin
                          struct store_guards *out)
 {
     int64_t most = cap > 0 ? cap : 1;
+    int last = out->queued > 1    ? STORE_TURN_BEHIND
+               : out->queued == 1 ? STORE_TURN_HEAD
+                                  : STORE_TURN_NONE;
     int rc = 0;
-    for (int turn = STORE_TURN_NONE; rc == 0 && turn <= STORE_TURN_BEHIND; turn++)
+    for (int turn = STORE_TURN_NONE; rc == 0 && turn <= last; turn++)
         rc = count_at(
             m,
             STORE_VALUES(STORE_TEXT(chat), STORE_INT(since_ms), STORE_INT(most), STORE_INT(turn)),
@@ -116,8 +119,8 @@ static int count_replies(struct store_messages *m, const char *chat, int64_t sin
 int store_messages_guards(struct store_messages *m, const char *chat, int64_t since_ms, int64_t cap,
                           struct store_guards *out)
 {
-    *out = (struct store_guards){0};
-    int rc = count_replies(m, chat, since_ms, cap, out);
+    *out = (struct store_guards){.queued = store_messages_count_queued_in(m, chat)};
+    int rc = out->queued < 0 ? ERR_STORE : count_replies(m, chat, since_ms, cap, out);
     if (rc == 0)
         rc = store_db_number(m->db, &out->ping_pong_at, SQL_LAST_PING_PONG,
                              STORE_VALUES(STORE_TEXT(chat)));

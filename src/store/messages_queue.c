@@ -68,9 +68,15 @@ static int one_queued(struct store_messages *m, struct sqlite3_stmt *row, struct
     return rc;
 }
 
+/* Mostly nothing is queued: that is seen in an index, without opening what else belongs to a row.
+ */
 int store_messages_next_queued(struct store_messages *m, int64_t after_id, struct store_queued *out)
 {
-    return one_queued(m, store_db_select(m->db, SQL_NEXT_QUEUED, STORE_VALUES(STORE_INT(after_id))),
+    int64_t id;
+    int rc = store_db_number(m->db, &id, SQL_NEXT_HEAD, STORE_VALUES(STORE_INT(after_id)));
+    if (rc < 0 || id == 0)
+        return rc;
+    return one_queued(m, store_db_select(m->db, SQL_QUEUED_BY_ID, STORE_VALUES(STORE_INT(id))),
                       out);
 }
 

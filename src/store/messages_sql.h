@@ -20,11 +20,11 @@
 #define LEFT "direction = 'OUT' AND (sent_at IS NOT NULL OR turn = 1)"
 #define REPLIES "reply_to IS NOT NULL OR turn > 0"
 
-#define QUEUED(index)                                                                              \
+#define QUEUED(access)                                                                             \
     "SELECT q.id, q.reply_to, q.wa_id, q.chat, q.target, q.text, coalesce(q.quoted_id, r.wa_id),"  \
     " q.attempts, q.intent, q.received_at, r.sender, q.outbox_name, q.expires_at, t.sender, "      \
     "t.text, c.expiration_s, c.expiration_set_at"                                                  \
-    " FROM messages q INDEXED BY " index " LEFT JOIN messages r ON r.id = q.reply_to"              \
+    " FROM messages q " access " LEFT JOIN messages r ON r.id = q.reply_to"                        \
     " LEFT JOIN messages t INDEXED BY messages_identity ON t.wa_id = q.quoted_id"                  \
     " AND q.chat IN (t.chat, t.chat_pn, t.chat_lid)"                                               \
     " LEFT JOIN chats c ON c.chat = (SELECT chat FROM chats WHERE chat = q.chat UNION ALL"         \
@@ -119,16 +119,20 @@
       "  WHERE chat = ?2 AND " IN_QUEUE ") THEN 2 ELSE 1 END) ON CONFLICT DO NOTHING")             \
     X(FIND_REPLY, "SELECT id FROM messages INDEXED BY messages_reply WHERE reply_to = ?1")         \
     X(FIND_OUTBOX, "SELECT id FROM messages INDEXED BY messages_outbox WHERE outbox_name = ?1")    \
-    X(NEXT_QUEUED, QUEUED("messages_left") " WHERE q.direction = 'OUT' AND q.turn = 1"             \
-                                           " AND q.sent_at IS NULL AND q.status = 'queued'"        \
-                                           " AND q.id > ?1 ORDER BY q.id LIMIT 1")                 \
-    X(FIND_SENT, QUEUED("messages_identity") " WHERE q.wa_id = ?1 AND q.direction = 'OUT'"         \
+    X(NEXT_HEAD, "SELECT id FROM messages INDEXED BY messages_left WHERE direction = 'OUT'"        \
+                 " AND turn = 1 AND sent_at IS NULL AND id > ?1 ORDER BY id LIMIT 1")              \
+    X(QUEUED_BY_ID, QUEUED("NOT INDEXED") " WHERE q.id = ?1 AND q.status = 'queued'")              \
+    X(FIND_SENT,                                                                                   \
+      QUEUED("INDEXED BY messages_identity") " WHERE q.wa_id = ?1 AND q.direction = 'OUT'"         \
                                              " AND q.attempts > 0 LIMIT 1")                        \
     X(FIND_RESEND,                                                                                 \
-      QUEUED("messages_identity") " WHERE q.wa_id = ?1 AND q.direction = 'OUT' AND q.attempts > 0" \
-                                  " AND q.revoked_at IS NULL AND q.status NOT IN ('failed', "      \
-                                  "'dropped')"                                                     \
-                                  " AND coalesce(q.sent_at, q.received_at) >= ?2 LIMIT 1")         \
+      QUEUED(                                                                                      \
+          "INDEXED BY messages_identity") " WHERE q.wa_id = ?1 AND q.direction = 'OUT' AND "       \
+                                          "q.attempts > 0"                                         \
+                                          " AND q.revoked_at IS NULL AND q.status NOT IN "         \
+                                          "('failed', "                                            \
+                                          "'dropped')"                                             \
+                                          " AND coalesce(q.sent_at, q.received_at) >= ?2 LIMIT 1") \
     X(REQUEUE,                                                                                     \
       "UPDATE OR ROLLBACK messages INDEXED BY messages_left SET status = 'queued', sent_at = NULL" \
       " WHERE direction = 'OUT' AND turn = 1 AND sent_at >= 0 AND status = 'sending'")             \
