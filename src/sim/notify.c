@@ -16,7 +16,7 @@ enum { SIGNED_DETAILS = 1, SIGNED_SIGNATURE = 2 };
 
 int sim_deliver(struct sim_device *to, const struct wa_node *stanza, bool own_copy)
 {
-    int rc = sim_queue_put(&to->queue, stanza, own_copy);
+    int rc = sim_queue_put(&to->queue, stanza, own_copy, &to->account->sim->encoded);
 
     if (rc != 0) {
         log_event(LOG_WARN, "sim_not_queued", LOG_STR("why", err_name(rc)));

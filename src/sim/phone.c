@@ -87,11 +87,10 @@ void sim_phone_offer_prekey(struct sim_phone *p)
 
 static void read_item(struct sim_phone *p, const struct sim_item *item)
 {
-    struct arena AUTO_ARENA arena;
     struct wa_node *node;
 
-    arena_init(&arena);
-    if (wa_node_decode(&arena, BYTES(item->stanza, item->n), &node) != 0)
+    arena_reset(&p->sim->reading);
+    if (wa_node_decode(&p->sim->reading, BYTES(item->stanza, item->n), &node) != 0)
         return;
     if (item->class == SIM_MESSAGE &&
         sim_fault_take(&p->device->faults, SIM_FAULT_CORRUPT_NEXT_MESSAGE))

@@ -25,15 +25,12 @@ static bool vouched_for(const struct sim_device *d, struct bytes blob, const str
            wa_pairing_verify_companion(blob, b->identity, account_key) >= 0;
 }
 
-static int ensure_session(struct sim_phone *p, struct sim_device *d)
+static int make_session(struct sim_phone *p, struct sim_device *d)
 {
     struct wa_jid peer = sim_phone_peer(d);
     struct wa_bundle bundle;
-    int rc = wa_signal_has_session(p->signal, &peer);
+    int rc = sim_device_take_bundle(d, &bundle);
 
-    if (rc != 0)
-        return rc == 1 ? 0 : rc;
-    rc = sim_device_take_bundle(d, &bundle);
     if (rc != 0)
         return rc;
     if (!vouched_for(d, BYTES(d->identity, d->identity_len), &bundle))
@@ -41,11 +38,23 @@ static int ensure_session(struct sim_phone *p, struct sim_device *d)
     return wa_signal_process_bundle(p->signal, &peer, &bundle);
 }
 
+/* Makes a session when there is none. */
+static int seal(struct sim_phone *p, struct sim_device *d, struct bytes padded,
+                enum wa_enc_type *type, struct buf *sealed)
+{
+    struct wa_jid peer = sim_phone_peer(d);
+    int rc = wa_signal_encrypt(p->signal, &peer, padded, type, sealed);
+
+    if (rc != ERR_NOT_FOUND)
+        return rc;
+    rc = make_session(p, d);
+    return rc == 0 ? wa_signal_encrypt(p->signal, &peer, padded, type, sealed) : rc;
+}
+
 /* Appends <enc> with message, padded and sealed for one device. */
 static int put_enc(struct sim_phone *p, struct wa_node *parent, struct sim_device *d,
                    struct bytes message, unsigned count)
 {
-    struct wa_jid peer = sim_phone_peer(d);
     struct buf AUTO_BUF padded, AUTO_BUF sealed;
     enum wa_enc_type type;
     struct wa_node *enc;
@@ -55,11 +64,9 @@ static int put_enc(struct sim_phone *p, struct wa_node *parent, struct sim_devic
     buf_init(&padded, WA_ENC_MAX);
     buf_init(&sealed, WA_ENC_MAX);
     sim_random_bytes(&p->sim->random, &random, 1);
-    rc = ensure_session(p, d);
+    rc = wa_padding_add(&padded, message, random);
     if (rc == 0)
-        rc = wa_padding_add(&padded, message, random);
-    if (rc == 0)
-        rc = wa_signal_encrypt(p->signal, &peer, buf_bytes(&padded), &type, &sealed);
+        rc = seal(p, d, buf_bytes(&padded), &type, &sealed);
     if (rc != 0)
         return rc;
     enc = wa_node_child(parent, "enc");
@@ -128,13 +135,13 @@ static void fan_out(struct sim_phone *p, const struct sim_sent *sent)
 {
     struct wa_jid to = sim_account_jid(sent->to, addressing(p));
     struct sim_account *own = p->device->account;
-    struct arena AUTO_ARENA arena;
+    struct arena *arena = &p->sim->sending;
     struct buf AUTO_BUF copy;
     struct wa_node *message, *participants;
 
-    arena_init(&arena);
+    arena_reset(arena);
     buf_init(&copy, WA_MESSAGE_MAX);
-    message = wa_node_new(&arena, "message");
+    message = wa_node_new(arena, "message");
     wa_node_set(message, "id", sent->id);
     wa_node_set_jid(message, "to", &to);
     wa_node_set(message, "type", sent->media ? "media" : "text");

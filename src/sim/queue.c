@@ -19,8 +19,30 @@ const char *sim_class_text(enum sim_class class)
     return class_texts[class];
 }
 
+static void index_item(struct sim_queue *q, struct sim_item *item)
+{
+    item->same_id = sim_table_put(&q->by_id, bytes_text(item->id), item);
+}
+
+static void unindex_item(struct sim_queue *q, const struct sim_item *item)
+{
+    struct bytes id = bytes_text(item->id);
+    struct sim_item *newer = sim_table_get(&q->by_id, id);
+
+    if (newer != item) {
+        while (newer->same_id != item)
+            newer = newer->same_id;
+        newer->same_id = item->same_id;
+    } else if (item->same_id) {
+        sim_table_put(&q->by_id, id, item->same_id);
+    } else {
+        sim_table_remove(&q->by_id, id);
+    }
+}
+
 static void unlink_item(struct sim_queue *q, struct sim_item *item)
 {
+    unindex_item(q, item);
     if (item->prev)
         item->prev->next = item->next;
     else
@@ -36,29 +58,49 @@ static void unlink_item(struct sim_queue *q, struct sim_item *item)
 
 void sim_queue_deinit(struct sim_queue *q)
 {
-    while (q->first)
-        unlink_item(q, q->first);
+    while (q->first) {
+        struct sim_item *item = q->first;
+
+        q->first = item->next;
+        free(item);
+    }
+    sim_table_deinit(&q->by_id, NULL);
     *q = (struct sim_queue){0};
 }
 
-int sim_queue_put(struct sim_queue *q, const struct wa_node *stanza, bool own_copy)
+/* One block for all of it. */
+static struct sim_item *new_item(struct bytes stanza, struct bytes id)
 {
-    struct buf AUTO_BUF encoded;
+    struct sim_item *item;
+    char *text;
+
+    if (id.n > SIM_ID_MAX)
+        id.n = SIM_ID_MAX;
+    item = err_malloc(sizeof *item + stanza.n + id.n + 1);
+    text = (char *)item->stanza + stanza.n;
+    *item = (struct sim_item){.id = text, .n = stanza.n};
+    memcpy(item->stanza, stanza.p, stanza.n);
+    bytes_copy_text(id, text, id.n + 1);
+    return item;
+}
+
+int sim_queue_put(struct sim_queue *q, const struct wa_node *stanza, bool own_copy,
+                  struct buf *scratch)
+{
     struct sim_item *item;
     int rc;
 
     if (q->count >= SIM_QUEUE_MAX)
         return ERR_LIMIT;
-    buf_init(&encoded, WA_STANZA_MAX);
-    rc = wa_node_encode(stanza, &encoded);
+    buf_clear(scratch);
+    rc = wa_node_encode(stanza, scratch);
     if (rc != 0)
         return rc;
-    item = err_malloc(sizeof *item + encoded.n);
-    *item = (struct sim_item){
-        .prev = q->last, .class = sim_class_of(stanza->tag), .own_copy = own_copy, .n = encoded.n};
-    memcpy(item->stanza, encoded.p, encoded.n);
-    bytes_copy_text(wa_node_attr(stanza, "id"), item->id, sizeof item->id);
-    bytes_copy_text(wa_node_attr(stanza, "from"), item->from, sizeof item->from);
+    item = new_item(buf_bytes(scratch), wa_node_attr(stanza, "id"));
+    item->prev = q->last;
+    item->class = sim_class_of(stanza->tag);
+    item->own_copy = own_copy;
+    item->number = ++q->last_number;
     if (q->last)
         q->last->next = item;
     else
@@ -66,6 +108,7 @@ int sim_queue_put(struct sim_queue *q, const struct wa_node *stanza, bool own_co
     q->last = item;
     if (!q->unsent)
         q->unsent = item;
+    index_item(q, item);
     q->count++;
     q->unsent_count++;
     q->per_class[item->class]++;
@@ -89,19 +132,24 @@ struct sim_item *sim_queue_take(struct sim_queue *q)
     return item;
 }
 
+static bool is_sent(const struct sim_queue *q, const struct sim_item *item)
+{
+    return !q->unsent || item->number < q->unsent->number;
+}
+
 size_t sim_queue_done(struct sim_queue *q, enum sim_class class, struct bytes id, bool receipt)
 {
-    struct sim_item *item = q->first;
+    struct sim_item *item = sim_table_get(&q->by_id, id);
     size_t gone = 0;
 
-    while (item && item != q->unsent) {
-        struct sim_item *next = item->next;
+    while (item) {
+        struct sim_item *older = item->same_id;
 
-        if (item->class == class && bytes_is(id, item->id) && (receipt || !item->own_copy)) {
+        if (item->class == class && is_sent(q, item) && (receipt || !item->own_copy)) {
             unlink_item(q, item);
             gone++;
         }
-        item = next;
+        item = older;
     }
     return gone;
 }

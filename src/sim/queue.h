@@ -6,6 +6,7 @@
 #ifndef SIM_QUEUE_H
 #define SIM_QUEUE_H
 
+#include "sim/table.h"
 #include "wa/node.h"
 
 #define SIM_QUEUE_MAX 200000 /* stanzas per device */
@@ -15,11 +16,12 @@ enum sim_class { SIM_MESSAGE, SIM_RECEIPT, SIM_NOTIFICATION, SIM_CALL, SIM_CLASS
 
 struct sim_item {
     struct sim_item *prev, *next;
+    struct sim_item *same_id; /* the next older one of this id, whatever its class */
+    uint64_t number;          /* grows along the queue */
     enum sim_class class;
     bool
         own_copy; /* from another device of the account: a receipt takes it away, a plain ack not */
-    char id[SIM_ID_MAX + 1];
-    char from[WA_JID_TEXT_SIZE];
+    const char *id; /* in the same block, behind the stanza */
     size_t n;
     uint8_t stanza[]; /* encoded, without the offline attribute */
 };
@@ -27,6 +29,8 @@ struct sim_item {
 struct sim_queue {
     struct sim_item *first, *last;
     struct sim_item *unsent; /* first that this connection has not seen; NULL when none */
+    struct sim_table by_id;  /* id -> its newest struct sim_item */
+    uint64_t last_number;
     size_t count, unsent_count;
     size_t per_class[SIM_CLASS_COUNT];
 };
@@ -35,8 +39,9 @@ void sim_queue_deinit(struct sim_queue *q);
 /* The class of a stanza by its tag; SIM_CLASS_COUNT when it is not a queued one. */
 enum sim_class sim_class_of(struct bytes tag);
 const char *sim_class_text(enum sim_class class);
-/* Encodes and appends: 0, ERR_LIMIT when the queue is full, ERR_INVALID. */
-int sim_queue_put(struct sim_queue *q, const struct wa_node *stanza, bool own_copy);
+/* Encodes, in scratch, and appends: 0, ERR_LIMIT when the queue is full, ERR_INVALID. */
+int sim_queue_put(struct sim_queue *q, const struct wa_node *stanza, bool own_copy,
+                  struct buf *scratch);
 /* A new connection has seen nothing yet. */
 void sim_queue_rewind(struct sim_queue *q);
 /* The next unsent item, now counted as sent; NULL when there is none. */

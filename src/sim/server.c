@@ -20,6 +20,9 @@
 #define ADDRESS "127.0.0.1"
 #define RX_BYTES 65536
 
+/* What libwebsockets 3.2 and later make of a timeout. */
+enum { SERVE_WHAT_IS_THERE = -1, SERVE_AND_WAIT = 0 };
+
 struct http;
 
 struct sim_server {
@@ -463,16 +466,13 @@ static int64_t next_wake(const struct sim_server *server)
     return next;
 }
 
-static int schedule_wake(struct sim_server *server)
+static int schedule_wake(struct sim_server *server, int64_t next)
 {
-    int64_t next = next_wake(server);
     struct itimerspec spec = {0};
 
     if (next == server->wake_ms)
         return 0;
-    if (next <= 0)
-        spec.it_value.tv_nsec = 1;
-    else if (next != CLOCK_NEVER)
+    if (next != CLOCK_NEVER)
         spec.it_value = (struct timespec){.tv_sec = next / 1000, .tv_nsec = next % 1000 * 1000000};
     server->wake_ms = next;
     return timerfd_settime(server->timer_fd, TFD_TIMER_ABSTIME, &spec, NULL);
@@ -481,7 +481,12 @@ static int schedule_wake(struct sim_server *server)
 int sim_server_run(struct sim_server *server)
 {
     while (!server->stop) {
-        if (schedule_wake(server) != 0 || lws_service(server->context, 0) < 0)
+        int64_t next = next_wake(server);
+        bool due = next <= clock_mono_ms();
+
+        if (!due && schedule_wake(server, next) != 0)
+            return ERR_SYSTEM;
+        if (lws_service(server->context, due ? SERVE_WHAT_IS_THERE : SERVE_AND_WAIT) < 0)
             return ERR_SYSTEM;
         sim_timers_run(&server->sim->timers, clock_mono_ms());
         run_waiting(server);

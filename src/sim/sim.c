@@ -19,6 +19,9 @@ void sim_init(struct sim *s, unsigned ref_seconds, bool seeded, uint64_t seed)
     s->own.random = &s->random;
     s->host = sim_store_host(&s->own);
     s->accounts_end = &s->accounts;
+    arena_init(&s->reading);
+    arena_init(&s->sending);
+    buf_init(&s->encoded, WA_STANZA_MAX);
     s->started_ms = clock_mono_ms();
     sim_ring_init(&s->events, SIM_EVENTS_KEPT);
     sim_reuse_init(&s->reuse);
@@ -39,6 +42,9 @@ void sim_deinit(struct sim *s)
     sim_table_deinit(&s->by_pn, NULL);
     sim_table_deinit(&s->by_lid, NULL);
     sim_reuse_deinit(&s->reuse);
+    arena_deinit(&s->reading);
+    arena_deinit(&s->sending);
+    buf_deinit(&s->encoded);
     sim_store_deinit(&s->own);
     sim_ring_deinit(&s->events, free);
 }

@@ -3,6 +3,7 @@
 #ifndef SIM_SIM_H
 #define SIM_SIM_H
 
+#include "base/arena.h"
 #include "sim/event.h"
 #include "sim/fault.h"
 #include "sim/responder.h"
@@ -40,6 +41,9 @@ struct sim {
     struct wa_host host;  /* over own */
     struct sim_server_keys keys;
     struct sim_timers timers;
+    /* Kept for the next stanza: what a phone is reading, what a phone is sending, what is queued. */
+    struct arena reading, sending;
+    struct buf encoded;
     struct sim_ring events; /* of struct sim_event */
     struct sim_stats stats;
     struct sim_reuse reuse;

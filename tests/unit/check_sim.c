@@ -211,12 +211,14 @@ END_TEST
 static void put(struct sim_queue *q, const char *tag, const char *id, bool own_copy)
 {
     struct arena AUTO_ARENA arena;
+    struct buf AUTO_BUF scratch;
     struct wa_node *node;
 
     arena_init(&arena);
+    buf_init(&scratch, WA_STANZA_MAX);
     node = wa_node_new(&arena, tag);
     wa_node_set(node, "id", id);
-    ck_assert_int_eq(sim_queue_put(q, node, own_copy), 0);
+    ck_assert_int_eq(sim_queue_put(q, node, own_copy, &scratch), 0);
 }
 
 START_TEST(test_queue_done_before_it_was_sent_keeps_it)
@@ -229,6 +231,7 @@ START_TEST(test_queue_done_before_it_was_sent_keeps_it)
     ck_assert_uint_eq(sim_queue_done(&q, SIM_RECEIPT, bytes_text("A"), true), 0);
     ck_assert_uint_eq(sim_queue_done(&q, SIM_MESSAGE, bytes_text("A"), true), 1);
     ck_assert_uint_eq(q.count, 0);
+    sim_queue_deinit(&q);
 }
 END_TEST
 
@@ -240,6 +243,30 @@ START_TEST(test_queue_done_own_copy_needs_a_receipt)
     sim_queue_take(&q);
     ck_assert_uint_eq(sim_queue_done(&q, SIM_MESSAGE, bytes_text("A"), false), 0);
     ck_assert_uint_eq(sim_queue_done(&q, SIM_MESSAGE, bytes_text("A"), true), 1);
+    sim_queue_deinit(&q);
+}
+END_TEST
+
+/* A message that was asked for again, a receipt about it, and one that is still to be sent. */
+START_TEST(test_queue_done_same_id_takes_all_that_were_sent)
+{
+    struct sim_queue q = {0};
+
+    put(&q, "message", "A", false);
+    put(&q, "receipt", "A", false);
+    put(&q, "message", "A", false);
+    for (int i = 0; i < 3; i++)
+        sim_queue_take(&q);
+    put(&q, "message", "A", false);
+    ck_assert_uint_eq(sim_queue_done(&q, SIM_MESSAGE, bytes_text("A"), true), 2);
+    ck_assert_uint_eq(sim_queue_done(&q, SIM_MESSAGE, bytes_text("A"), true), 0);
+    ck_assert_uint_eq(q.count, 2);
+    ck_assert_uint_eq(sim_queue_done(&q, SIM_RECEIPT, bytes_text("A"), true), 1);
+    sim_queue_take(&q);
+    ck_assert_uint_eq(sim_queue_done(&q, SIM_MESSAGE, bytes_text("A"), true), 1);
+    ck_assert_uint_eq(q.count, 0);
+    ck_assert_uint_eq(q.by_id.count, 0);
+    sim_queue_deinit(&q);
 }
 END_TEST
 
@@ -821,6 +848,7 @@ static Suite *suite(void)
     tcase_add_test(parts, test_pb_next_group_is_invalid);
     tcase_add_test(parts, test_queue_done_before_it_was_sent_keeps_it);
     tcase_add_test(parts, test_queue_done_own_copy_needs_a_receipt);
+    tcase_add_test(parts, test_queue_done_same_id_takes_all_that_were_sent);
     tcase_add_test(parts, test_queue_rewind_sends_unfinished_again_in_order);
     tcase_add_test(parts, test_fault_parse_knows_every_name);
     tcase_add_test(parts, test_fault_take_counts_down);
