@@ -10,7 +10,8 @@
 #define TICK_MS 2
 #define SLICE_MS 10      /* of one tick, so that sockets get their turn */
 #define UNTAKEN_MAX 2000 /* stanzas waiting at a connected device before the generator pauses */
-#define ID_FORMAT "3A%08X%010llX"
+#define ID_START_FORMAT "3A%08X"
+#define ID_FORMAT ID_START_FORMAT "%010llX"
 #define ID_LEN 20
 #define ID_NONCE_LEN 10 /* "3A" and the run's eight digits */
 
@@ -32,8 +33,9 @@ struct sim_load {
     size_t text_bytes;
     bool paired;
     uint32_t nonce;
-    uint8_t *state;   /* of message n at n */
-    int64_t *sent_us; /* the same */
+    char id_start[ID_NONCE_LEN + 1]; /* of all ids of this run */
+    uint8_t *state;                  /* of message n at n */
+    int64_t *sent_us;                /* the same */
     struct sim_histogram until_receipt, until_answer;
     struct sim_table reply_ids;
     uint64_t sent, acked, replies, reply_duplicates, replied_to;
@@ -168,6 +170,7 @@ int sim_load_start(struct sim *s, const struct sim_load_spec *spec, struct err *
     l->state = err_calloc(l->messages + 1, 1);
     l->sent_us = err_calloc(l->messages + 1, sizeof *l->sent_us);
     sim_random_bytes(&s->random, (uint8_t *)&l->nonce, sizeof l->nonce);
+    snprintf(l->id_start, sizeof l->id_start, ID_START_FORMAT, l->nonce);
     rc = make_contacts(l, err);
     if (rc != 0) {
         sim_load_free(l);
@@ -204,14 +207,12 @@ static bool done(const struct sim_load *l)
 
 void sim_load_receipt(struct sim_load *l, const struct sim_phone_receipt *r)
 {
-    char nonce[ID_NONCE_LEN + 1];
     uint64_t n;
 
     if (!l || r->from.device == 0 || strcmp(r->from.user, l->to->pn.user) != 0 ||
         strcmp(r->type, "retry") == 0 || strlen(r->id) != ID_LEN)
         return;
-    snprintf(nonce, sizeof nonce, "3A%08X", l->nonce);
-    if (strncmp(r->id, nonce, ID_NONCE_LEN) != 0)
+    if (strncmp(r->id, l->id_start, ID_NONCE_LEN) != 0)
         return;
     n = strtoull(r->id + ID_NONCE_LEN, NULL, 16);
     if (n < 1 || n > l->messages || l->state[n] & ACKED)

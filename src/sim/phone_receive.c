@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "base/clock.h"
+#include "base/text.h"
 #include "sim/load.h"
 #include "sim/phone_internal.h"
 #include "sim/stanza.h"
@@ -101,7 +102,11 @@ static void ask_again(struct sim_phone *p, const struct incoming *m, enum wa_sig
 static const char *seen_key(const struct sim_arrival *a,
                             char out[SIM_ID_MAX + WA_JID_TEXT_SIZE + 2])
 {
-    snprintf(out, SIM_ID_MAX + WA_JID_TEXT_SIZE + 2, "%s %s", a->id, a->from.user);
+    struct text_pen pen = text_pen(out, SIM_ID_MAX + WA_JID_TEXT_SIZE + 2);
+
+    text_pen_text(&pen, a->id);
+    text_pen_text(&pen, " ");
+    text_pen_text(&pen, a->from.user);
     return out;
 }
 

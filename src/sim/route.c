@@ -265,8 +265,8 @@ void sim_route_message(const struct sim_sender *from, struct wa_node *message)
 /* ---- receipts -----------------------------------------------------------------------------------
  */
 
-static void forward_receipt(const struct sim_sender *from, const struct wa_node *receipt,
-                            const struct wa_jid *to, struct sim_device *target)
+static struct wa_node *build_receipt(const struct sim_sender *from, const struct wa_node *receipt,
+                                     const struct wa_jid *to)
 {
     struct wa_node *out = wa_node_new(from->arena, "receipt");
     struct wa_jid sender = sim_device_jid(from->device, to);
@@ -279,7 +279,7 @@ static void forward_receipt(const struct sim_sender *from, const struct wa_node 
     wa_node_set_u64(out, "t", (uint64_t)sim_now_s());
     for (const struct wa_node *n = receipt->first; n; n = n->next)
         wa_node_append(out, sim_shallow(n));
-    sim_deliver(target, out, false);
+    return out;
 }
 
 /* What a contact did with a message is for every device of its sender; a request for a resend, and
@@ -289,14 +289,16 @@ static void forward_receipts(const struct sim_sender *from, const struct wa_node
 {
     struct wa_jid to;
     const struct sim_account *a;
+    const struct wa_node *out;
     bool exact;
 
     if (!wa_node_attr_jid(receipt, "to", &to) || !(a = sim_account_by_jid(from->sim, &to)))
         return;
     exact = retry || a == from->device->account;
+    out = build_receipt(from, receipt, &to);
     for (struct sim_device *d = a->devices; d; d = d->next)
         if (d != from->device && (d->id == to.device || !exact))
-            forward_receipt(from, receipt, &to, d);
+            sim_deliver(d, out, false);
 }
 
 static void take_over(const struct sim_sender *from, const struct wa_node *receipt)

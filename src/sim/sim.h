@@ -41,7 +41,7 @@ struct sim {
     struct wa_host host;  /* over own */
     struct sim_server_keys keys;
     struct sim_timers timers;
-    /* Kept for the next stanza: what a phone is reading, what a phone is sending, what is queued. */
+    /* Kept from stanza to stanza: of one that a phone reads, that it sends, that is queued. */
     struct arena reading, sending;
     struct buf encoded;
     struct sim_ring events; /* of struct sim_event */

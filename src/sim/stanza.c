@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "sim/stanza.h"
 
-#include <stdio.h>
-
 #include "base/log.h"
+#include "base/text.h"
 #include "sim/iq.h"
 #include "sim/notify.h"
 #include "sim/phone.h"
@@ -22,6 +21,7 @@ static void on_ack(const struct sim_sender *from, struct wa_node *node)
     struct bytes id = wa_node_attr(node, "id"), error = wa_node_attr(node, "error");
     struct wa_jid pn;
     char detail[32];
+    struct text_pen pen = text_pen(detail, sizeof detail);
 
     if (class == SIM_CLASS_COUNT) /* nothing waits for it */
         return;
@@ -30,11 +30,13 @@ static void on_ack(const struct sim_sender *from, struct wa_node *node)
         return;
     }
     sim_queue_done(&from->device->queue, class, id, class != SIM_MESSAGE || error.n);
+    if (!from->client)
+        return;
     pn = sim_device_pn(from->device);
-    snprintf(detail, sizeof detail, "%s%s%.*s", sim_class_text(class), error.n ? " " : "",
-             (int)(error.n > 8 ? 8 : error.n), error.n ? (const char *)error.p : "");
-    if (from->client)
-        sim_note(from->sim, "ack", &pn, id, detail);
+    text_pen_text(&pen, sim_class_text(class));
+    text_pen_text(&pen, error.n ? " " : "");
+    text_pen_put(&pen, BYTES(error.p, error.n > 8 ? 8 : error.n));
+    sim_note(from->sim, "ack", &pn, id, detail);
 }
 
 static void on_presence(const struct sim_sender *from, struct wa_node *node)

@@ -11,12 +11,26 @@ struct record {
     uint8_t p[];
 };
 
+static void kernel_bytes(struct sim_random *r, uint8_t *out, size_t n)
+{
+    if (n > sizeof r->drawn) {
+        random_bytes(out, n);
+        return;
+    }
+    if (n > r->left) {
+        random_bytes(r->drawn, sizeof r->drawn);
+        r->left = sizeof r->drawn;
+    }
+    memcpy(out, r->drawn + sizeof r->drawn - r->left, n);
+    r->left -= n;
+}
+
 void sim_random_bytes(struct sim_random *r, uint8_t *out, size_t n)
 {
     uint8_t block[WA_SHA256_LEN];
 
     if (!r->seeded) {
-        random_bytes(out, n);
+        kernel_bytes(r, out, n);
         return;
     }
     while (n) {

@@ -10,6 +10,8 @@
 struct sim_random {
     bool seeded;
     uint64_t seed, counter;
+    uint8_t drawn[512]; /* from the kernel, in one call for many small wishes */
+    size_t left;        /* of drawn, at its end */
 };
 void sim_random_bytes(struct sim_random *r, uint8_t *out, size_t n);
 
