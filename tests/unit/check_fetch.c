@@ -14,6 +14,7 @@
 #include "bridge/fetch.h"
 #include "bridge/trust.h"
 #include "bridge/link.h"
+#include "bridge/lws.h"
 
 #define BODY_MAX 100000
 #define LONG_MS 10000
@@ -570,6 +571,22 @@ START_TEST(test_trust_prefers_a_hashed_directory_to_the_file)
 }
 END_TEST
 
+/* A wake-up of libwebsockets' own would double those of an idle bridge. */
+START_TEST(test_loop_at_rest_only_its_own_timer_is_set)
+{
+    static const struct bridge_loop_config config = {.tls = true, .ca_file = "", .wake = give_up};
+    struct err err = {0};
+    memset(&got, 0, sizeof(got));
+    ck_assert_int_eq(bridge_loop_open(&loop, &config, &err), 0);
+    bridge_loop_wake_at(loop, clock_mono_ms() + 10);
+    bridge_loop_run(loop); /* what a new context has to do first */
+    bridge_loop_wake_at(loop, clock_mono_ms() + 3600000);
+    /* In order of time, ours is the first; certificates are looked at once a day. */
+    ck_assert_ptr_eq(lws_dll2_get_head(loop->timer.list.owner), &loop->timer.list);
+    close_all();
+}
+END_TEST
+
 /* An address that the kernel refuses before anything is sent. */
 START_TEST(test_fetch_refused_at_once_is_told_to_the_fetch)
 {
@@ -633,6 +650,7 @@ int main(void)
     tcase_add_test(t, test_fetch_tls_trusts_only_the_authority);
     tcase_add_loop_test(t, test_fetch_start_refuses, 0, ARRAY_LEN(refused));
     tcase_add_test(t, test_fetch_start_nobody_listens_fails);
+    tcase_add_test(t, test_loop_at_rest_only_its_own_timer_is_set);
     tcase_add_test(t, test_fetch_refused_at_once_is_told_to_the_fetch);
     tcase_add_test(t, test_trust_prefers_a_hashed_directory_to_the_file);
     tcase_add_test(t, test_fetch_start_too_many_is_limit);
