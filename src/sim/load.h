@@ -6,7 +6,7 @@
 #include "base/json.h"
 #include "sim/phone.h"
 
-#define SIM_LOAD_CONTACTS_MAX 10000
+#define SIM_LOAD_CONTACTS_MAX 100000
 #define SIM_LOAD_MESSAGES_MAX 10000000
 #define SIM_LOAD_BYTES_MAX 60000
 #define SIM_LOAD_FIRST_CONTACT 9990000001u
