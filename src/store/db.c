@@ -194,6 +194,11 @@ int64_t store_db_last_id(const struct store_db *db)
     return sqlite3_last_insert_rowid(db->sql);
 }
 
+bool store_db_failed(const struct store_db *db)
+{
+    return db->failed;
+}
+
 bool store_db_dirty(const struct store_db *db)
 {
     return db->dirty;

@@ -109,7 +109,8 @@ const char *store_db_text(struct sqlite3_stmt *row, int column);
 int store_db_number(struct store_db *db, int64_t *out, size_t statement,
                     struct store_values values);
 
-bool store_db_dirty(const struct store_db *db);       /* a group is open */
+bool store_db_failed(const struct store_db *db); /* a write failed: the group cannot be committed */
+bool store_db_dirty(const struct store_db *db);  /* a group is open */
 uint64_t store_db_changes(const struct store_db *db); /* rows written so far */
 /* Durable on return: 0 (at once and without a sync when no group is open), or ERR_STORE and the
  * whole group is rolled back. */

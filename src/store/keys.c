@@ -2,6 +2,7 @@
 #include "store/keys.h"
 
 #include "store/db.h"
+#include "store/keys_cache.h"
 
 #define APPLICATION_ID 0x77624b59u /* "wbKY" */
 #define SQL_MAX 256
@@ -34,6 +35,7 @@ static const char *const migrations[] = {""};
 
 struct store_keys {
     struct store_db *db;
+    struct store_cache cache;
     size_t count;
     char **texts; /* count * SQL_COUNT */
 };
@@ -89,6 +91,7 @@ void store_keys_close(struct store_keys *k)
 {
     if (!k)
         return;
+    store_cache_clear(&k->cache);
     store_db_close(k->db);
     for (size_t i = 0; i < k->count * SQL_COUNT; i++)
         free(k->texts[i]);
@@ -96,20 +99,70 @@ void store_keys_close(struct store_keys *k)
     free(k);
 }
 
-int store_keys_get(struct store_keys *k, size_t table, const char *key, struct buf *out)
+static int written(int changed)
 {
+    return changed < 0 ? changed : 0;
+}
+
+/* What waits goes into the transaction. */
+static int write_waiting(struct store_keys *k)
+{
+    const struct store_record *r;
+    while ((r = k->cache.waiting.oldest)) {
+        size_t first = r->table * SQL_COUNT;
+        int rc =
+            r->exists
+                ? store_db_write(k->db, first + SQL_PUT,
+                                 STORE_VALUES(STORE_TEXT(r->key), STORE_BLOB(buf_bytes(&r->value))))
+                : store_db_write(k->db, first + SQL_DELETE, STORE_VALUES(STORE_TEXT(r->key)));
+        if (rc < 0)
+            return rc;
+        store_cache_written(&k->cache);
+    }
+    return 0;
+}
+
+/* The record, absent or not, or NULL for ERR_STORE. */
+static struct store_record *look_up(struct store_keys *k, size_t table, const char *key)
+{
+    if (store_db_failed(k->db))
+        return NULL;
+    struct store_record *r = store_cache_find(&k->cache, table, key);
+    if (r)
+        return r;
     struct sqlite3_stmt *row =
         store_db_select(k->db, table * SQL_COUNT + SQL_GET, STORE_VALUES(STORE_TEXT(key)));
     int rc = store_db_next(k->db, row);
-    if (rc == 1 && buf_append(out, store_db_bytes(row, 0)) != 0)
-        rc = ERR_LIMIT;
+    if (rc >= 0)
+        r = store_cache_add(&k->cache, table, key, rc == 1,
+                            rc == 1 ? store_db_bytes(row, 0) : BYTES_NONE);
     store_db_end(row);
-    return rc;
+    return r;
+}
+
+static int change(struct store_keys *k, size_t table, const char *key, bool exists,
+                  struct bytes value)
+{
+    struct store_record *r = look_up(k, table, key);
+    if (!r)
+        return ERR_STORE;
+    store_cache_set(&k->cache, r, exists, value);
+    return k->cache.waiting.bytes > STORE_CACHE_WAITING_BYTES ? write_waiting(k) : 0;
+}
+
+int store_keys_get(struct store_keys *k, size_t table, const char *key, struct buf *out)
+{
+    const struct store_record *r = look_up(k, table, key);
+    if (!r)
+        return ERR_STORE;
+    return r->exists && buf_append(out, buf_bytes(&r->value)) != 0 ? ERR_LIMIT : r->exists;
 }
 
 int store_keys_next(struct store_keys *k, size_t table, const char *after, struct buf *key,
                     struct buf *value)
 {
+    if (write_waiting(k) < 0)
+        return ERR_STORE;
     struct sqlite3_stmt *row =
         store_db_select(k->db, table * SQL_COUNT + SQL_NEXT, STORE_VALUES(STORE_TEXT(after)));
     int rc = store_db_next(k->db, row);
@@ -124,21 +177,14 @@ int store_keys_next(struct store_keys *k, size_t table, const char *after, struc
     return rc;
 }
 
-static int written(int changed)
-{
-    return changed < 0 ? changed : 0;
-}
-
 int store_keys_put(struct store_keys *k, size_t table, const char *key, struct bytes value)
 {
-    return written(store_db_write(k->db, table * SQL_COUNT + SQL_PUT,
-                                  STORE_VALUES(STORE_TEXT(key), STORE_BLOB(value))));
+    return change(k, table, key, true, value);
 }
 
 int store_keys_del(struct store_keys *k, size_t table, const char *key)
 {
-    return written(
-        store_db_write(k->db, table * SQL_COUNT + SQL_DELETE, STORE_VALUES(STORE_TEXT(key))));
+    return change(k, table, key, false, BYTES_NONE);
 }
 
 /* Keys are compared as bytes: those with the prefix end before the prefix with its last byte
@@ -151,6 +197,9 @@ int store_keys_del_prefix(struct store_keys *k, size_t table, const char *prefix
         n--;
     if (n > 0)
         end[n - 1] = (char)((uint8_t)end[n - 1] + 1);
+    if (write_waiting(k) < 0)
+        return ERR_STORE;
+    store_cache_clear(&k->cache);
     /* No end at all: in SQLite every text sorts before every blob. */
     struct store_value limit = n > 0 ? STORE_BYTES(BYTES(end, n)) : STORE_BLOB(BYTES_NONE);
     return written(store_db_write(k->db, table * SQL_COUNT + SQL_DELETE_RANGE,
@@ -159,12 +208,16 @@ int store_keys_del_prefix(struct store_keys *k, size_t table, const char *prefix
 
 bool store_keys_dirty(const struct store_keys *k)
 {
-    return store_db_dirty(k->db);
+    return k->cache.waiting.oldest || store_db_dirty(k->db);
 }
 
 int store_keys_commit(struct store_keys *k, struct err *err)
 {
-    return store_db_commit(k->db, err);
+    (void)write_waiting(k); /* a failure spoils the group, and its commit says so */
+    int rc = store_db_commit(k->db, err);
+    if (rc < 0)
+        store_cache_clear(&k->cache);
+    return rc;
 }
 
 int store_keys_flush_log(struct store_keys *k, struct err *err)
@@ -174,6 +227,7 @@ int store_keys_flush_log(struct store_keys *k, struct err *err)
 
 void store_keys_rollback(struct store_keys *k)
 {
+    store_cache_clear(&k->cache);
     store_db_rollback(k->db);
 }
 
@@ -184,6 +238,8 @@ void store_keys_tend(struct store_keys *k)
 
 void store_keys_rest(struct store_keys *k)
 {
+    if (!store_keys_dirty(k))
+        store_cache_clear(&k->cache);
     store_db_rest(k->db);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * keys.db: the secrets of one linked device as blobs in named tables, each (key TEXT PRIMARY KEY,
- * value BLOB). Writes gather in one transaction (opened by the first) until store_keys_commit.
+ * value BLOB). Writes gather, in memory and in one transaction, until store_keys_commit.
  * WAL, synchronous=FULL, secure_delete, mode 0600. PRAGMA user_version carries the schema version.
  */
 #ifndef STORE_KEYS_H
@@ -23,8 +23,9 @@ void store_keys_close(struct store_keys *k);
 
 /*
  * table is the index into the list given to open. get appends: 1 found, 0 absent, ERR_STORE,
- * ERR_LIMIT when out is full. The others: 0 (also when nothing changed) or ERR_STORE. After a write
- * that failed everything is ERR_STORE until a commit, which fails and rolls back, or a rollback.
+ * ERR_LIMIT when out is full. The others: 0 (also when nothing changed) or ERR_STORE. Most writes
+ * are tried only by the commit. After one that failed before, everything is ERR_STORE until a
+ * commit, which fails and rolls back, or a rollback.
  */
 int store_keys_get(struct store_keys *k, size_t table, const char *key, struct buf *out);
 /* The record whose key comes after (byte order; "": the first) into key and value, which are

@@ -410,6 +410,90 @@ START_TEST(test_keys_values_survive_reopening)
 }
 END_TEST
 
+START_TEST(test_keys_put_many_times_is_written_once)
+{
+    struct store_keys *k = keys_at(path_of(testing_dir(), "keys.db"));
+    char value[16];
+    put(k, SESSION, "peer", "before");
+    ck_assert_int_eq(store_keys_commit(k, NULL), 0);
+    store_vfs_clear();
+    put(k, SESSION, "peer", "once");
+    ck_assert_int_eq(store_keys_commit(k, NULL), 0);
+    size_t once = store_vfs.writes;
+    store_vfs_clear();
+    for (int i = 0; i < 50; i++) {
+        snprintf(value, sizeof(value), "%d", i);
+        put(k, SESSION, "peer", value);
+        assert_value(k, SESSION, "peer", value);
+        put(k, DEVICE, "new", value);
+        store_keys_del(k, DEVICE, "new");
+    }
+    ck_assert_int_eq(store_keys_commit(k, NULL), 0);
+    ck_assert_uint_eq(store_vfs.writes, once);
+    store_keys_close(k);
+}
+END_TEST
+
+/* Many times what is kept in memory, changed while it is walked. */
+START_TEST(test_keys_more_records_than_are_kept_are_all_there)
+{
+    const char *path = path_of(testing_dir(), "keys.db");
+    struct store_keys *k = keys_at(path);
+    static char value[2000];
+    char key[16];
+    AUTO_BUF struct buf at, got;
+    buf_init(&at, 100);
+    buf_init(&got, 3000);
+    for (int i = 0; i < 1000; i++) {
+        snprintf(key, sizeof(key), "%04d", i);
+        memset(value, 'a' + i % 26, sizeof(value));
+        ck_assert_int_eq(store_keys_put(k, SESSION, key, BYTES_ARRAY(value)), 0);
+        if (i % 100 == 50)
+            ck_assert_int_eq(store_keys_commit(k, NULL), 0);
+    }
+    store_keys_del_prefix(k, SESSION, "09");
+    int n = 0;
+    while (store_keys_next(k, SESSION, buf_text(&at), &at, &got) == 1) {
+        ck_assert_uint_eq(got.n, sizeof(value));
+        ck_assert_int_eq(got.p[0], 'a' + n % 26);
+        put(k, SESSION, buf_text(&at), "short");
+        n++;
+    }
+    ck_assert_int_eq(n, 900);
+    ck_assert_int_eq(store_keys_commit(k, NULL), 0);
+    store_keys_close(k);
+    k = keys_at(path);
+    for (int i = 0; i < 1000; i++) {
+        snprintf(key, sizeof(key), "%04d", i);
+        assert_value(k, SESSION, key, i < 900 ? "short" : NULL);
+    }
+    store_keys_close(k);
+}
+END_TEST
+
+START_TEST(test_keys_rollback_forgets_what_was_put_and_deleted)
+{
+    struct store_keys *k = keys_at(path_of(testing_dir(), "keys.db"));
+    put(k, SESSION, "a", "1");
+    put(k, SESSION, "b", "1");
+    ck_assert_int_eq(store_keys_commit(k, NULL), 0);
+    ck_assert(!store_keys_dirty(k));
+    put(k, SESSION, "a", "2");
+    store_keys_del(k, SESSION, "b");
+    put(k, SESSION, "c", "2");
+    ck_assert(store_keys_dirty(k));
+    store_keys_rest(k); /* forgets nothing that waits */
+    assert_value(k, SESSION, "a", "2");
+    assert_value(k, SESSION, "b", NULL);
+    store_keys_rollback(k);
+    ck_assert(!store_keys_dirty(k));
+    assert_value(k, SESSION, "a", "1");
+    assert_value(k, SESSION, "b", "1");
+    assert_value(k, SESSION, "c", NULL);
+    store_keys_close(k);
+}
+END_TEST
+
 START_TEST(test_keys_get_full_buffer_says_limit)
 {
     struct store_keys *k = keys_at(path_of(testing_dir(), "keys.db"));
@@ -808,7 +892,7 @@ START_TEST(test_keys_put_another_writer_says_locked)
     sqlite3 *db;
     ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
     ck_assert_int_eq(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
-    ck_assert_int_eq(put(k, DEVICE, "a", "1"), ERR_STORE);
+    ck_assert_int_eq(store_keys_del_prefix(k, DEVICE, "a"), ERR_STORE);
     sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
     /* the first write is lost, so the second must not be committed without it */
     ck_assert_int_eq(put(k, DEVICE, "b", "1"), ERR_STORE);
@@ -817,6 +901,25 @@ START_TEST(test_keys_put_another_writer_says_locked)
     ck_assert_ptr_nonnull(strstr(err.text, "locked"));
     ck_assert_int_eq(put(k, DEVICE, "b", "1"), 0);
     ck_assert_int_eq(store_keys_commit(k, &err), 0);
+    sqlite3_close(db);
+    store_keys_close(k);
+}
+END_TEST
+
+START_TEST(test_keys_commit_another_writer_says_locked)
+{
+    const char *path = path_of(testing_dir(), "keys.db");
+    struct store_keys *k = keys_at(path);
+    sqlite3 *db;
+    ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
+    ck_assert_int_eq(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+    ck_assert_int_eq(put(k, DEVICE, "a", "1"), 0);
+    struct err err = {0};
+    ck_assert_int_eq(store_keys_commit(k, &err), ERR_STORE);
+    ck_assert_ptr_nonnull(strstr(err.text, "locked"));
+    sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
+    ck_assert(!store_keys_dirty(k));
+    assert_value(k, DEVICE, "a", NULL);
     sqlite3_close(db);
     store_keys_close(k);
 }
@@ -2989,6 +3092,9 @@ int main(void)
         test_open_foreign_file_refused_untouched, test_open_every_truncation_no_crash,
         test_open_settings_durable_and_frugal, test_close_nothing_is_harmless);
     ADD("keys", test_keys_values_survive_reopening, test_keys_get_full_buffer_says_limit,
+        test_keys_put_many_times_is_written_once,
+        test_keys_more_records_than_are_kept_are_all_there,
+        test_keys_rollback_forgets_what_was_put_and_deleted,
         test_keys_del_prefix_takes_only_what_begins_so, test_keys_open_more_tables_adds_them,
         test_keys_deleted_secret_leaves_the_files);
     ADD("syncs", test_keys_commit_costs_one_sync, test_keys_commit_without_change_costs_no_sync,
@@ -2998,7 +3104,7 @@ int main(void)
         test_keys_commit_io_error_rolls_back_and_recovers,
         test_keys_commit_failing_sync_rolls_back_and_recovers,
         test_keys_put_failing_in_mid_group_spoils_the_group,
-        test_keys_put_another_writer_says_locked,
+        test_keys_put_another_writer_says_locked, test_keys_commit_another_writer_says_locked,
         test_messages_fault_at_every_write_keeps_what_was_committed);
     ADD("death", test_commit_killed_at_any_moment_loses_nothing_reported,
         test_commit_power_cut_at_any_moment_loses_nothing_committed);
