@@ -122,6 +122,14 @@ struct wa_app_state_sync {
     struct buf patch; /* that the file belongs to; empty: it is a snapshot */
 };
 
+/* The other name of a user as the records have it, "" when they have none. Several questions of
+ * each message are about the same few; wa/users.c alone writes these records. */
+#define WA_ALIASES_KEPT 8
+struct wa_alias {
+    enum wa_table table;
+    char user[WA_JID_USER_MAX + 1], other[WA_JID_USER_MAX + 1];
+};
+
 struct wa_session {
     struct wa_session_config config;
     const struct wa_host *host;
@@ -146,6 +154,8 @@ struct wa_session {
     struct wa_iq iq;
     struct wa_device_cache *devices;
     struct wa_group_cache *groups;
+    struct wa_alias aliases[WA_ALIASES_KEPT];
+    unsigned alias_next;   /* the one that is given up next */
     unsigned key_renewals; /* of our sender keys, whichever group */
     struct wa_send *sends;
     size_t send_count;

@@ -2,18 +2,47 @@
 /* Who is who: one user has a phone number (PN) and a LID (protocol/04 sections 1.3 and 10). */
 #include "wa/session_internal.h"
 
+static struct wa_alias *find_alias(struct wa_session *s, enum wa_table table, const char *user)
+{
+    for (size_t i = 0; i < WA_ALIASES_KEPT; i++)
+        if (s->aliases[i].table == table && strcmp(s->aliases[i].user, user) == 0)
+            return &s->aliases[i];
+    return NULL;
+}
+
+/* No user, and no record's value, is longer than there is room. */
+static const struct wa_alias *keep_alias(struct wa_session *s, enum wa_table table,
+                                         const char *user, struct bytes other)
+{
+    struct wa_alias *alias = find_alias(s, table, user);
+    if (!alias)
+        alias = &s->aliases[s->alias_next++ % WA_ALIASES_KEPT];
+    alias->table = table;
+    bytes_copy_text(bytes_text(user), alias->user, sizeof(alias->user));
+    bytes_copy_text(other, alias->other, sizeof(alias->other));
+    return alias;
+}
+
+/* NULL when the records could not be read. */
+static const struct wa_alias *load_alias(struct wa_session *s, enum wa_table table,
+                                         const char *user)
+{
+    AUTO_BUF struct buf other = {.max = WA_JID_USER_MAX};
+    if (s->host->get(s->host->ctx, table, user, &other) >= 0)
+        return keep_alias(s, table, user, buf_bytes(&other));
+    wa_session_end_store(s);
+    return NULL;
+}
+
 static struct wa_jid other_namespace(struct wa_session *s, const struct wa_jid *jid,
                                      enum wa_table table, enum wa_server server)
 {
-    struct buf user = {.max = WA_JID_USER_MAX};
-    struct wa_jid other = {0};
-    int rc = s->host->get(s->host->ctx, table, jid->user, &user);
-    if (rc == 1)
-        other = wa_jid_make(server, buf_text(&user), jid->device);
-    else if (rc < 0)
-        wa_session_end_store(s);
-    buf_deinit(&user);
-    return other;
+    const struct wa_alias *alias = find_alias(s, table, jid->user);
+    if (!alias)
+        alias = load_alias(s, table, jid->user);
+    if (!alias || !alias->other[0])
+        return (struct wa_jid){0};
+    return wa_jid_make(server, alias->other, jid->device);
 }
 
 struct wa_jid wa_session_lid_of(struct wa_session *s, const struct wa_jid *pn)
@@ -63,8 +92,12 @@ void wa_session_learn_lid(struct wa_session *s, const struct wa_jid *a, const st
     const struct wa_host *h = s->host;
     if (h->put(h->ctx, WA_TABLE_LID_OF_PN, pn->user, bytes_text(lid->user)) < 0 ||
         h->put(h->ctx, WA_TABLE_PN_OF_LID, lid->user, bytes_text(pn->user)) < 0 ||
-        wa_signal_migrate(s->signal, pn, lid) < 0)
+        wa_signal_migrate(s->signal, pn, lid) < 0) {
         wa_session_end_store(s);
+        return;
+    }
+    keep_alias(s, WA_TABLE_LID_OF_PN, pn->user, bytes_text(lid->user));
+    keep_alias(s, WA_TABLE_PN_OF_LID, lid->user, bytes_text(pn->user));
 }
 
 void wa_session_learn_participant(struct wa_session *s, const struct wa_node *participant)

@@ -627,6 +627,39 @@ START_TEST(test_own_number_as_alternative_of_a_stranger_is_not_learnt)
 }
 END_TEST
 
+static struct wa_jid sender_pn_of_message(const char *id, const char *pn)
+{
+    struct wa_node *node = from_peer(id, plain_text("hi"));
+    if (pn)
+        set_jid(node, "sender_pn", pn);
+    say(node);
+    struct wa_jid told = expect(WA_EVENT_MESSAGE).u.message.sender_pn;
+    line_forget_output(&line);
+    return told;
+}
+
+/* More names than are kept beside the records: what is told is what the last one said. */
+START_TEST(test_second_name_that_changes_is_told_as_it_is_now)
+{
+    for (int i = 0; i < 20; i++) {
+        char pn[64], with[32], without[32];
+        struct buf stored = {.max = 64};
+        snprintf(pn, sizeof(pn), "49151%04d@s.whatsapp.net", i);
+        snprintf(with, sizeof(with), "3A10%04d", i);
+        snprintf(without, sizeof(without), "3A11%04d", i);
+        struct wa_jid told = sender_pn_of_message(with, pn);
+        struct wa_jid again = sender_pn_of_message(without, NULL);
+        ck_assert(wa_jid_equal(&told, &again));
+        ck_assert_uint_eq(strlen(told.user), 9);
+        ck_assert(strncmp(told.user, pn, 9) == 0);
+        ck_assert_int_eq(
+            line.mem.host.get(line.mem.host.ctx, WA_TABLE_PN_OF_LID, peer.lid.user, &stored), 1);
+        ck_assert_str_eq(buf_text(&stored), told.user);
+        buf_deinit(&stored);
+    }
+}
+END_TEST
+
 /* sender_pn that is a LID or a group: no second name, and no other session. */
 START_TEST(test_alternative_of_the_wrong_kind_is_ignored)
 {
@@ -714,6 +747,7 @@ int main(void)
           test_recipient_of_a_stranger_does_not_choose_the_chat,
           test_own_account_with_the_session_of_a_stranger_does_not_open,
           test_own_number_as_alternative_of_a_stranger_is_not_learnt,
+          test_second_name_that_changes_is_told_as_it_is_now,
           test_alternative_of_the_wrong_kind_is_ignored,
           test_message_nested_too_deep_is_refused_unread);
     return testing_run(suite);
