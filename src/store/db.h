@@ -64,6 +64,10 @@ static inline struct store_value store_value_of(enum store_type type, struct byt
 {
     return (struct store_value){.type = type, .bytes = b};
 }
+static inline struct store_value store_value_text(const char *s)
+{
+    return store_value_of(s ? STORE_TYPE_TEXT : STORE_TYPE_NULL, bytes_text(s));
+}
 static inline struct store_value store_value_time(int64_t ms)
 {
     return (struct store_value){.type = ms ? STORE_TYPE_INT : STORE_TYPE_NULL, .number = ms};
@@ -72,7 +76,7 @@ static inline struct store_value store_value_time(int64_t ms)
 #define STORE_INT(v) ((struct store_value){.type = STORE_TYPE_INT, .number = (v)})
 #define STORE_TIME(ms) store_value_time(ms) /* 0 is NULL */
 #define STORE_BYTES(b) store_value_of((b).p ? STORE_TYPE_TEXT : STORE_TYPE_NULL, (b))
-#define STORE_TEXT(s) store_value_of((s) ? STORE_TYPE_TEXT : STORE_TYPE_NULL, bytes_text(s))
+#define STORE_TEXT(s) store_value_text(s)                  /* NULL is NULL */
 #define STORE_BLOB(b) store_value_of(STORE_TYPE_BLOB, (b)) /* never NULL */
 
 struct store_values {
