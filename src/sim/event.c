@@ -9,14 +9,13 @@
 void sim_events_add(struct sim_ring *events, const char *name, const char *device, struct bytes id,
                     const char *detail)
 {
-    struct sim_event *ev = err_malloc(sizeof *ev);
+    struct sim_event *ev = sim_ring_next(events);
 
     ev->at_ms = clock_wall_ms();
     ev->name = name;
     bytes_copy_text(bytes_text(device), ev->device, sizeof ev->device);
     bytes_copy_text(id, ev->id, sizeof ev->id);
     bytes_copy_text(bytes_text(detail), ev->detail, sizeof ev->detail);
-    free(sim_ring_put(events, ev));
     ev->seq = events->last;
 }
 

@@ -6,13 +6,19 @@
 #define INBOX_AT_ONCE 32 /* stanzas before the loop goes on with other things */
 #define PREKEYS_AT_ONCE 8
 
-static void free_arrival(void *value)
+static void release_arrival(void *record)
 {
-    struct sim_arrival *a = value;
+    struct sim_arrival *a = record;
 
     free(a->text);
     free(a->quoted);
-    free(a);
+}
+
+static void release_sent(void *record)
+{
+    struct sim_sent **sent = record;
+
+    free(*sent);
 }
 
 /* What the server gets to know of the phone when it registers. */
@@ -41,9 +47,9 @@ struct sim_phone *sim_phone_new(struct sim_device *device)
     p->creds.lid = device->account->lid;
     wa_device_save(&p->creds, &p->host);
     p->signal = wa_signal_open(&p->creds, &p->host);
-    sim_ring_init(&p->arrivals, SIM_PHONE_KEPT);
-    sim_ring_init(&p->receipts, SIM_PHONE_KEPT);
-    sim_ring_init(&p->sent, SIM_PHONE_SENT);
+    sim_ring_init(&p->arrivals, sizeof(struct sim_arrival), SIM_PHONE_KEPT);
+    sim_ring_init(&p->receipts, sizeof(struct sim_phone_receipt), SIM_PHONE_KEPT);
+    sim_ring_init(&p->sent, sizeof(struct sim_sent *), SIM_PHONE_SENT);
     register_keys(p);
     return p;
 }
@@ -58,9 +64,9 @@ void sim_phone_free(struct sim_phone *p)
     sim_table_deinit(&p->sent_by_id, NULL);
     sim_table_deinit(&p->retries, free);
     sim_table_deinit(&p->tokens, NULL);
-    sim_ring_deinit(&p->arrivals, free_arrival);
-    sim_ring_deinit(&p->receipts, free);
-    sim_ring_deinit(&p->sent, free);
+    sim_ring_deinit(&p->arrivals, release_arrival);
+    sim_ring_deinit(&p->receipts, NULL);
+    sim_ring_deinit(&p->sent, release_sent);
     free(p);
 }
 

@@ -17,7 +17,7 @@ struct sim_phone {
     struct sim_ring arrivals; /* struct sim_arrival */
     struct sim_table seen;    /* "<id> <PN user>" of what is in arrivals -> that arrival */
     struct sim_ring receipts; /* struct sim_phone_receipt */
-    struct sim_ring sent;     /* struct sim_sent */
+    struct sim_ring sent;     /* struct sim_sent *, owned */
     struct sim_table sent_by_id;
     struct sim_table retries; /* "<id> <device>" -> struct sim_retry, owned */
     struct sim_table tokens;  /* PN users whom it gave a privacy token */

@@ -99,14 +99,15 @@ static void ask_again(struct sim_phone *p, const struct incoming *m, enum wa_sig
 /* ---- keeping ------------------------------------------------------------------------------------
  */
 
-static const char *seen_key(const struct sim_arrival *a,
+/* Of a message: its id and the user who sent it. */
+static const char *seen_key(const char *id, const struct wa_jid *from,
                             char out[SIM_ID_MAX + WA_JID_TEXT_SIZE + 2])
 {
     struct text_pen pen = text_pen(out, SIM_ID_MAX + WA_JID_TEXT_SIZE + 2);
 
-    text_pen_text(&pen, a->id);
+    text_pen_text(&pen, id);
     text_pen_text(&pen, " ");
-    text_pen_text(&pen, a->from.user);
+    text_pen_text(&pen, from->user);
     return out;
 }
 
@@ -114,24 +115,36 @@ static void forget_arrival(struct sim_phone *p, struct sim_arrival *old)
 {
     char key[SIM_ID_MAX + WA_JID_TEXT_SIZE + 2];
 
-    if (!old)
-        return;
-    if (sim_table_get(&p->seen, bytes_text(seen_key(old, key))) == old)
+    if (sim_table_get(&p->seen, bytes_text(seen_key(old->id, &old->from, key))) == old)
         sim_table_remove(&p->seen, bytes_text(key));
     free(old->text);
     free(old->quoted);
-    free(old);
+}
+
+/* The place of the next arrival, with what makes it another than those before. */
+static struct sim_arrival *next_arrival(struct sim_phone *p, const struct incoming *m)
+{
+    struct sim_arrival *a, now = {.from = sim_device_pn(m->sender)};
+    char key[SIM_ID_MAX + WA_JID_TEXT_SIZE + 2];
+
+    bytes_copy_text(wa_node_attr(m->node, "id"), now.id, sizeof now.id);
+    seen_key(now.id, &now.from, key);
+    now.duplicate = sim_table_get(&p->seen, bytes_text(key)) != NULL;
+    a = sim_ring_next(&p->arrivals);
+    if (a->seq)
+        forget_arrival(p, a);
+    now.seq = p->arrivals.last;
+    *a = now;
+    sim_table_put(&p->seen, bytes_text(key), a);
+    return a;
 }
 
 static void keep(struct sim_phone *p, const struct incoming *m, const struct wa_content *content)
 {
-    struct sim_arrival *a = err_calloc(1, sizeof *a);
+    struct sim_arrival *a = next_arrival(p, m);
     struct wa_jid own = sim_device_pn(p->device);
-    char key[SIM_ID_MAX + WA_JID_TEXT_SIZE + 2];
 
     a->at_ms = clock_wall_ms();
-    bytes_copy_text(wa_node_attr(m->node, "id"), a->id, sizeof a->id);
-    a->from = sim_device_pn(m->sender);
     a->own = m->own;
     if (!wa_jid_is_none(&m->group))
         wa_jid_text(&m->group, a->to);
@@ -144,10 +157,6 @@ static void keep(struct sim_phone *p, const struct incoming *m, const struct wa_
     a->expiration_s = content->expiration_s;
     a->kind = wa_kind_text(content->kind);
     a->enc = wa_enc_text(m->type);
-    a->duplicate = sim_table_get(&p->seen, bytes_text(seen_key(a, key))) != NULL;
-    sim_table_put(&p->seen, bytes_text(key), a);
-    forget_arrival(p, sim_ring_put(&p->arrivals, a));
-    a->seq = p->arrivals.last;
     p->sim->activity++;
     sim_media_arrived(p->sim, bytes_text(a->id), &content->media);
     sim_load_arrival(p->sim->load, p->device->account, a);
@@ -288,14 +297,13 @@ static void on_message(struct sim_phone *p, struct wa_node *node)
 static void keep_receipt(struct sim_phone *p, const struct sim_device *from, struct bytes id,
                          struct bytes type)
 {
-    struct sim_phone_receipt *r = err_calloc(1, sizeof *r);
+    struct sim_phone_receipt *r = sim_ring_next(&p->receipts);
 
+    r->seq = p->receipts.last;
     r->at_ms = clock_wall_ms();
     bytes_copy_text(id, r->id, sizeof r->id);
     r->from = sim_device_pn(from);
     bytes_copy_text(type.n ? type : bytes_text("delivery"), r->type, sizeof r->type);
-    free(sim_ring_put(&p->receipts, r));
-    r->seq = p->receipts.last;
     p->sim->activity++;
     sim_load_receipt(p->sim->load, r);
 }

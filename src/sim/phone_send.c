@@ -102,17 +102,17 @@ static void put_participant(struct sim_phone *p, struct wa_node *participants, s
 static struct sim_sent *remember(struct sim_phone *p, const char *id, struct sim_account *to,
                                  struct bytes message)
 {
-    struct sim_sent *sent = err_malloc(sizeof *sent + message.n), *old;
+    struct sim_sent *sent = err_malloc(sizeof *sent + message.n), **place;
 
     *sent = (struct sim_sent){.to = to, .n = message.n};
     bytes_copy_text(bytes_text(id), sent->id, sizeof sent->id);
     memcpy(sent->message, message.p, message.n);
     sim_table_put(&p->sent_by_id, bytes_text(sent->id), sent);
-    old = sim_ring_put(&p->sent, sent);
-    if (old) {
-        sim_table_remove(&p->sent_by_id, bytes_text(old->id));
-        free(old);
-    }
+    place = sim_ring_next(&p->sent);
+    if (*place)
+        sim_table_remove(&p->sent_by_id, bytes_text((*place)->id));
+    free(*place);
+    *place = sent;
     return sent;
 }
 

@@ -18,13 +18,13 @@ struct seen {
 void sim_reuse_init(struct sim_reuse *r)
 {
     *r = (struct sim_reuse){.by_key = {0}};
-    sim_ring_init(&r->order, SIM_REUSE_KEPT);
+    sim_ring_init(&r->order, sizeof(struct seen), SIM_REUSE_KEPT);
 }
 
 void sim_reuse_deinit(struct sim_reuse *r)
 {
     sim_table_deinit(&r->by_key, NULL);
-    sim_ring_deinit(&r->order, free);
+    sim_ring_deinit(&r->order, NULL);
 }
 
 /* Takes the version byte and what follows the protobuf off. */
@@ -62,7 +62,7 @@ static void name_key(const struct wa_jid *from, const struct wa_jid *to, struct 
 bool sim_reuse_look(struct sim_reuse *r, const struct wa_jid *from, const struct wa_jid *to,
                     enum wa_enc_type type, struct bytes sealed)
 {
-    struct seen now, *known, *oldest;
+    struct seen now, *known;
 
     if (!open_cover(type, &sealed))
         return false;
@@ -71,12 +71,10 @@ bool sim_reuse_look(struct sim_reuse *r, const struct wa_jid *from, const struct
     known = sim_table_get(&r->by_key, BYTES_ARRAY(now.key));
     if (known)
         return memcmp(known->sealed, now.sealed, HASH_LEN) != 0;
-    known = err_malloc(sizeof *known);
+    known = sim_ring_next(&r->order);
+    if (r->order.last > SIM_REUSE_KEPT)
+        sim_table_remove(&r->by_key, BYTES_ARRAY(known->key));
     *known = now;
     sim_table_put(&r->by_key, BYTES_ARRAY(known->key), known);
-    oldest = sim_ring_put(&r->order, known);
-    if (oldest)
-        sim_table_remove(&r->by_key, BYTES_ARRAY(oldest->key));
-    free(oldest);
     return false;
 }

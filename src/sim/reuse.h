@@ -15,7 +15,7 @@
 #define SIM_REUSE_KEPT 65536 /* message keys that are remembered, a power of two */
 
 struct sim_reuse {
-    struct sim_ring order; /* struct seen, oldest first, owned */
+    struct sim_ring order; /* struct seen */
     struct sim_table by_key;
 };
 

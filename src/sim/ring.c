@@ -3,58 +3,62 @@
 
 #include "base/err.h"
 
-#define FIRST_SIZE 16
+#define BLOCK_RECORDS 8 /* few, since most phones see only some messages */
 
-static void **slot(const struct sim_ring *r, int64_t number)
+static uint8_t *place(const struct sim_ring *r, size_t i)
 {
-    return &r->slots[(size_t)number % r->size];
+    return r->blocks[i / BLOCK_RECORDS] + i % BLOCK_RECORDS * r->width;
 }
 
-void sim_ring_init(struct sim_ring *r, size_t max)
+static size_t index_of(const struct sim_ring *r, int64_t number)
 {
-    *r = (struct sim_ring){.max = max};
+    return (size_t)(number - 1) & (r->max - 1);
 }
 
-void sim_ring_deinit(struct sim_ring *r, void (*release)(void *value))
+static size_t count(const struct sim_ring *r)
 {
-    for (size_t i = 0; i < r->size; i++)
-        if (r->slots[i])
-            release(r->slots[i]);
-    free(r->slots);
-    *r = (struct sim_ring){.max = r->max};
+    return (size_t)r->last < r->max ? (size_t)r->last : r->max;
 }
 
-static void grow(struct sim_ring *r)
+void sim_ring_init(struct sim_ring *r, size_t width, size_t max)
 {
-    struct sim_ring wider = {.size = r->size ? r->size * 2 : FIRST_SIZE, .max = r->max};
-
-    wider.slots = err_calloc(wider.size, sizeof *wider.slots);
-    wider.last = r->last;
-    for (int64_t n = r->last - (int64_t)r->size + 1; r->size && n <= r->last; n++)
-        *slot(&wider, n) = *slot(r, n);
-    free(r->slots);
-    *r = wider;
+    *r = (struct sim_ring){.width = width, .max = max};
 }
 
-void *sim_ring_put(struct sim_ring *r, void *value)
+void sim_ring_deinit(struct sim_ring *r, void (*release)(void *record))
 {
-    void **at, *old;
+    for (size_t i = 0; release && i < count(r); i++)
+        release(place(r, i));
+    for (size_t i = 0; i < r->block_count; i++)
+        free(r->blocks[i]);
+    free(r->blocks);
+    sim_ring_init(r, r->width, r->max);
+}
 
-    if ((size_t)r->last >= r->size && r->size < r->max)
-        grow(r);
-    at = slot(r, ++r->last);
-    old = *at;
-    *at = value;
-    return old;
+/* The list of blocks doubles at each power of two. */
+static void add_block(struct sim_ring *r)
+{
+    size_t n = r->block_count;
+
+    if ((n & (n - 1)) == 0)
+        r->blocks = err_realloc(r->blocks, (n ? 2 * n : 1) * sizeof *r->blocks);
+    r->blocks[r->block_count++] = err_calloc(BLOCK_RECORDS, r->width);
+}
+
+void *sim_ring_next(struct sim_ring *r)
+{
+    size_t i = index_of(r, ++r->last);
+
+    if (i == r->block_count * BLOCK_RECORDS)
+        add_block(r);
+    return place(r, i);
 }
 
 void *sim_ring_after(const struct sim_ring *r, int64_t after)
 {
-    int64_t first = r->last - (int64_t)r->size + 1, number = after < 0 ? 1 : after + 1;
+    int64_t oldest = r->last - (int64_t)count(r) + 1;
 
-    if (number < first)
-        number = first;
-    if (number < 1)
-        number = 1;
-    return r->size && number <= r->last ? *slot(r, number) : NULL;
+    if (r->last == 0 || after >= r->last)
+        return NULL;
+    return place(r, index_of(r, after < oldest ? oldest : after + 1));
 }

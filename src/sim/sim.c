@@ -23,7 +23,7 @@ void sim_init(struct sim *s, unsigned ref_seconds, bool seeded, uint64_t seed)
     arena_init(&s->sending);
     buf_init(&s->encoded, WA_STANZA_MAX);
     s->started_ms = clock_mono_ms();
-    sim_ring_init(&s->events, SIM_EVENTS_KEPT);
+    sim_ring_init(&s->events, sizeof(struct sim_event), SIM_EVENTS_KEPT);
     sim_reuse_init(&s->reuse);
     sim_server_keys_init(&s->keys, &s->host);
 }
@@ -46,7 +46,7 @@ void sim_deinit(struct sim *s)
     arena_deinit(&s->sending);
     buf_deinit(&s->encoded);
     sim_store_deinit(&s->own);
-    sim_ring_deinit(&s->events, free);
+    sim_ring_deinit(&s->events, NULL);
 }
 
 int64_t sim_now_s(void)

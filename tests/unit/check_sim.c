@@ -70,25 +70,56 @@ END_TEST
 
 /* ---- ring ----------------------------------------------------------------------------------- */
 
-static void release_none(void *value)
+static void count_release(void *record)
 {
-    (void)value;
+    int **counter = record;
+
+    ++**counter;
 }
 
-START_TEST(test_ring_put_beyond_max_gives_back_oldest)
+/* Numbers from 1 on, each with its own square. */
+START_TEST(test_ring_next_beyond_max_takes_the_place_of_the_oldest)
 {
     struct sim_ring r;
-    int values[100];
+    int *first = NULL;
 
-    sim_ring_init(&r, 64);
-    for (int i = 0; i < 64; i++)
-        ck_assert_ptr_null(sim_ring_put(&r, &values[i]));
-    ck_assert_ptr_eq(sim_ring_put(&r, &values[64]), &values[0]);
+    sim_ring_init(&r, sizeof(int), 64);
+    ck_assert_ptr_null(sim_ring_after(&r, 0));
+    ck_assert_ptr_null(sim_ring_after(&r, -1));
+    for (int i = 1; i <= 64; i++) {
+        int *record = sim_ring_next(&r);
+
+        ck_assert_int_eq(*record, 0);
+        *record = i * i;
+        first = first ? first : record;
+    }
+    ck_assert_ptr_eq(sim_ring_after(&r, 0), first);
+    ck_assert_int_eq(*(int *)sim_ring_after(&r, -1), 1);
+    ck_assert_ptr_eq(sim_ring_next(&r), first);
+    ck_assert_int_eq(*first, 1);
+    *first = 65 * 65;
     ck_assert_int_eq(r.last, 65);
-    ck_assert_ptr_eq(sim_ring_after(&r, 0), &values[1]);
-    ck_assert_ptr_eq(sim_ring_after(&r, 64), &values[64]);
+    for (int i = 1; i <= 64; i++)
+        ck_assert_int_eq(*(int *)sim_ring_after(&r, i), (i + 1) * (i + 1));
+    ck_assert_int_eq(*(int *)sim_ring_after(&r, 0), 4);
     ck_assert_ptr_null(sim_ring_after(&r, 65));
-    sim_ring_deinit(&r, release_none);
+    ck_assert_ptr_null(sim_ring_after(&r, INT64_MAX));
+    sim_ring_deinit(&r, NULL);
+}
+END_TEST
+
+START_TEST(test_ring_deinit_releases_each_record_once)
+{
+    struct sim_ring r;
+    int counters[100] = {0};
+
+    sim_ring_init(&r, sizeof(int *), 16);
+    for (int i = 0; i < 100; i++)
+        *(int **)sim_ring_next(&r) = &counters[i];
+    sim_ring_deinit(&r, count_release);
+    for (int i = 0; i < 100; i++)
+        ck_assert_int_eq(counters[i], i >= 84);
+    ck_assert_ptr_null(sim_ring_after(&r, 0));
 }
 END_TEST
 
@@ -838,7 +869,8 @@ static Suite *suite(void)
     tcase_add_test(parts, test_table_put_many_keeps_each);
     tcase_add_test(parts, test_table_put_same_key_returns_old);
     tcase_add_test(parts, test_table_remove_prefix_leaves_others);
-    tcase_add_test(parts, test_ring_put_beyond_max_gives_back_oldest);
+    tcase_add_test(parts, test_ring_next_beyond_max_takes_the_place_of_the_oldest);
+    tcase_add_test(parts, test_ring_deinit_releases_each_record_once);
     tcase_add_test(parts, test_timers_run_calls_only_what_is_due);
     tcase_add_test(parts, test_timers_run_cancelled_by_another_is_not_called);
     tcase_add_test(parts, test_timers_run_armed_again_waits_for_next_run);
