@@ -551,6 +551,8 @@ int wa_session_send(struct wa_session *s, const struct wa_outgoing *o)
     int rc = check_outgoing(s, o);
     if (rc < 0)
         return rc;
+    if (s->event_next == s->event_count)
+        arena_reset(&s->arena); /* many in a row need no more memory than one */
     struct wa_send *m = add_send(s, o);
     if (!m)
         return ERR_INVALID;

@@ -68,7 +68,8 @@ const char *wa_close_code(enum wa_close why);
 const char *wa_close_advice(enum wa_close why);
 
 /* Where a message stands. chat and sender are as in the stanza; the _pn and _lid forms are bare and
- * none when unknown. Bytes are borrowed until the next wa_session_next. */
+ * none when unknown. Bytes are borrowed until the next wa_session_next
+ * or wa_session_send. */
 struct wa_incoming {
     struct bytes id;
     struct wa_jid chat; /* bare; the address to answer to */
