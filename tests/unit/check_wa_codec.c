@@ -548,7 +548,7 @@ static void assert_neighbours_are_found_rightly(struct bytes token)
     for (size_t at = 0; at <= token.n; at++) {
         memcpy(text, token.p, token.n);
         if (at < token.n) {
-            text[at] ^= 1 << at % 8;
+            text[at] = (uint8_t)(text[at] ^ 1u << at % 8);
             assert_found_rightly(text, token.n);
             memmove(text + at, token.p + at + 1, token.n - at - 1);
             assert_found_rightly(text, token.n - 1);
