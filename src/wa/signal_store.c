@@ -4,6 +4,7 @@
 #include <zlib.h>
 
 #include "base/err.h"
+#include "base/text.h"
 #include "wa/crypto.h"
 #include "wa/signal_internal.h"
 
@@ -102,15 +103,25 @@ void wa_signal_peer_init(struct wa_signal_peer *p, const struct wa_jid *jid)
         .name = p->name, .name_len = strlen(p->name), .device_id = jid->device};
 }
 
+static void put_address(struct text_pen *pen, const signal_protocol_address *at)
+{
+    text_pen_put(pen, BYTES(at->name, at->name_len));
+    text_pen_text(pen, ":");
+    text_pen_u64(pen, (uint32_t)at->device_id);
+}
+
 void wa_signal_peer_key(const signal_protocol_address *at, char out[WA_KEY_MAX])
 {
-    snprintf(out, WA_KEY_MAX, "%.*s:%d", (int)at->name_len, at->name, (int)at->device_id);
+    struct text_pen pen = text_pen(out, WA_KEY_MAX);
+    put_address(&pen, at);
 }
 
 void wa_signal_sender_key(const signal_protocol_sender_key_name *name, char out[WA_KEY_MAX])
 {
-    snprintf(out, WA_KEY_MAX, "%.*s/%.*s:%d", (int)name->group_id_len, name->group_id,
-             (int)name->sender.name_len, name->sender.name, (int)name->sender.device_id);
+    struct text_pen pen = text_pen(out, WA_KEY_MAX);
+    text_pen_put(&pen, BYTES(name->group_id, name->group_id_len));
+    text_pen_text(&pen, "/");
+    put_address(&pen, &name->sender);
 }
 
 void wa_signal_typed_key(uint8_t out[1 + WA_KEY_LEN], const uint8_t key[WA_KEY_LEN])
