@@ -108,7 +108,7 @@ struct text_pen text_pen(char *out, size_t size)
 void text_pen_put(struct text_pen *pen, struct bytes piece)
 {
     size_t room = (size_t)(pen->end - pen->at), n = piece.n < room ? piece.n : room;
-    if (n)
+    if (piece.p)
         memcpy(pen->at, piece.p, n);
     pen->at += n;
     *pen->at = '\0';

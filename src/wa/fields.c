@@ -83,7 +83,8 @@ size_t wa_field_size(uint64_t number, size_t n)
 bool wa_field_put_head(struct buf *out, uint64_t number, size_t n)
 {
     uint8_t head[2 * VARINT_MAX];
-    return buf_append(out, BYTES(head, write_head(head, number, n))) == 0;
+    size_t head_n = write_head(head, number, n);
+    return buf_append(out, BYTES(head, head_n)) == 0;
 }
 
 bool wa_field_put(struct buf *out, uint64_t number, struct bytes data)
