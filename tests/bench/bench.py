@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""bench.py [--runs N] [--quick] [--steps a,b] [--without PEER] [--docs]
+"""bench.py [--runs N] [--quick] [--steps a,b [--again]] [--without PEER] [--docs]
 
 Measures the bridge beside what a user would run instead, on one simulator in one run, and writes
 BUILDDIR/bench.json. --docs also renders docs/performance.md and its charts from it; --docs-only only that.
@@ -26,10 +26,10 @@ import steps
 from figures import Figures
 from peers import BUILD, Baileys, Bridge, Chromium, Failed, Simulator
 
-FULL = dict(runs=5, few_runs=3, settle_s=3, idle_s=60, messages=5000, contacts=100, patience_s=240,
+FULL = dict(runs=5, few_runs=3, settle_s=5, idle_s=60, messages=5000, contacts=100, patience_s=240,
             rates=((10, 8), (100, 8), (1000, 2)), backlog=10000, outbox=10000, tenants=(1, 10, 100, 1000),
             sample=1000, stored=(1000, 10000, 100000, 1000000), chats=(10, 100, 1000, 10000),
-            prekeys=(800, 4000, 16000), sizes=(100, 1000, 10000, 50000), groups=(3, 16, 64, 256))
+            prekeys=(800, 2000, 4000), sizes=(100, 1000, 10000, 50000), groups=(3, 16, 64, 256))
 QUICK = dict(FULL, runs=2, few_runs=1, settle_s=3, idle_s=30, messages=1000, rates=((10, 3), (100, 3), (1000, 1)),
              backlog=1000, outbox=1000, tenants=(1, 10, 50), sample=200, stored=(1000, 10000), chats=(10, 100),
              prekeys=(800, 1600), sizes=(100, 10000), groups=(3, 16))
@@ -41,6 +41,7 @@ def options():
     parser.add_argument('--runs', type=int, help='of each figure; 5')
     parser.add_argument('--quick', action='store_true')
     parser.add_argument('--steps', default=','.join(ALL), help='of ' + ', '.join(ALL))
+    parser.add_argument('--again', action='store_true', help='these steps; the other figures stay those of the last run')
     parser.add_argument('--without', action='append', default=[], help='leave out Baileys or Chromium')
     parser.add_argument('--stored-max', type=int, default=1000000,
                         help='messages in the largest database, up to 10000000')
@@ -73,8 +74,11 @@ def measure(o, work, memory):
     p = parameters(o)
     figures = Figures(dict(schema='wabridge.bench/1', at=time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime()),
                            machine=machine.describe(work, BUILD), parameters=vars(p)))
+    if o.again:
+        figures.keep(f'{BUILD}/bench.json', o.steps)
     peers = peers_here(o.without)
     failures = 0
+    os.sync() # pages of a program that was just linked count as dirty memory of who runs it
     for name in o.steps.split(','):
         began = time.monotonic()
         print(f'== {name}: {ALL[name].__doc__.splitlines()[0]}', flush=True)

@@ -11,9 +11,20 @@ class Figures:
         self.rows = []
         self.series = []
 
+    def keep(self, path, steps):
+        """Begins with the figures of an earlier run; those that are measured again take their place."""
+        with open(path) as f:
+            earlier = json.load(f)
+        again = [*earlier.get('again', []), dict(steps=steps, at=self.about['at'], commit=self.about['machine']['commit'])]
+        self.rows = [dict(r, earlier=True) for r in earlier.pop('figures')]
+        self.series = earlier.pop('growth')
+        self.about = dict(earlier, again=again)
+
     def add(self, step, figure, unit, who, value, note=''):
         """One more measured value of a figure."""
         row = next((r for r in self.rows if (r['step'], r['figure'], r['who']) == (step, figure, who)), None)
+        if row and row.pop('earlier', False):
+            row['values'] = []
         if not row:
             row = dict(step=step, figure=figure, unit=unit, who=who, note=note, values=[])
             self.rows.append(row)
@@ -21,6 +32,7 @@ class Figures:
 
     def grow(self, figure, unit, against, points):
         """points: (x, y) with y > 0; the exponent of y ~ x^e by least squares over the logarithms."""
+        self.series = [s for s in self.series if (s['figure'], s['against']) != (figure, against)]
         self.series.append(dict(figure=figure, unit=unit, against=against, points=points,
                                 exponent=exponent(points),
                                 change_percent=round((points[-1][1] / points[0][1] - 1) * 100, 1)))
@@ -34,6 +46,8 @@ class Figures:
     def save(self, path):
         rows = [dict(r, median=statistics.median(r['values']), min=min(r['values']), max=max(r['values']))
                 for r in self.rows]
+        for r in rows:
+            r.pop('earlier', None)
         with open(path, 'w') as f:
             json.dump(dict(self.about, figures=rows, growth=self.series), f, indent=1)
             f.write('\n')

@@ -122,7 +122,8 @@ def machine_text(bench):
     return (f'{"**Provisional: the machine was busy, or the runs few.** " if busy else ""}'
             f'{m["processor"]}, {m["cores"]} cores, {m["memory_bytes"] / 2**30:.0f} GiB, Linux {m["kernel"]}, '
             f'{m["file_system"]}, {m["compiler"]}; load {m["load_at_start"]:.2f} before the run. {m["program"]}, '
-            f'commit {m["commit"]}. {bench["at"]}, {p["runs"]} runs of each figure ({p["few_runs"]} of the long ones).')
+            f'commit {m["commit"]}. {bench["at"]}, {p["runs"]} runs of each figure ({p["few_runs"]} of the long ones).'
+            + ''.join(f' Measured again: {a["steps"]} at {a["at"]}, commit {a["commit"]}.' for a in bench.get('again', [])))
 
 
 def steps_of(bench):
