@@ -23,6 +23,13 @@ reload() {
     touch "$VOLUME/control/reload"
     wait_for 10 test ! -e "$VOLUME/control/reload"
 }
+heartbeats() { # N: so often the loop came round; what it does too early it has done then
+    local at
+    for _ in $(seq "$1"); do
+        at=$(state .heartbeat.at)
+        wait_for 10 eval '! state_is .heartbeat.at "$at"'
+    done
+}
 # connections COUNT NAME: so many since the mark.
 mark() { MARK=$(stat_of connections_total); }
 connections() { equal "$2" "$1" $(($(stat_of connections_total) - MARK)); }
@@ -59,7 +66,7 @@ check "no newer version: rejected" wait_for 15 rejected
 check "… which is said" says "names no newer one"
 next=$(($(date -d "$(state .reconnect.next_at)" +%s) - $(date +%s)))
 check "… and tried again some hours later ($next s)" test "$next" -gt 7100 -a "$next" -lt 14500
-sleep 2
+heartbeats 4
 connections 1 "… and nobody is hammered"
 reload
 check "reload dials again" wait_for 10 stat_is connections_total $((MARK + 2))
@@ -76,7 +83,7 @@ versions 4000000000 3000000001
 drop
 check "refused again with the newest: rejected" wait_for 15 rejected
 check "… which is said" says "has just named it"
-sleep 1
+heartbeats 2
 connections 2 "… after one dial for each"
 versions 0 3000000001
 reload
@@ -121,7 +128,7 @@ mark
 drop
 check "refused: rejected" wait_for 15 rejected
 check "… for whatsapp.version" says "Remove whatsapp.version"
-sleep 1
+heartbeats 2
 connections 1 "… after one dial"
 cp "$WORK/plain.yaml" "$WORK/wabridge.yaml"
 reload
