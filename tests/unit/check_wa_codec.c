@@ -63,6 +63,77 @@ START_TEST(test_hmac_sha256_with_empty_key_matches)
 }
 END_TEST
 
+/* By Python's hashlib and hmac, as are those below: lengths at which a block is just full or not.
+ */
+START_TEST(test_sha256_of_lengths_around_a_block_matches)
+{
+    static const struct {
+        size_t n;
+        const char *want;
+    } cases[] = {
+        {0, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"},
+        {55, "9f4390f8d30c2dd92ec9f095b65e2b9ae9b0a925a5258e241c9f1e910f734318"},
+        {56, "b35439a4ac6f0948b6d6f9e3c6af0f5f590ce20f1bde7090ef7970686ec6738a"},
+        {64, "ffe054fe7ae0cb6dc65c3af9b61d5209f439851db43d0ba5997337df154668eb"},
+        {65, "635361c48bb9eab14198e76ea8ab7f1a41685d6ad62aa9146d301d4f17eb0ae0"},
+        {1000, "41edece42d63e8d9bf515a9ba6932e1c20cbc9f5a5d134645adb5db1b9737ea3"},
+    };
+    uint8_t text[1000], out[64];
+    memset(text, 'a', sizeof(text));
+    struct wa_digest *d = wa_sha256_begin();
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct bytes whole = BYTES(text, cases[i].n);
+        wa_sha256(out, &whole, 1);
+        assert_hex(BYTES(out, 32), cases[i].want);
+        for (size_t at = 0; at < cases[i].n; at++)
+            wa_digest_update(d, BYTES(text + at, 1));
+        ck_assert_uint_eq(wa_digest_final(d, out), 32);
+        assert_hex(BYTES(out, 32), cases[i].want);
+    }
+    wa_digest_free(d);
+}
+END_TEST
+
+START_TEST(test_hmac_sha256_with_keys_around_a_block_matches)
+{
+    static const struct {
+        size_t n;
+        const char *want;
+    } cases[] = {
+        {0, "76d9e7194e7dbc3aa00bbe8ffb9f6fcb5a932170f971f948bb2ab61607d2b9d6"},
+        {63, "029f327b3c5f4b59bcd1d5cd77bafa863c866f4e9c890b9540a8dfb3fcef5b50"},
+        {64, "5431cc41830bee7889a6b5d04b33877387ea9b8170759f4dca4323cfb5725508"},
+        {65, "b8510ec6c86f16d7c86061bd02266a93ffa7add59683bd03dc645ba1f238c38c"},
+        {131, "69d9292d5a0eaaf5bdfb72a8b819482dac82c5047a00f4cca1198ebcc039a6ee"},
+    };
+    const struct bytes text = bytes_text("what do ya want for nothing?");
+    uint8_t key[131], out[64];
+    for (size_t i = 0; i < sizeof(key); i++)
+        key[i] = (uint8_t)i;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        wa_hmac_sha256(out, BYTES(key, cases[i].n), &text, 1);
+        assert_hex(BYTES(out, 32), cases[i].want);
+        struct wa_digest *d = wa_hmac_sha256_begin(BYTES(key, cases[i].n));
+        wa_digest_update(d, BYTES_NONE);
+        wa_digest_update(d, text);
+        ck_assert_uint_eq(wa_digest_final(d, out), 32);
+        wa_digest_free(d);
+        assert_hex(BYTES(out, 32), cases[i].want);
+    }
+}
+END_TEST
+
+START_TEST(test_hmac_sha512_of_rfc4231_case_2_matches)
+{
+    const struct bytes parts[] = {bytes_text("what do ya want "), bytes_text("for nothing?")};
+    uint8_t out[64];
+    wa_hmac_sha512(out, bytes_text("Jefe"), parts, ARRAY_LEN(parts));
+    assert_hex(BYTES_ARRAY(out),
+               "164b7a7bfcf819e2e395fbe73b56e0a387bd64222e831fd610270cd7ea250554"
+               "9758bf75c05a994a6d034f65f8f0e6fdcaeab1a34d4a6b4b636e070a38bce737");
+}
+END_TEST
+
 START_TEST(test_sha512_digest_after_final_starts_anew)
 {
     static const char want[] = "ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a"
@@ -90,6 +161,46 @@ START_TEST(test_hkdf_sha256_of_rfc5869_cases_matches)
                    BYTES_NONE, BYTES_NONE);
     assert_hex(BYTES(out, 42), "8da4e775a563c18f715f802a063c5a31b8a11f5c5ee1879ec3454e5f3c738d2d"
                                "9d201395faa4b61a96c8");
+}
+END_TEST
+
+START_TEST(test_hkdf_sha256_of_every_kind_of_length_matches)
+{
+    static const struct {
+        size_t n;
+        const char *hash;
+    } cases[] = {
+        {0, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"},
+        {1, "dabd3aff769f07eb2965401eb029974ebba3407afd02b26ddb564ea5f8efae72"},
+        {32, "8368ec2ea306ad2d2c4526cb18926e5f2d0fa95f9fb87a640d39e80b2bea41bf"},
+        {33, "a4f0d7aa02bb5d1a1ae603067574cad28352de571a2fe130df633347ce5babf8"},
+        {80, "fc610b935e2451c8b9c72eda68affbb1879986ce232400f4b969c36a9279cbba"},
+        {8160, "06ce7419405a88a66ba5c9795579cb05130c85101924d187552a0f7f57deb091"},
+    };
+    uint8_t out[8160 + 1], hash[32];
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        memset(out, 0xee, sizeof(out));
+        wa_hkdf_sha256(
+            out, cases[i].n, testing_unhex("0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b"),
+            testing_unhex("000102030405060708090a0b0c"), testing_unhex("f0f1f2f3f4f5f6f7f8f9"));
+        struct bytes made = BYTES(out, cases[i].n);
+        wa_sha256(hash, &made, 1);
+        assert_hex(BYTES_ARRAY(hash), cases[i].hash);
+        ck_assert_uint_eq(out[cases[i].n], 0xee);
+    }
+}
+END_TEST
+
+START_TEST(test_hkdf_sha256_with_a_salt_longer_than_a_block_matches)
+{
+    uint8_t salt[100], out[80], hash[32];
+    for (size_t i = 0; i < sizeof(salt); i++)
+        salt[i] = (uint8_t)i;
+    wa_hkdf_sha256(out, sizeof(out), testing_unhex("0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b"),
+                   BYTES_ARRAY(salt), bytes_text("info"));
+    wa_sha256(hash, (struct bytes[]){BYTES_ARRAY(out)}, 1);
+    assert_hex(BYTES_ARRAY(hash),
+               "11a156d34a36d33081d372537c1284cee2951d3b3bf67c7f03a234c04716af61");
 }
 END_TEST
 
@@ -171,6 +282,30 @@ START_TEST(test_cbc_of_nist_block_matches_and_bad_padding_is_refused)
     ck_assert_int_eq(wa_cbc_encrypt(&plain, BYTES(key.p, 31), iv, block), ERR_INVALID);
     ck_assert_int_eq(wa_cbc_encrypt(&plain, key, BYTES(iv.p, 12), block), ERR_INVALID);
     ck_assert_uint_eq(plain.n, 0);
+}
+END_TEST
+
+START_TEST(test_cbc_decrypt_of_every_other_padding_is_refused_and_appends_nothing)
+{
+    AUTO_BUF struct buf sealed, plain;
+    buf_init(&sealed, 64);
+    buf_init(&plain, 64);
+    const uint8_t key[32] = {1}, iv[16] = {2};
+    struct bytes text = bytes_text("sixteen letters!"); /* hence a block of padding, all 16 */
+    ck_assert_int_eq(wa_cbc_encrypt(&sealed, BYTES_ARRAY(key), BYTES_ARRAY(iv), text), 0);
+    for (unsigned change = 1; change < 256; change++) {
+        bool one = (16 ^ change) == 1; /* valid again */
+        sealed.p[15] ^= (uint8_t)change;
+        ck_assert_int_eq(
+            wa_cbc_decrypt(&plain, BYTES_ARRAY(key), BYTES_ARRAY(iv), buf_bytes(&sealed)),
+            one ? 0 : ERR_INVALID);
+        ck_assert_uint_eq(plain.n, one ? 31 : 0);
+        sealed.p[15] ^= (uint8_t)change;
+        buf_clear(&plain);
+    }
+    ck_assert_int_eq(wa_cbc_decrypt(&plain, BYTES_ARRAY(key), BYTES_ARRAY(iv), buf_bytes(&sealed)),
+                     0);
+    testing_assert_bytes(buf_bytes(&plain), text, "plaintext");
 }
 END_TEST
 
@@ -262,6 +397,10 @@ START_TEST(test_curve_agree_matches_rfc7748_and_refuses_a_zero_result)
     assert_hex(BYTES_ARRAY(out),
                "c3da55379de9c6908e94ea4df28d084f32eccf03491c71f754b4075577a28552");
     ck_assert_int_eq(wa_curve_agree(out, priv, zero), ERR_AUTH);
+    /* A refusal leaves nothing behind for the next one. */
+    ck_assert_int_eq(wa_curve_agree(out, priv, pub), 0);
+    assert_hex(BYTES_ARRAY(out),
+               "c3da55379de9c6908e94ea4df28d084f32eccf03491c71f754b4075577a28552");
 }
 END_TEST
 
@@ -1098,12 +1237,18 @@ static void add_primitives(Suite *suite)
     tcase_add_test(crypto, test_hashes_of_standard_inputs_match_their_standards);
     tcase_add_test(crypto, test_hmac_sha256_of_rfc4231_case_2_matches);
     tcase_add_test(crypto, test_hmac_sha256_with_empty_key_matches);
+    tcase_add_test(crypto, test_sha256_of_lengths_around_a_block_matches);
+    tcase_add_test(crypto, test_hmac_sha256_with_keys_around_a_block_matches);
+    tcase_add_test(crypto, test_hmac_sha512_of_rfc4231_case_2_matches);
     tcase_add_test(crypto, test_sha512_digest_after_final_starts_anew);
     tcase_add_test(crypto, test_hkdf_sha256_of_rfc5869_cases_matches);
+    tcase_add_test(crypto, test_hkdf_sha256_of_every_kind_of_length_matches);
+    tcase_add_test(crypto, test_hkdf_sha256_with_a_salt_longer_than_a_block_matches);
     tcase_add_test(crypto, test_gcm_of_nist_case_16_matches_both_ways);
     tcase_add_test(crypto, test_gcm_open_of_damaged_input_appends_nothing);
     tcase_add_test(crypto, test_gcm_of_empty_plaintext_is_a_tag_alone);
     tcase_add_test(crypto, test_cbc_of_nist_block_matches_and_bad_padding_is_refused);
+    tcase_add_test(crypto, test_cbc_decrypt_of_every_other_padding_is_refused_and_appends_nothing);
     suite_add_tcase(suite, crypto);
     TCase *curve = tcase_create("curve");
     tcase_set_timeout(curve, 60);
