@@ -85,48 +85,36 @@ int store_messages_release(struct store_messages *m, const char *chat)
 
 /* ---- what the guards go by -------------------------------------------------------------- */
 
-static int count_at(struct store_messages *m, struct store_values values, struct store_guards *out)
-{
-    struct sqlite3_stmt *rows = store_db_select(m->db, SQL_NEWEST_REPLIES, values);
-    int rc;
-    while ((rc = store_db_next(m->db, rows)) == 1) {
-        out->replies++;
-        if (store_db_int(rows, 0) > out->last_reply_at)
-            out->last_reply_at = store_db_int(rows, 0);
-    }
-    return rc;
-}
-
-/* What went to the chat, or will; however much that is, only so many are looked at of each. */
+/* What went to the chat, or will; however much that is, only so much is looked at. */
 static int count_replies(struct store_messages *m, const char *chat, int64_t since_ms, int64_t cap,
                          struct store_guards *out)
 {
-    int64_t most = cap > 0 ? cap : 1;
-    int last = out->queued > 1    ? STORE_TURN_BEHIND
-               : out->queued == 1 ? STORE_TURN_HEAD
-                                  : STORE_TURN_NONE;
-    int rc = 0;
-    for (int turn = STORE_TURN_NONE; rc == 0 && turn <= last; turn++)
-        rc = count_at(
-            m,
-            STORE_VALUES(STORE_TEXT(chat), STORE_INT(since_ms), STORE_INT(most), STORE_INT(turn)),
-            out);
-    if (out->replies > most)
-        out->replies = most;
+    struct sqlite3_stmt *rows =
+        store_db_select(m->db, SQL_NEWEST_REPLIES,
+                        STORE_VALUES(STORE_TEXT(chat), STORE_INT(since_ms), STORE_INT(cap)));
+    int rc;
+    while ((rc = store_db_next(m->db, rows)) == 1)
+        if (out->replies++ == 0)
+            out->last_reply_at = store_db_int(rows, 0);
     return rc;
 }
 
 int store_messages_guards(struct store_messages *m, const char *chat, int64_t since_ms, int64_t cap,
                           struct store_guards *out)
 {
-    *out = (struct store_guards){.queued = store_messages_count_queued_in(m, chat)};
-    int rc = out->queued < 0 ? ERR_STORE : count_replies(m, chat, since_ms, cap, out);
-    if (rc == 0)
-        rc = store_db_number(m->db, &out->ping_pong_at, SQL_LAST_PING_PONG,
-                             STORE_VALUES(STORE_TEXT(chat)));
-    if (rc == 0)
-        rc = store_db_number(m->db, &out->wait_at, SQL_LAST_WAIT, STORE_VALUES(STORE_TEXT(chat)));
-    return rc;
+    *out = (struct store_guards){0};
+    int rc = count_replies(m, chat, since_ms, cap > 0 ? cap : 1, out);
+    if (rc < 0)
+        return rc;
+    struct sqlite3_stmt *row = store_db_select(m->db, SQL_GUARDS, STORE_VALUES(STORE_TEXT(chat)));
+    rc = store_db_next(m->db, row);
+    if (rc == 1) {
+        out->ping_pong_at = store_db_int(row, 0);
+        out->wait_at = store_db_int(row, 1);
+        out->queued = store_db_int(row, 2);
+    }
+    store_db_end(row);
+    return rc < 0 ? rc : 0;
 }
 
 int store_messages_newest_in(struct store_messages *m, const char *chat, int limit,

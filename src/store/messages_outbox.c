@@ -33,19 +33,8 @@ static int two_numbers(struct store_messages *m, size_t statement, struct store_
 int store_messages_outbox_sent_since(struct store_messages *m, int64_t since_ms, int64_t *sent,
                                      int64_t *last)
 {
-    *sent = *last = 0;
-    for (int turn = STORE_TURN_NONE; turn <= STORE_TURN_HEAD;
-         turn++) { /* what left is not behind */
-        int64_t n, latest;
-        int rc = two_numbers(m, SQL_OUTBOX_SENT, STORE_VALUES(STORE_INT(since_ms), STORE_INT(turn)),
-                             &n, &latest);
-        if (rc < 0)
-            return rc;
-        *sent += n;
-        if (latest > *last)
-            *last = latest;
-    }
-    return 0;
+    int rc = two_numbers(m, SQL_OUTBOX_SENT, STORE_VALUES(STORE_INT(since_ms)), sent, last);
+    return rc < 0 ? rc : 0;
 }
 
 int store_messages_first_held(struct store_messages *m, int64_t *id, int64_t *due_at)

@@ -113,17 +113,8 @@ int64_t store_messages_count_queued_in(struct store_messages *m, const char *cha
 
 int64_t store_messages_count_sent_since(struct store_messages *m, int64_t since_ms, bool warnings)
 {
-    int64_t sum = 0;
-    for (int turn = STORE_TURN_NONE; turn <= STORE_TURN_HEAD;
-         turn++) { /* what left is not behind */
-        int64_t n = store_messages_count(
-            m, SQL_COUNT_SENT_SINCE,
-            STORE_VALUES(STORE_INT(since_ms), STORE_INT(turn), STORE_INT(warnings)));
-        if (n < 0)
-            return n;
-        sum += n;
-    }
-    return sum;
+    return store_messages_count(m, SQL_COUNT_SENT_SINCE,
+                                STORE_VALUES(STORE_INT(since_ms), STORE_INT(warnings)));
 }
 
 /* ---- status ----------------------------------------------------------------------------- */

@@ -9,6 +9,8 @@
 
 /* As they were. */
 #define IN_QUEUE_BEFORE_12 "status IN " WAITING " AND held = 0"
+#define LEFT_OF_12 "direction = 'OUT' AND (sent_at IS NOT NULL OR turn = 1)"
+#define REPLIES_OF_12 "reply_to IS NOT NULL OR turn > 0"
 #define UNDER_WAY_OF_12 "outbox_name IS NOT NULL AND turn > 0"
 #define UNDER_WAY_BEFORE_12 "outbox_name IS NOT NULL AND held = 0 AND status IN " WAITING
 
@@ -335,9 +337,9 @@ static const char *const migrations[] = {
      " (SELECT id FROM messages INDEXED BY messages_waiting WHERE " IN_QUEUE_BEFORE_12 ");"
      "DROP INDEX messages_waiting; DROP INDEX messages_turn; DROP INDEX messages_left;"
      "DROP INDEX messages_replies; DROP INDEX messages_under_way;"
-     "CREATE INDEX messages_left ON messages(turn, sent_at, id, intent, outbox_name) WHERE " LEFT
-     ";"
-     "CREATE INDEX messages_replies ON messages(chat, turn, received_at) WHERE " REPLIES ";"
+     "CREATE INDEX messages_left ON messages(turn, sent_at, id, intent, outbox_name)"
+     " WHERE " LEFT_OF_12 ";"
+     "CREATE INDEX messages_replies ON messages(chat, turn, received_at) WHERE " REPLIES_OF_12 ";"
      "CREATE INDEX messages_under_way ON messages(id) WHERE " UNDER_WAY_OF_12 ";"),
 
     /*
@@ -356,7 +358,15 @@ static const char *const migrations[] = {
      " WHERE type = 'table' AND name = 'messages';"
      "PRAGMA writable_schema = RESET;"
      "DROP INDEX messages_under_way; DROP INDEX messages_report;"
-     "CREATE INDEX messages_report ON messages(report, id) WHERE " OF_OUTBOX ";")};
+     "CREATE INDEX messages_report ON messages(report, id) WHERE " OF_OUTBOX ";"),
+
+    /* 14: what is long has no turn in it: an answer enters it once and is not moved when it is
+     * accepted. What waits is in two indexes that are as small as the queue. */
+    ("DROP INDEX messages_left; DROP INDEX messages_replies;"
+     "CREATE INDEX messages_left ON messages(sent_at, intent, outbox_name) WHERE " LEFT ";"
+     "CREATE INDEX messages_replies ON messages(chat, received_at) WHERE reply_to IS NOT NULL;"
+     "CREATE INDEX messages_waiting ON messages(chat, turn) WHERE " IN_QUEUE ";"
+     "CREATE INDEX messages_heads ON messages(id) WHERE " IS_HEAD ";")};
 
 static const char *const statements[SQL_COUNT] = {
 #define X(name, sql) [SQL_##name] = sql,

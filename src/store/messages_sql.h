@@ -17,8 +17,8 @@
 /* turn: 1 next of its chat to leave, or under way; 2 behind it; 0 neither. */
 #define IN_QUEUE "turn > 0"
 #define OF_OUTBOX "report = 1 OR (outbox_name IS NOT NULL AND turn > 0)"
-#define LEFT "direction = 'OUT' AND (sent_at IS NOT NULL OR turn = 1)"
-#define REPLIES "reply_to IS NOT NULL OR turn > 0"
+#define LEFT "direction = 'OUT' AND sent_at IS NOT NULL"
+#define IS_HEAD "turn = 1 AND sent_at IS NULL"
 
 #define QUEUED(access)                                                                             \
     "SELECT q.id, q.reply_to, q.wa_id, q.chat, q.target, q.text, coalesce(q.quoted_id, r.wa_id),"  \
@@ -66,11 +66,9 @@
 #define IS_WAIT "intent = '" STORE_INTENT_WAIT "'"
 #define CHATS                                                                                      \
     "SELECT chat, language, menu, handover_at, expiration_s, expiration_set_at FROM chats WHERE "
-/* Of one turn: the index is ordered by it. */
-#define SENT_SINCE(what, turn)                                                                     \
-    "SELECT " what                                                                                 \
-    " FROM messages INDEXED BY messages_left WHERE direction = 'OUT' AND turn = " turn             \
-    " AND sent_at IS NOT NULL AND sent_at >= ?1 AND sent_at < ?1 + 86400000"
+#define SENT_SINCE(what)                                                                           \
+    "SELECT " what " FROM messages INDEXED BY messages_left WHERE " LEFT                           \
+    " AND sent_at >= ?1 AND sent_at < ?1 + 86400000"
 #define LEFT_ONCE "(status = 'sending' OR (status = 'queued' AND attempts > 0))"
 
 /* X(name, SQL). OR ROLLBACK: a group stands or falls as one, so no statement need be undone alone,
@@ -115,12 +113,12 @@
       " ?8, ?9, ?10, coalesce(?11, (SELECT chat_pn FROM messages WHERE id = ?10)),"                \
       " coalesce(?12, (SELECT chat_lid FROM messages WHERE id = ?10)), 'queued',"                  \
       " ?13, ?14, ?15, ?16, CASE WHEN ?13 THEN 0"                                                  \
-      " WHEN EXISTS(SELECT 1 FROM messages INDEXED BY messages_replies"                            \
+      " WHEN EXISTS(SELECT 1 FROM messages INDEXED BY messages_waiting"                            \
       "  WHERE chat = ?2 AND " IN_QUEUE ") THEN 2 ELSE 1 END) ON CONFLICT DO NOTHING")             \
     X(FIND_REPLY, "SELECT id FROM messages INDEXED BY messages_reply WHERE reply_to = ?1")         \
     X(FIND_OUTBOX, "SELECT id FROM messages INDEXED BY messages_outbox WHERE outbox_name = ?1")    \
-    X(NEXT_HEAD, "SELECT id FROM messages INDEXED BY messages_left WHERE direction = 'OUT'"        \
-                 " AND turn = 1 AND sent_at IS NULL AND id > ?1 ORDER BY id LIMIT 1")              \
+    X(NEXT_HEAD, "SELECT id FROM messages INDEXED BY messages_heads WHERE " IS_HEAD                \
+                 " AND id > ?1 ORDER BY id LIMIT 1")                                               \
     X(QUEUED_BY_ID, QUEUED("NOT INDEXED") " WHERE q.id = ?1 AND q.status = 'queued'")              \
     X(FIND_SENT,                                                                                   \
       QUEUED("INDEXED BY messages_identity") " WHERE q.wa_id = ?1 AND q.direction = 'OUT'"         \
@@ -133,26 +131,25 @@
                                           "('failed', "                                            \
                                           "'dropped')"                                             \
                                           " AND coalesce(q.sent_at, q.received_at) >= ?2 LIMIT 1") \
-    X(REQUEUE,                                                                                     \
-      "UPDATE OR ROLLBACK messages INDEXED BY messages_left SET status = 'queued', sent_at = NULL" \
-      " WHERE direction = 'OUT' AND turn = 1 AND sent_at >= 0 AND status = 'sending'")             \
+    X(REQUEUE, "UPDATE OR ROLLBACK messages INDEXED BY messages_waiting SET status = 'queued',"    \
+               " sent_at = NULL WHERE " IN_QUEUE " AND turn = 1 AND status = 'sending'")           \
     X(COUNT_QUEUED, "SELECT queued FROM totals")                                                   \
-    X(COUNT_QUEUED_IN, "SELECT count(*) FROM messages INDEXED BY messages_replies"                 \
+    X(COUNT_QUEUED_IN, "SELECT count(*) FROM messages INDEXED BY messages_waiting"                 \
                        " WHERE chat = ?1 AND " IN_QUEUE)                                           \
     X(COUNT_SENT_SINCE,                                                                            \
-      SENT_SINCE("count(*)", "?2") " AND outbox_name IS NULL"                                      \
-                                   " AND (?3 OR intent IS NOT '" STORE_INTENT_WARNING "')")        \
+      SENT_SINCE("count(*)") " AND outbox_name IS NULL"                                            \
+                             " AND (?2 OR intent IS NOT '" STORE_INTENT_WARNING "')")              \
     X(COUNT_OUTBOX, "SELECT outbox FROM totals")                                                   \
     X(COUNT_DUE, "SELECT count(*) FROM messages INDEXED BY messages_held"                          \
                  " WHERE held = 1 AND due_at <= ?1")                                               \
     X(COUNT_UNDER_WAY, "SELECT count(*) FROM messages INDEXED BY messages_report"                  \
                        " WHERE report = 0 AND (" OF_OUTBOX ")")                                    \
-    X(OUTBOX_SENT, SENT_SINCE("count(*), max(sent_at)", "?2") " AND outbox_name IS NOT NULL")      \
+    X(OUTBOX_SENT, SENT_SINCE("count(*), max(sent_at)") " AND outbox_name IS NOT NULL")            \
     X(FIRST_HELD, "SELECT id, due_at FROM messages INDEXED BY messages_held WHERE held = 1"        \
                   " ORDER BY due_at, id LIMIT 1")                                                  \
     X(LET_IN,                                                                                      \
       "UPDATE OR ROLLBACK messages AS m SET held = 0, turn = 1 + EXISTS(SELECT 1 FROM messages q"  \
-      " INDEXED BY messages_replies WHERE q.chat = m.chat AND q.turn > 0)"                         \
+      " INDEXED BY messages_waiting WHERE q.chat = m.chat AND q.turn > 0)"                         \
       " WHERE m.id = ?1 AND m.held = 1")                                                           \
     X(NEXT_EXPIRED, MOVING " INDEXED BY messages_expiring WHERE held = 1 AND expires_at <= ?1"     \
                            " LIMIT 1")                                                             \
@@ -165,14 +162,16 @@
     X(CAN_QUOTE, "SELECT count(*) FROM messages INDEXED BY messages_identity WHERE wa_id = ?1"     \
                  " AND ?2 IN (chat, chat_pn, chat_lid)")                                           \
     X(NEWEST_REPLIES, "SELECT received_at FROM messages INDEXED BY messages_replies"               \
-                      " WHERE chat = ?1 AND turn = ?4 AND reply_to IS NOT NULL"                    \
+                      " WHERE chat = ?1 AND reply_to IS NOT NULL"                                  \
                       " AND received_at >= ?2 AND received_at < ?2 + 172800000"                    \
                       " AND status <> 'failed' AND status <> 'dropped'"                            \
                       " ORDER BY received_at DESC LIMIT ?3")                                       \
-    X(LAST_PING_PONG, "SELECT max(received_at) FROM messages INDEXED BY messages_ping_pong"        \
-                      " WHERE chat = ?1 AND " IS_PING_PONG)                                        \
-    X(LAST_WAIT, "SELECT max(received_at) FROM messages INDEXED BY messages_wait"                  \
-                 " WHERE chat = ?1 AND " IS_WAIT)                                                  \
+    X(GUARDS, "SELECT (SELECT max(received_at) FROM messages INDEXED BY messages_ping_pong"        \
+              "  WHERE chat = ?1 AND " IS_PING_PONG "),"                                           \
+              " (SELECT max(received_at) FROM messages INDEXED BY messages_wait"                   \
+              "  WHERE chat = ?1 AND " IS_WAIT "),"                                                \
+              " (SELECT count(*) FROM messages INDEXED BY messages_waiting"                        \
+              "  WHERE chat = ?1 AND " IN_QUEUE ")")                                               \
     X(CHAT_NEWEST,                                                                                 \
       "SELECT direction = 'OUT', from_me, received_at, text FROM messages"                         \
       " INDEXED BY messages_chat WHERE chat = ?1 AND history = 0 ORDER BY id DESC LIMIT ?2")       \
@@ -215,9 +214,10 @@
     X(SET_READ, "UPDATE OR ROLLBACK messages SET status = 'read', read_at = ?2 WHERE id = ?1")     \
     X(LEAVE, "UPDATE OR ROLLBACK messages SET turn = 0 WHERE id = ?1")                             \
     X(REPORT, "UPDATE OR ROLLBACK messages SET turn = 0, held = 0, report = 1 WHERE id = ?1")      \
-    X(NEXT_IN_CHAT, "SELECT id FROM messages INDEXED BY messages_replies"                          \
+    X(NEXT_IN_CHAT, "SELECT CASE WHEN turn = 2 THEN id END FROM messages"                          \
+                    " INDEXED BY messages_waiting"                                                 \
                     " WHERE chat = (SELECT chat FROM messages WHERE id = ?1)"                      \
-                    " AND " IN_QUEUE " AND +turn = 2 ORDER BY turn, received_at, id LIMIT 1")      \
+                    " AND " IN_QUEUE " ORDER BY turn, id LIMIT 1")                                 \
     X(TAKE_TURN, "UPDATE OR ROLLBACK messages SET turn = 1 WHERE id = ?1")                         \
     X(ADD_TOTALS,                                                                                  \
       "UPDATE OR ROLLBACK totals SET received = received + ?1, replied = replied + ?2,"            \

@@ -2183,7 +2183,8 @@ static bool plan_scans_messages(sqlite3 *db, const char *sql)
         if (strncmp(detail, "SCAN", 4) == 0 && strncmp(detail, "SCAN totals", 11) != 0 &&
             strncmp(detail, "SCAN CONSTANT", 13) != 0 &&
             /* partial, and as long as what is under way, or to be reported */
-            !strstr(detail, "messages_report") && !strstr(detail, "messages_held"))
+            !strstr(detail, "messages_report") && !strstr(detail, "messages_held") &&
+            !strstr(detail, "messages_waiting"))
             scans = true;
         if (strstr(detail, "AUTOMATIC") || strstr(detail, "TEMP B-TREE FOR GROUP"))
             scans = true;
@@ -2231,8 +2232,9 @@ START_TEST(test_hot_path_long_log_no_statement_scans_it)
     for (sqlite3_stmt *s = sqlite3_next_stmt(db, NULL); s; s = sqlite3_next_stmt(db, s)) {
         statements++;
         ck_assert_msg(!plan_scans_messages(db, sqlite3_sql(s)), "scans: %s", sqlite3_sql(s));
-        /* what waits in the chat, which queue_per_chat bounds */
-        if (strstr(sqlite3_sql(s), "count(*) FROM messages INDEXED BY messages_replies"))
+        /* what waits in the chat, which queue_per_chat bounds; the queue, once for a connection */
+        if (strstr(sqlite3_sql(s), "count(*) FROM messages INDEXED BY messages_waiting") ||
+            strstr(sqlite3_sql(s), "UPDATE OR ROLLBACK messages INDEXED BY messages_waiting"))
             continue;
         int scanned = sqlite3_stmt_status(s, SQLITE_STMTSTATUS_FULLSCAN_STEP, 0);
         int runs = sqlite3_stmt_status(s, SQLITE_STMTSTATUS_RUN, 0);
@@ -2409,7 +2411,7 @@ START_TEST(test_open_earlier_version_is_brought_up_to_date)
 END_TEST
 
 /* Who adds a migration adds the vector of the version before it, and raises VECTORS. */
-#define VECTORS 12
+#define VECTORS 13
 START_TEST(test_open_every_earlier_version_has_its_vector)
 {
     const char *path = path_of(testing_dir(), "messages.db");
