@@ -93,3 +93,18 @@ bool wa_field_put(struct buf *out, uint64_t number, struct bytes data)
         return false;
     return wa_field_put_head(out, number, data.n) && buf_append(out, data) == 0;
 }
+
+bool wa_field_put_number(struct buf *out, uint64_t number, uint64_t value)
+{
+    uint8_t field[2 * VARINT_MAX];
+    size_t n = write_varint(field, number << 3 | WIRE_VARINT);
+    n += write_varint(field + n, value);
+    return buf_append(out, BYTES(field, n)) == 0;
+}
+
+size_t wa_field_number_size(uint64_t number, uint64_t value)
+{
+    uint8_t field[2 * VARINT_MAX];
+    size_t n = write_varint(field, number << 3 | WIRE_VARINT);
+    return n + write_varint(field + n, value);
+}

@@ -24,5 +24,8 @@ bool wa_field_put(struct buf *out, uint64_t number, struct bytes data);
 bool wa_field_put_head(struct buf *out, uint64_t number, size_t n);
 /* The bytes that wa_field_put appends for n. */
 size_t wa_field_size(uint64_t number, size_t n);
+/* The same two for a varint. */
+bool wa_field_put_number(struct buf *out, uint64_t number, uint64_t value);
+size_t wa_field_number_size(uint64_t number, uint64_t value);
 
 #endif

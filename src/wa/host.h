@@ -19,7 +19,7 @@
     X(WA_TABLE_PREKEY, "prekey")               /* decimal id */                                    \
     X(WA_TABLE_SIGNED_PREKEY, "signed_prekey") /* decimal id */                                    \
     X(WA_TABLE_IDENTITY, "identity")           /* "<signal name>:<device>" -> 33 bytes */          \
-    X(WA_TABLE_SESSION, "session")             /* "<signal name>:<device>" -> library record */    \
+    X(WA_TABLE_SESSION, "session")             /* "<signal name>:<device>": session_record.h */    \
     X(WA_TABLE_SENDER_KEY, "sender_key")       /* "<group jid>/<signal name>:<device>" */          \
     X(WA_TABLE_SENDER_KEY_HOLDER, "sender_key_holder") /* "<group jid>": wa/groups.h */            \
     X(WA_TABLE_LID_OF_PN, "lid_of_pn")                 /* PN user part -> LID user part */         \

@@ -1,18 +1,16 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "wa/signal.h"
 
-#include <errno.h>
-#include <protobuf-c/protobuf-c.h>
-#include <signal/protocol.h>
-#include <signal/session_builder.h>
-#include <signal/session_cipher.h>
-#include <signal/session_state.h>
 #include <stdio.h>
 
 #include "base/err.h"
+#include "base/text.h"
+#include "wa/prekeys.h"
+#include "wa/session_record.h"
 #include "wa/signal_internal.h"
 
-#define PROTOBUF_C_WANTED 1003000 /* the Signal library brings an older copy of its own */
+#define SCRATCH_KEPT 16384          /* bytes */
+#define PREKEY_LAST_RESORT 0xffffff /* never deleted (protocol/04 section 2.1) */
 
 static const char *const enc_texts[] = {"msg", "pkmsg", "skmsg"};
 
@@ -57,40 +55,12 @@ const char *wa_fault_text(enum wa_signal_fault fault)
     return "unknown error";
 }
 
-/* protocol/04 section 12 */
-static enum wa_signal_fault fault_of(int rc)
-{
-    switch (rc) {
-    case SG_ERR_NO_SESSION:
-        return WA_FAULT_NO_SESSION;
-    case SG_ERR_INVALID_KEY:
-        return WA_FAULT_INVALID_KEY;
-    case SG_ERR_INVALID_KEY_ID:
-        return WA_FAULT_INVALID_KEY_ID;
-    case SG_ERR_INVALID_MESSAGE:
-    case SG_ERR_INVALID_VERSION:
-    case SG_ERR_LEGACY_MESSAGE:
-    case SG_ERR_INVALID_PROTO_BUF:
-        return WA_FAULT_INVALID_MESSAGE;
-    case SG_ERR_VRF_SIG_VERIF_FAILED:
-        return WA_FAULT_INVALID_SIGNATURE;
-    case SG_ERR_INVALID_MAC:
-        return WA_FAULT_BAD_MAC;
-    case SG_ERR_UNTRUSTED_IDENTITY:
-        return WA_FAULT_UNTRUSTED;
-    default:
-        return WA_FAULT_UNKNOWN;
-    }
-}
-
 struct wa_signal *wa_signal_open(const struct wa_device *d, const struct wa_host *host)
 {
-    if (protobuf_c_version_number() < PROTOBUF_C_WANTED)
-        err_fatal("linked in the wrong order: protobuf-c is %s", protobuf_c_version());
     struct wa_signal *s = err_calloc(1, sizeof(*s));
     s->device = d;
     wa_overlay_init(&s->overlay, host);
-    wa_signal_attach(s);
+    buf_init_secret(&s->scratch, WA_RECORD_MAX);
     return s;
 }
 
@@ -98,15 +68,25 @@ void wa_signal_close(struct wa_signal *s)
 {
     if (!s)
         return;
-    signal_protocol_store_context_destroy(s->stores);
-    signal_context_destroy(s->context);
+    wa_signal_library_close(s->library);
     wa_overlay_deinit(&s->overlay);
+    buf_deinit(&s->scratch);
     free(s);
 }
 
 void wa_signal_rest(struct wa_signal *s)
 {
     wa_overlay_rest(&s->overlay);
+    buf_deinit(&s->scratch);
+}
+
+void wa_signal_peer_key(const struct wa_jid *jid, char out[WA_KEY_MAX])
+{
+    char name[WA_JID_NAME_SIZE];
+    struct text_pen pen = text_pen(out, WA_KEY_MAX);
+    text_pen_text(&pen, wa_jid_signal_name(jid, name));
+    text_pen_text(&pen, ":");
+    text_pen_u64(&pen, jid->device);
 }
 
 /* ---- how a call ends ------------------------------------------------------------------------- */
@@ -121,68 +101,20 @@ int wa_signal_finish(struct wa_signal *s, int rc)
     s->setting_aside = 0;
     s->taking_identity = false;
     wa_overlay_reset(&s->overlay);
+    buf_clear(&s->scratch);
+    if (s->scratch.cap > SCRATCH_KEPT)
+        buf_deinit(&s->scratch);
     return rc;
 }
 
-int wa_signal_memory(int rc)
+int wa_signal_finish_output(struct wa_signal *s, int rc, struct buf *out, size_t before)
 {
-    if (rc == SG_ERR_NOMEM || (rc < 0 && errno == ENOMEM))
-        err_fatal("out of memory in the Signal library");
-    return rc;
-}
-
-int wa_signal_append(struct buf *out, const signal_buffer *made)
-{
-    return buf_append(out, BYTES(signal_buffer_const_data(made), signal_buffer_len(made)));
-}
-
-int wa_signal_error(const struct wa_signal *s, int rc)
-{
-    if (rc >= 0)
-        return 0;
-    if (s->overlay.failed)
-        return ERR_STORE;
-    if (s->overlay.too_large)
-        return ERR_LIMIT;
-    return rc == SG_ERR_INVALID_KEY ? ERR_AUTH : ERR_INVALID;
-}
-
-static void drop_tail(struct buf *b, size_t n)
-{
-    buf_wipe(b->p + n, b->n - n);
-    b->n = n;
-}
-
-int wa_signal_deliver(struct wa_signal *s, int rc, signal_buffer *opened, struct buf *plain,
-                      enum wa_signal_fault *fault)
-{
-    size_t before = plain->n;
-    *fault = WA_FAULT_UNKNOWN;
-    if (rc == SG_ERR_DUPLICATE_MESSAGE) {
-        rc = 1;
-    } else if (rc < 0) {
-        *fault = fault_of(rc);
-        rc = s->overlay.failed ? ERR_STORE : ERR_AUTH;
-    } else {
-        rc = wa_signal_append(plain, opened);
-    }
-    signal_buffer_bzero_free(opened);
     rc = wa_signal_finish(s, rc);
-    if (rc < 0 && plain->n > before)
-        drop_tail(plain, before);
+    if (rc != 0 && out->n > before) {
+        buf_wipe(out->p + before, out->n - before);
+        out->n = before;
+    }
     return rc;
-}
-
-/* Its key was vouched for at pairing, and a phone that gets another one unlinks this device: what
- * comes under its name with another key is forged. */
-static bool is_own_phone(const struct wa_signal *s, const struct wa_signal_peer *p)
-{
-    const struct wa_jid *own[] = {&s->device->pn, &s->device->lid};
-    char name[WA_JID_NAME_SIZE];
-    for (size_t i = 0; i < ARRAY_LEN(own) && p->at.device_id == 0; i++)
-        if (own[i]->user[0] && strcmp(wa_jid_signal_name(own[i], name), p->name) == 0)
-            return true;
-    return false;
 }
 
 bool wa_signal_set_aside(struct wa_signal *s, enum wa_table table, const char *key)
@@ -209,218 +141,363 @@ uint64_t wa_signal_set_aside_count(const struct wa_signal *s)
     return s->set_aside;
 }
 
+/* ---- the record of a call -------------------------------------------------------------------- */
+
+/*
+ * A call about one peer. What went wrong is in rc and fault, and in what a second try may mend: the
+ * peer has another identity than the known one; its record cannot be read.
+ */
+struct call {
+    struct wa_signal *s;
+    const struct wa_jid *peer;
+    char key[WA_KEY_MAX];
+    struct wa_session_record record; /* borrows from the overlay */
+    enum wa_signal_fault fault;
+    bool untrusted, damaged;
+};
+
+static struct call begin(struct wa_signal *s, const struct wa_jid *peer)
+{
+    struct call c = {.s = s, .peer = peer};
+    wa_signal_peer_key(peer, c.key);
+    return c;
+}
+
+static int refuse(struct call *c, enum wa_signal_fault fault)
+{
+    c->fault = fault;
+    return ERR_AUTH;
+}
+
+static int damaged(struct call *c)
+{
+    c->damaged = true;
+    return refuse(c, WA_FAULT_INVALID_MESSAGE);
+}
+
+/* 1, 0 when there is none, ERR_STORE, or ERR_AUTH when it cannot be read. */
+static int load_record(struct call *c)
+{
+    struct bytes value;
+    int rc = wa_overlay_get(&c->s->overlay, WA_TABLE_SESSION, c->key, &value);
+    if (rc == 1 && wa_session_record_parse(value, &c->record) < 0)
+        return damaged(c);
+    return rc;
+}
+
+/* The record with r at work, or without one. */
+static int store_record(struct call *c, const struct wa_ratchet *r)
+{
+    struct buf *scratch = &c->s->scratch;
+    buf_clear(scratch);
+    if (wa_session_record_write(scratch, &c->record, r) < 0) {
+        c->s->overlay.too_large = true;
+        return ERR_LIMIT;
+    }
+    return wa_overlay_put(&c->s->overlay, WA_TABLE_SESSION, c->key, buf_bytes(scratch));
+}
+
+/* Its key was vouched for at pairing, and a phone that gets another one unlinks this device: what
+ * comes under its name with another key is forged. */
+static bool is_own_phone(const struct call *c)
+{
+    return c->peer->device == 0 && wa_device_is_own(c->s->device, c->peer);
+}
+
 /*
  * Looks whether a failed call may go well on a second try, and prepares that: a changed identity is
  * replaced, so that the old session is archived; a session record that cannot be read, or would
  * outgrow its bound, is set aside.
  */
-static bool mend(struct wa_signal *s, const struct wa_signal_peer *p, int rc)
+static bool mend(struct call *c)
 {
-    char key[WA_KEY_MAX];
-    bool untrusted = rc == SG_ERR_UNTRUSTED_IDENTITY;
-    if (untrusted && is_own_phone(s, p))
+    struct wa_overlay *o = &c->s->overlay;
+    bool untrusted = c->untrusted;
+    if (o->failed || (untrusted && is_own_phone(c)) || !(untrusted || c->damaged || o->too_large))
         return false;
-    /* Of the library's records only a session is parsed here, and none was if nothing was read. */
-    bool damaged = rc == SG_ERR_INVALID_PROTO_BUF && s->overlay.count > 0;
-    if (s->overlay.failed || !(untrusted || damaged || s->overlay.too_large))
-        return false;
-    wa_signal_peer_key(&p->at, key);
+    c->record = (struct wa_session_record){0};
+    c->untrusted = c->damaged = false;
     if (!untrusted)
-        return wa_signal_set_aside(s, WA_TABLE_SESSION, key);
-    wa_overlay_reset(&s->overlay);
-    s->taking_identity = true;
-    return wa_overlay_del(&s->overlay, WA_TABLE_IDENTITY, key) == 0;
+        return wa_signal_set_aside(c->s, WA_TABLE_SESSION, c->key);
+    wa_overlay_reset(o);
+    c->s->taking_identity = true;
+    return wa_overlay_del(o, WA_TABLE_IDENTITY, c->key) == 0;
 }
 
-/* ---- decrypting ------------------------------------------------------------------------------ */
-
-static int open_pkmsg(struct wa_signal *s, session_cipher *cipher, struct bytes sealed,
-                      signal_buffer **opened)
+/* Trust on first use; mend replaces a changed one (protocol/04 section 8). */
+static int check_identity(struct call *c, const uint8_t identity[WA_KEY_LEN])
 {
-    pre_key_signal_message *message = NULL;
-    int rc = pre_key_signal_message_deserialize(&message, sealed.p, sealed.n, s->context);
-    if (rc >= 0)
-        rc = session_cipher_decrypt_pre_key_signal_message(cipher, message, NULL, opened);
-    SIGNAL_UNREF(message);
-    return rc;
+    struct bytes known;
+    uint8_t key[WA_KEY_LEN];
+    int rc = wa_overlay_get(&c->s->overlay, WA_TABLE_IDENTITY, c->key, &known);
+    if (rc <= 0)
+        return rc;
+    if (wa_typed_key_open(known, key) && memcmp(key, identity, WA_KEY_LEN) == 0)
+        return 0;
+    c->untrusted = true;
+    return refuse(c, WA_FAULT_UNTRUSTED);
 }
 
-static int open_msg(struct wa_signal *s, session_cipher *cipher, struct bytes sealed,
-                    signal_buffer **opened)
+static int save_identity(struct call *c, const uint8_t identity[WA_KEY_LEN])
 {
-    signal_message *message = NULL;
-    int rc = signal_message_deserialize(&message, sealed.p, sealed.n, s->context);
-    if (rc >= 0)
-        rc = session_cipher_decrypt_signal_message(cipher, message, NULL, opened);
-    SIGNAL_UNREF(message);
-    return rc;
+    uint8_t typed[WA_TYPED_KEY_LEN];
+    wa_typed_key(typed, identity);
+    return wa_overlay_put(&c->s->overlay, WA_TABLE_IDENTITY, c->key, BYTES_ARRAY(typed));
 }
 
-static int open_once(struct wa_signal *s, const struct wa_signal_peer *p, enum wa_enc_type type,
-                     struct bytes sealed, signal_buffer **opened)
+static struct wa_ratchet_self self(const struct wa_signal *s)
 {
-    session_cipher *cipher = NULL;
-    if (type == WA_ENC_SKMSG || sealed.n == 0 || sealed.n > WA_ENC_MAX)
-        return SG_ERR_INVALID_MESSAGE;
-    errno = 0;
-    int rc = wa_signal_memory(session_cipher_create(&cipher, s->stores, &p->at, s->context));
+    return (struct wa_ratchet_self){&s->device->identity, s->device->registration_id};
+}
+
+/* ---- opening --------------------------------------------------------------------------------- */
+
+/* Tries one session, as it was written. */
+static int try_session(struct call *c, struct bytes session, const struct wa_signal_message *m,
+                       struct wa_ratchet *r, struct buf *plain)
+{
+    wa_ratchet_init(r);
+    if (wa_session_parse(session, r) < 0)
+        return ERR_INVALID;
+    return wa_ratchet_open(r, m, c->s->overlay.host, plain);
+}
+
+/* An archived session that opened something is the one at work from now on. */
+static int try_archived(struct call *c, const struct wa_signal_message *m, struct buf *plain)
+{
+    for (size_t i = 0; i < c->record.archived_count; i++) {
+        struct wa_ratchet r;
+        int rc = try_session(c, c->record.archived[i], m, &r, plain);
+        if (rc == 0) {
+            wa_session_record_remove(&c->record, i);
+            wa_session_record_archive(&c->record);
+            rc = store_record(c, &r);
+        }
+        wa_ratchet_wipe(&r);
+        if (rc != ERR_AUTH && rc != ERR_INVALID)
+            return rc;
+    }
+    return refuse(c, WA_FAULT_INVALID_MESSAGE);
+}
+
+static int open_message(struct call *c, const struct wa_signal_message *m, struct buf *plain)
+{
+    struct wa_ratchet r;
+    if (!c->record.current.p)
+        return try_archived(c, m, plain);
+    int rc = try_session(c, c->record.current, m, &r, plain);
+    if (rc == 0)
+        rc = store_record(c, &r);
+    wa_ratchet_wipe(&r);
+    if (rc == ERR_INVALID)
+        return damaged(c);
+    return rc == ERR_AUTH ? try_archived(c, m, plain) : rc;
+}
+
+static int open_msg(struct call *c, struct bytes sealed, struct buf *plain)
+{
+    struct wa_signal_message m;
+    int rc = wa_signal_message_parse(sealed, &m);
+    if (rc < 0)
+        return refuse(c, rc == ERR_AUTH ? WA_FAULT_INVALID_KEY : WA_FAULT_INVALID_MESSAGE);
+    rc = load_record(c);
+    if (rc == 0)
+        return refuse(c, WA_FAULT_NO_SESSION);
+    return rc < 0 ? rc : open_message(c, &m, plain);
+}
+
+/* A record that is damaged is a key that we do not have: the peer is asked to use another. */
+static int load_key_pair(struct call *c, enum wa_table table, uint32_t id, struct wa_keypair *out)
+{
+    struct bytes value;
+    char key[16];
+    snprintf(key, sizeof(key), "%u", (unsigned)id);
+    int rc = wa_overlay_get(&c->s->overlay, table, key, &value);
     if (rc < 0)
         return rc;
-    rc = wa_signal_memory(type == WA_ENC_PKMSG ? open_pkmsg(s, cipher, sealed, opened)
-                                               : open_msg(s, cipher, sealed, opened));
-    session_cipher_free(cipher);
+    if (rc == 0 || value.n != WA_PREKEY_RECORD_LEN)
+        return refuse(c, WA_FAULT_INVALID_KEY_ID);
+    memcpy(out->priv, value.p, WA_KEY_LEN);
+    memcpy(out->pub, value.p + WA_KEY_LEN, WA_KEY_LEN);
+    return 0;
+}
+
+static int load_signed_prekey(struct call *c, uint32_t id, struct wa_keypair *out)
+{
+    const struct wa_signed_prekey *current = &c->s->device->signed_prekey;
+    if (current->id != id)
+        return load_key_pair(c, WA_TABLE_SIGNED_PREKEY, id, out);
+    *out = current->key;
+    return 0;
+}
+
+static int respond(struct call *c, const struct wa_prekey_message *m, struct wa_ratchet *r)
+{
+    struct wa_keypair signed_prekey, prekey;
+    struct wa_ratchet_self own = self(c->s);
+    int rc = load_signed_prekey(c, m->signed_prekey_id, &signed_prekey);
+    if (rc == 0 && m->has_prekey)
+        rc = load_key_pair(c, WA_TABLE_PREKEY, m->prekey_id, &prekey);
+    if (rc == 0 &&
+        wa_ratchet_respond(r, &own, &signed_prekey, m->has_prekey ? &prekey : NULL, m) < 0)
+        rc = refuse(c, WA_FAULT_INVALID_KEY);
+    buf_wipe(&signed_prekey, sizeof(signed_prekey));
+    buf_wipe(&prekey, sizeof(prekey));
     return rc;
+}
+
+/* D4: the prekey goes with the session that it became. */
+static int delete_prekey(struct call *c, const struct wa_prekey_message *m)
+{
+    char key[16];
+    if (!m->has_prekey || m->prekey_id == PREKEY_LAST_RESORT)
+        return 0;
+    snprintf(key, sizeof(key), "%u", (unsigned)m->prekey_id);
+    return wa_overlay_del(&c->s->overlay, WA_TABLE_PREKEY, key);
+}
+
+static int open_first(struct call *c, const struct wa_prekey_message *m, struct buf *plain)
+{
+    struct wa_ratchet r;
+    wa_ratchet_init(&r);
+    int rc = respond(c, m, &r);
+    if (rc == 0)
+        rc = save_identity(c, m->identity);
+    if (rc == 0) {
+        rc = wa_ratchet_open(&r, &m->message, c->s->overlay.host, plain);
+        if (rc == ERR_AUTH)
+            rc = refuse(c, WA_FAULT_INVALID_MESSAGE);
+    }
+    wa_session_record_archive(&c->record);
+    if (rc == 0)
+        rc = store_record(c, &r);
+    wa_ratchet_wipe(&r);
+    return rc == 0 ? delete_prekey(c, m) : rc;
+}
+
+/* Whether there is a session that began with this very pkmsg's base key. */
+static bool has_session_of(const struct wa_session_record *record,
+                           const uint8_t base_key[WA_KEY_LEN])
+{
+    bool found = record->current.p && wa_session_is_of(record->current, base_key);
+    for (size_t i = 0; i < record->archived_count && !found; i++)
+        found = wa_session_is_of(record->archived[i], base_key);
+    return found;
+}
+
+static int open_pkmsg(struct call *c, struct bytes sealed, struct buf *plain)
+{
+    struct wa_prekey_message m;
+    int rc = wa_prekey_message_parse(sealed, &m);
+    if (rc < 0)
+        return refuse(c, rc == ERR_AUTH ? WA_FAULT_INVALID_KEY : WA_FAULT_INVALID_MESSAGE);
+    rc = check_identity(c, m.identity);
+    if (rc == 0)
+        rc = load_record(c);
+    if (rc < 0)
+        return rc;
+    return has_session_of(&c->record, m.base_key) ? open_message(c, &m.message, plain)
+                                                  : open_first(c, &m, plain);
+}
+
+static int open_once(struct call *c, enum wa_enc_type type, struct bytes sealed, struct buf *plain)
+{
+    if (type == WA_ENC_SKMSG || sealed.n == 0 || sealed.n > WA_ENC_MAX)
+        return refuse(c, WA_FAULT_INVALID_MESSAGE);
+    return type == WA_ENC_PKMSG ? open_pkmsg(c, sealed, plain) : open_msg(c, sealed, plain);
 }
 
 int wa_signal_decrypt(struct wa_signal *s, const struct wa_jid *peer, enum wa_enc_type type,
                       struct bytes sealed, struct buf *plain, enum wa_signal_fault *fault)
 {
-    struct wa_signal_peer p;
-    signal_buffer *opened = NULL;
-    wa_signal_peer_init(&p, peer);
-    int rc = open_once(s, &p, type, sealed, &opened);
-    if (rc < 0 && mend(s, &p, rc))
-        rc = open_once(s, &p, type, sealed, &opened);
-    return wa_signal_deliver(s, rc, opened, plain, fault);
+    struct call c = begin(s, peer);
+    size_t before = plain->n;
+    int rc = open_once(&c, type, sealed, plain);
+    if (rc < 0 && mend(&c)) {
+        plain->n = before;
+        rc = open_once(&c, type, sealed, plain);
+    }
+    if (rc < 0 && (s->overlay.failed || s->overlay.too_large))
+        rc = s->overlay.failed ? ERR_STORE : ERR_AUTH;
+    *fault = rc == ERR_AUTH ? c.fault : WA_FAULT_UNKNOWN;
+    return wa_signal_finish_output(s, rc, plain, before);
 }
 
-/* ---- encrypting ------------------------------------------------------------------------------ */
+/* ---- sealing --------------------------------------------------------------------------------- */
 
-static int seal(struct wa_signal *s, const struct wa_signal_peer *p, struct bytes padded,
-                ciphertext_message **made)
+/* Into an initialised r: 1, 0 when there is no session at work that can be read, ERR_STORE. */
+static int load_current(struct call *c, struct wa_ratchet *r)
 {
-    session_cipher *cipher = NULL;
-    errno = 0;
-    int rc = wa_signal_memory(session_cipher_create(&cipher, s->stores, &p->at, s->context));
-    if (rc < 0)
-        return rc;
-    rc = wa_signal_memory(session_cipher_encrypt(cipher, padded.p, padded.n, made));
-    session_cipher_free(cipher);
-    return rc;
+    int rc = load_record(c);
+    if (rc != 1)
+        return rc == ERR_STORE ? rc : 0;
+    return c->record.current.p && wa_session_parse(c->record.current, r) == 0;
 }
 
 int wa_signal_encrypt(struct wa_signal *s, const struct wa_jid *peer, struct bytes padded,
                       enum wa_enc_type *type, struct buf *sealed)
 {
-    struct wa_signal_peer p;
-    struct bytes record;
-    char key[WA_KEY_MAX];
-    ciphertext_message *made = NULL;
+    struct call c = begin(s, peer);
+    struct wa_ratchet r;
     size_t before = sealed->n;
-    wa_signal_peer_init(&p, peer);
-    wa_signal_peer_key(&p.at, key);
-    int rc = wa_overlay_get(&s->overlay, WA_TABLE_SESSION, key, &record);
-    if (rc != 1)
-        return wa_signal_finish(s, rc < 0 ? rc : ERR_NOT_FOUND);
-    rc = seal(s, &p, padded, &made);
-    /* A record that is damaged, or has no sending chain, is as good as none. */
-    if (rc < 0)
-        return wa_signal_finish(s, wa_signal_error(s, rc) == ERR_STORE ? ERR_STORE : ERR_NOT_FOUND);
-    *type = ciphertext_message_get_type(made) == CIPHERTEXT_PREKEY_TYPE ? WA_ENC_PKMSG : WA_ENC_MSG;
-    rc = wa_signal_append(sealed, ciphertext_message_get_serialized(made));
-    SIGNAL_UNREF(made);
-    rc = wa_signal_finish(s, rc);
-    if (rc < 0)
-        sealed->n = before;
-    return rc;
+    wa_ratchet_init(&r);
+    int rc = load_current(&c, &r);
+    if (rc == 1) {
+        *type = r.unacknowledged ? WA_ENC_PKMSG : WA_ENC_MSG;
+        rc = wa_ratchet_seal(&r, padded, sealed);
+        if (rc == 0 && store_record(&c, &r) < 0) /* outgrew its bound: as good as none */
+            rc = s->overlay.failed ? ERR_STORE : ERR_NOT_FOUND;
+    } else if (rc == 0) {
+        rc = ERR_NOT_FOUND;
+    }
+    wa_ratchet_wipe(&r);
+    return wa_signal_finish_output(s, rc, sealed, before);
 }
 
 /* ---- sessions -------------------------------------------------------------------------------- */
 
-static bool record_is_usable(struct wa_signal *s, struct bytes value)
-{
-    session_record *record = NULL;
-    if (wa_signal_knows(s, value))
-        return true;
-    errno = 0;
-    int rc = session_record_deserialize(&record, value.p, value.n, s->context);
-    bool usable = wa_signal_memory(rc) >= 0 && session_record_get_state(record) &&
-                  session_state_has_sender_chain(session_record_get_state(record)) == 1;
-    SIGNAL_UNREF(record);
-    if (usable)
-        wa_signal_know(s, value);
-    return usable;
-}
-
 int wa_signal_has_session(struct wa_signal *s, const struct wa_jid *peer)
 {
-    struct wa_signal_peer p;
-    struct bytes value;
-    char key[WA_KEY_MAX];
-    wa_signal_peer_init(&p, peer);
-    wa_signal_peer_key(&p.at, key);
-    int rc = wa_overlay_get(&s->overlay, WA_TABLE_SESSION, key, &value);
+    uint32_t id;
+    return wa_signal_registration(s, peer, &id);
+}
+
+int wa_signal_registration(struct wa_signal *s, const struct wa_jid *peer, uint32_t *id)
+{
+    struct call c = begin(s, peer);
+    struct wa_ratchet r;
+    wa_ratchet_init(&r);
+    int rc = load_current(&c, &r);
     if (rc == 1)
-        rc = record_is_usable(s, value);
+        *id = r.peer_registration;
+    wa_ratchet_wipe(&r);
     wa_overlay_reset(&s->overlay);
-    return rc;
-}
-
-/* 1 and the record at work of a peer, 0 when there is none that can be read, ERR_STORE. */
-static int load_record(struct wa_signal *s, const struct wa_signal_peer *p, session_record **out)
-{
-    struct bytes value;
-    char key[WA_KEY_MAX];
-    wa_signal_peer_key(&p->at, key);
-    int rc = wa_overlay_get(&s->overlay, WA_TABLE_SESSION, key, &value);
-    if (rc != 1)
-        return rc;
-    errno = 0;
-    rc = wa_signal_memory(session_record_deserialize(out, value.p, value.n, s->context));
-    return rc >= 0 && session_record_get_state(*out) &&
-           session_state_has_sender_chain(session_record_get_state(*out)) == 1;
-}
-
-static int put_record(struct wa_signal *s, const struct wa_signal_peer *p, session_record *record)
-{
-    char key[WA_KEY_MAX];
-    signal_buffer *made = NULL;
-    wa_signal_peer_key(&p->at, key);
-    errno = 0;
-    if (wa_signal_memory(session_record_serialize(&made, record)) < 0)
-        return ERR_INVALID;
-    int rc = wa_overlay_put(&s->overlay, WA_TABLE_SESSION, key,
-                            BYTES(signal_buffer_const_data(made), signal_buffer_len(made)));
-    if (rc < 0 && s->overlay.too_large) { /* too many of them: all are given up */
-        wa_overlay_reset(&s->overlay);
-        rc = wa_overlay_del(&s->overlay, WA_TABLE_SESSION, key);
-    }
-    signal_buffer_bzero_free(made);
     return rc;
 }
 
 int wa_signal_archive_session(struct wa_signal *s, const struct wa_jid *peer)
 {
-    struct wa_signal_peer p;
-    session_record *record = NULL;
-    wa_signal_peer_init(&p, peer);
-    int rc = load_record(s, &p, &record);
-    if (rc == 1 && wa_signal_memory(session_record_archive_current_state(record)) == 0)
-        rc = put_record(s, &p, record);
-    SIGNAL_UNREF(record);
+    struct call c = begin(s, peer);
+    struct wa_ratchet r;
+    wa_ratchet_init(&r);
+    int rc = load_current(&c, &r);
+    if (rc == 1) {
+        wa_session_record_archive(&c.record);
+        rc = store_record(&c, NULL);
+        if (rc < 0 && s->overlay.too_large) { /* too many of them: all are given up */
+            wa_overlay_reset(&s->overlay);
+            rc = wa_overlay_del(&s->overlay, WA_TABLE_SESSION, c.key);
+        }
+    }
+    wa_ratchet_wipe(&r);
     return wa_signal_finish(s, rc < 0 ? ERR_STORE : 0);
-}
-
-int wa_signal_registration(struct wa_signal *s, const struct wa_jid *peer, uint32_t *id)
-{
-    struct wa_signal_peer p;
-    session_record *record = NULL;
-    wa_signal_peer_init(&p, peer);
-    int rc = load_record(s, &p, &record);
-    if (rc == 1)
-        *id = session_state_get_remote_registration_id(session_record_get_state(record));
-    SIGNAL_UNREF(record);
-    wa_overlay_reset(&s->overlay);
-    return rc;
 }
 
 int wa_signal_drop_session(struct wa_signal *s, const struct wa_jid *peer)
 {
     const struct wa_host *h = s->overlay.host;
-    struct wa_signal_peer p;
     char key[WA_KEY_MAX];
-    wa_signal_peer_init(&p, peer);
-    wa_signal_peer_key(&p.at, key);
+    wa_signal_peer_key(peer, key);
     return h->del(h->ctx, WA_TABLE_SESSION, key) < 0 ? ERR_STORE : 0;
 }
 
@@ -444,12 +521,9 @@ static int move_row(struct wa_overlay *o, enum wa_table table, const char *from,
 /* Where there is a session there is an identity, so most devices cost one look. */
 static int move_device(struct wa_overlay *o, const struct wa_jid *pn, const struct wa_jid *lid)
 {
-    struct wa_signal_peer from, to;
     char from_key[WA_KEY_MAX], to_key[WA_KEY_MAX];
-    wa_signal_peer_init(&from, pn);
-    wa_signal_peer_init(&to, lid);
-    wa_signal_peer_key(&from.at, from_key);
-    wa_signal_peer_key(&to.at, to_key);
+    wa_signal_peer_key(pn, from_key);
+    wa_signal_peer_key(lid, to_key);
     int rc = move_row(o, WA_TABLE_IDENTITY, from_key, to_key);
     return rc == 1 ? move_row(o, WA_TABLE_SESSION, from_key, to_key) : rc;
 }
@@ -468,61 +542,42 @@ int wa_signal_migrate(struct wa_signal *s, const struct wa_jid *pn, const struct
 
 /* ---- bundles --------------------------------------------------------------------------------- */
 
-static int open_public(struct wa_signal *s, const uint8_t key[WA_KEY_LEN], ec_public_key **out)
+static int verify_bundle(const struct wa_bundle *b)
 {
-    uint8_t typed[1 + WA_KEY_LEN];
-    wa_signal_typed_key(typed, key);
-    return curve_decode_point(out, typed, sizeof(typed), s->context);
+    uint8_t typed[WA_TYPED_KEY_LEN];
+    wa_typed_key(typed, b->signed_prekey);
+    return wa_curve_verify(BYTES_ARRAY(b->identity), BYTES_ARRAY(typed),
+                           BYTES_ARRAY(b->signed_prekey_signature));
 }
 
-static int make_bundle(struct wa_signal *s, const struct wa_signal_peer *p,
-                       const struct wa_bundle *b, session_pre_key_bundle **out)
+static int process_once(struct call *c, const struct wa_bundle *b)
 {
-    ec_public_key *identity = NULL, *signed_prekey = NULL, *prekey = NULL;
-    errno = 0;
-    int rc = open_public(s, b->identity, &identity);
+    struct wa_ratchet r;
+    struct wa_ratchet_self own = self(c->s);
+    int rc = check_identity(c, b->identity);
     if (rc == 0)
-        rc = open_public(s, b->signed_prekey, &signed_prekey);
-    if (rc == 0 && b->has_prekey)
-        rc = open_public(s, b->prekey, &prekey);
+        rc = verify_bundle(b);
     if (rc == 0)
-        rc = session_pre_key_bundle_create(out, b->registration_id, p->at.device_id,
-                                           b->has_prekey ? b->prekey_id : 0, prekey,
-                                           b->signed_prekey_id, signed_prekey,
-                                           b->signed_prekey_signature, WA_SIGNATURE_LEN, identity);
-    SIGNAL_UNREF(identity);
-    SIGNAL_UNREF(signed_prekey);
-    SIGNAL_UNREF(prekey);
-    return wa_signal_memory(rc);
-}
-
-static int process_once(struct wa_signal *s, const struct wa_signal_peer *p,
-                        session_pre_key_bundle *bundle)
-{
-    session_builder *builder = NULL;
-    errno = 0;
-    int rc = wa_signal_memory(session_builder_create(&builder, s->stores, &p->at, s->context));
+        rc = load_record(c);
     if (rc < 0)
         return rc;
-    rc = wa_signal_memory(session_builder_process_pre_key_bundle(builder, bundle));
-    session_builder_free(builder);
-    return rc;
+    wa_session_record_archive(&c->record);
+    wa_ratchet_init(&r);
+    rc = wa_ratchet_initiate(&r, &own, b, c->s->overlay.host);
+    if (rc == 0)
+        rc = store_record(c, &r);
+    wa_ratchet_wipe(&r);
+    return rc == 0 ? save_identity(c, b->identity) : rc;
 }
 
 int wa_signal_process_bundle(struct wa_signal *s, const struct wa_jid *peer,
                              const struct wa_bundle *b)
 {
-    struct wa_signal_peer p;
-    session_pre_key_bundle *bundle = NULL;
-    wa_signal_peer_init(&p, peer);
-    int rc = make_bundle(s, &p, b, &bundle);
-    if (rc < 0)
-        return wa_signal_finish(s, ERR_INVALID);
-    rc = process_once(s, &p, bundle);
-    if (rc < 0 && mend(s, &p, rc))
-        rc = process_once(s, &p, bundle);
-    SIGNAL_UNREF(bundle);
-    return wa_signal_finish(s, wa_signal_error(s, rc));
+    struct call c = begin(s, peer);
+    int rc = process_once(&c, b);
+    if (rc < 0 && mend(&c))
+        rc = process_once(&c, b);
+    return wa_signal_finish(s, rc);
 }
 
 /* ---- identities ------------------------------------------------------------------------------ */
@@ -537,29 +592,19 @@ bool wa_signal_took_identity(struct wa_signal *s)
 int wa_signal_set_identity(struct wa_signal *s, const struct wa_jid *jid,
                            const uint8_t identity[WA_KEY_LEN])
 {
-    struct wa_signal_peer p;
-    char key[WA_KEY_MAX];
-    uint8_t typed[1 + WA_KEY_LEN];
-    wa_signal_peer_init(&p, jid);
-    wa_signal_peer_key(&p.at, key);
-    wa_signal_typed_key(typed, identity);
-    return wa_signal_finish(
-        s, wa_overlay_put(&s->overlay, WA_TABLE_IDENTITY, key, BYTES_ARRAY(typed)));
+    struct call c = begin(s, jid);
+    return wa_signal_finish(s, save_identity(&c, identity));
 }
 
 int wa_signal_get_identity(struct wa_signal *s, const struct wa_jid *jid,
                            uint8_t identity[WA_KEY_LEN])
 {
-    struct wa_signal_peer p;
     struct bytes value;
     char key[WA_KEY_MAX];
-    wa_signal_peer_init(&p, jid);
-    wa_signal_peer_key(&p.at, key);
+    wa_signal_peer_key(jid, key);
     int rc = wa_overlay_get(&s->overlay, WA_TABLE_IDENTITY, key, &value);
-    if (rc == 1 && value.n == 1 + WA_KEY_LEN)
-        memcpy(identity, value.p + 1, WA_KEY_LEN);
-    else if (rc == 1)
-        rc = 0;
+    if (rc == 1)
+        rc = wa_typed_key_open(value, identity);
     wa_overlay_reset(&s->overlay);
     return rc;
 }

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The door to the Signal library (libsignal-protocol-c): pairwise and group sessions over the
- * host's records (protocol/04). Each call is all or nothing: on any error no record was written.
+ * The Signal protocol over the host's records (protocol/04): pairwise sessions by wa/ratchet.h,
+ * sender keys by the Signal library. Each call is all or nothing: on any error no record was
+ * written.
  */
 #ifndef WA_SIGNAL_H
 #define WA_SIGNAL_H
 
 #include "wa/device.h"
+#include "wa/ratchet.h"
 
 #define WA_ENC_MAX (1u << 20) /* bytes of one <enc>; larger is refused (protocol/04 section 14) */
 
@@ -72,18 +74,6 @@ int wa_signal_drop_session(struct wa_signal *s, const struct wa_jid *peer);
  * unless the LID has its own, and deletes the PN rows (protocol/04 section 10). Asks for some
  * hundred records: call it when the mapping is news. 0 or ERR_STORE. */
 int wa_signal_migrate(struct wa_signal *s, const struct wa_jid *pn, const struct wa_jid *lid);
-
-/* A device's prekey bundle (protocol/06 section 4). Keys are 32 raw bytes. */
-struct wa_bundle {
-    uint32_t registration_id;
-    uint8_t identity[WA_KEY_LEN];
-    bool has_prekey;
-    uint32_t prekey_id;
-    uint8_t prekey[WA_KEY_LEN];
-    uint32_t signed_prekey_id;
-    uint8_t signed_prekey[WA_KEY_LEN];
-    uint8_t signed_prekey_signature[WA_SIGNATURE_LEN];
-};
 
 /* Builds a session from a bundle; verifies the signed prekey; archives a session that was there; a
  * changed identity replaces the stored one. 0, ERR_AUTH, ERR_INVALID, ERR_STORE. */

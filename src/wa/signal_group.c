@@ -7,13 +7,12 @@
 #include <signal/sender_key_state.h>
 
 #include "base/err.h"
-#include "wa/signal_internal.h"
+#include "wa/signal_library.h"
 
 /* Whose chain: group and sender with the memory that the library's form points into; do not copy.
  */
 struct chain_name {
-    char group[WA_JID_TEXT_SIZE];
-    struct wa_signal_peer sender;
+    char group[WA_JID_TEXT_SIZE], sender[WA_JID_NAME_SIZE];
     signal_protocol_sender_key_name at;
 };
 
@@ -21,9 +20,54 @@ static void chain_name_init(struct chain_name *n, const struct wa_jid *group,
                             const struct wa_jid *sender)
 {
     wa_jid_text(group, n->group);
-    wa_signal_peer_init(&n->sender, sender);
+    wa_jid_signal_name(sender, n->sender);
     n->at = (signal_protocol_sender_key_name){
-        .group_id = n->group, .group_id_len = strlen(n->group), .sender = n->sender.at};
+        .group_id = n->group,
+        .group_id_len = strlen(n->group),
+        .sender = {.name = n->sender, .name_len = strlen(n->sender), .device_id = sender->device}};
+}
+
+/* protocol/04 section 12 */
+static enum wa_signal_fault fault_of(int rc)
+{
+    switch (rc) {
+    case SG_ERR_NO_SESSION:
+        return WA_FAULT_NO_SESSION;
+    case SG_ERR_INVALID_KEY:
+        return WA_FAULT_INVALID_KEY;
+    case SG_ERR_INVALID_KEY_ID:
+        return WA_FAULT_INVALID_KEY_ID;
+    case SG_ERR_INVALID_MESSAGE:
+    case SG_ERR_INVALID_VERSION:
+    case SG_ERR_LEGACY_MESSAGE:
+    case SG_ERR_INVALID_PROTO_BUF:
+        return WA_FAULT_INVALID_MESSAGE;
+    case SG_ERR_VRF_SIG_VERIF_FAILED:
+        return WA_FAULT_INVALID_SIGNATURE;
+    case SG_ERR_INVALID_MAC:
+        return WA_FAULT_BAD_MAC;
+    case SG_ERR_UNTRUSTED_IDENTITY:
+        return WA_FAULT_UNTRUSTED;
+    default:
+        return WA_FAULT_UNKNOWN;
+    }
+}
+
+static int append(struct buf *out, const signal_buffer *made)
+{
+    return buf_append(out, BYTES(signal_buffer_const_data(made), signal_buffer_len(made)));
+}
+
+/* The library's error code for a call that only builds: ERR_STORE, ERR_AUTH, ERR_LIMIT … */
+static int error_of(const struct wa_signal *s, int rc)
+{
+    if (rc >= 0)
+        return 0;
+    if (s->overlay.failed)
+        return ERR_STORE;
+    if (s->overlay.too_large)
+        return ERR_LIMIT;
+    return rc == SG_ERR_INVALID_KEY ? ERR_AUTH : ERR_INVALID;
 }
 
 /* A chain record that cannot be read, or would outgrow its bound, is set aside for a second try. */
@@ -47,7 +91,7 @@ static int knows_distribution(struct wa_signal *s, const struct chain_name *n,
 {
     sender_key_record *record = NULL;
     sender_key_state *state = NULL;
-    int rc = signal_protocol_sender_key_load_key(s->stores, &record, &n->at);
+    int rc = signal_protocol_sender_key_load_key(wa_signal_library(s)->stores, &record, &n->at);
     bool known =
         rc >= 0 &&
         sender_key_record_get_sender_key_state_by_id(
@@ -66,7 +110,8 @@ static int take_distribution(struct wa_signal *s, const struct chain_name *n,
     int rc = wa_signal_memory(knows_distribution(s, n, message));
     if (rc != 0)
         return rc;
-    rc = wa_signal_memory(group_session_builder_create(&builder, s->stores, s->context));
+    rc = wa_signal_memory(group_session_builder_create(&builder, wa_signal_library(s)->stores,
+                                                       wa_signal_library(s)->context));
     if (rc < 0)
         return rc;
     rc = wa_signal_memory(group_session_builder_process_session(builder, &n->at, message));
@@ -82,13 +127,13 @@ int wa_signal_process_skdm(struct wa_signal *s, const struct wa_jid *group,
     chain_name_init(&n, group, sender);
     if (axolotl_message.n == 0 || axolotl_message.n > WA_ENC_MAX ||
         sender_key_distribution_message_deserialize(&message, axolotl_message.p, axolotl_message.n,
-                                                    s->context) < 0)
+                                                    wa_signal_library(s)->context) < 0)
         return ERR_INVALID;
     int rc = take_distribution(s, &n, message);
     if (rc < 0 && mend(s, &n, rc))
         rc = take_distribution(s, &n, message);
     SIGNAL_UNREF(message);
-    return wa_signal_finish(s, wa_signal_error(s, rc));
+    return wa_signal_finish(s, error_of(s, rc));
 }
 
 /* ---- decrypting ------------------------------------------------------------------------------ */
@@ -98,7 +143,8 @@ static int open_once(struct wa_signal *s, const struct chain_name *n, sender_key
 {
     group_cipher *cipher = NULL;
     errno = 0;
-    int rc = wa_signal_memory(group_cipher_create(&cipher, s->stores, &n->at, s->context));
+    int rc = wa_signal_memory(group_cipher_create(&cipher, wa_signal_library(s)->stores, &n->at,
+                                                  wa_signal_library(s)->context));
     if (rc < 0)
         return rc;
     rc = wa_signal_memory(group_cipher_decrypt(cipher, message, NULL, opened));
@@ -114,7 +160,7 @@ static int explain(struct wa_signal *s, const struct chain_name *n, sender_key_m
     sender_key_state *state = NULL;
     if (rc != SG_ERR_INVALID_MESSAGE && rc != SG_ERR_INVALID_PROTO_BUF)
         return rc;
-    if (signal_protocol_sender_key_load_key(s->stores, &record, &n->at) < 0 ||
+    if (signal_protocol_sender_key_load_key(wa_signal_library(s)->stores, &record, &n->at) < 0 ||
         sender_key_record_get_sender_key_state_by_id(record, &state,
                                                      sender_key_message_get_key_id(message)) < 0)
         rc = SG_ERR_NO_SESSION;
@@ -150,7 +196,8 @@ static int open_message(struct wa_signal *s, const struct wa_jid *group,
     sender_key_message *message = NULL;
     if (sealed.n == 0 || sealed.n > WA_ENC_MAX)
         return SG_ERR_INVALID_MESSAGE;
-    int rc = sender_key_message_deserialize(&message, sealed.p, sealed.n, s->context);
+    int rc =
+        sender_key_message_deserialize(&message, sealed.p, sealed.n, wa_signal_library(s)->context);
     if (rc < 0)
         return rc;
     chain_name_init(&n, group, sender);
@@ -166,8 +213,19 @@ int wa_signal_group_decrypt(struct wa_signal *s, const struct wa_jid *group,
                             enum wa_signal_fault *fault)
 {
     signal_buffer *opened = NULL;
+    size_t before = plain->n;
     int rc = open_message(s, group, sender, sealed, &opened);
-    return wa_signal_deliver(s, rc, opened, plain, fault);
+    *fault = WA_FAULT_UNKNOWN;
+    if (rc == SG_ERR_DUPLICATE_MESSAGE) {
+        rc = 1;
+    } else if (rc < 0) {
+        *fault = fault_of(rc);
+        rc = s->overlay.failed ? ERR_STORE : ERR_AUTH;
+    } else {
+        rc = append(plain, opened);
+    }
+    signal_buffer_bzero_free(opened);
+    return wa_signal_finish_output(s, rc, plain, before);
 }
 
 /* ---- encrypting ------------------------------------------------------------------------------ */
@@ -177,7 +235,8 @@ static int seal(struct wa_signal *s, const struct chain_name *n, struct bytes pa
 {
     group_cipher *cipher = NULL;
     errno = 0;
-    int rc = wa_signal_memory(group_cipher_create(&cipher, s->stores, &n->at, s->context));
+    int rc = wa_signal_memory(group_cipher_create(&cipher, wa_signal_library(s)->stores, &n->at,
+                                                  wa_signal_library(s)->context));
     if (rc < 0)
         return rc;
     rc = wa_signal_memory(group_cipher_encrypt(cipher, padded.p, padded.n, sealed));
@@ -190,7 +249,8 @@ static int distribute(struct wa_signal *s, const struct chain_name *n,
 {
     group_session_builder *builder = NULL;
     errno = 0;
-    int rc = wa_signal_memory(group_session_builder_create(&builder, s->stores, s->context));
+    int rc = wa_signal_memory(group_session_builder_create(&builder, wa_signal_library(s)->stores,
+                                                           wa_signal_library(s)->context));
     if (rc < 0)
         return rc;
     rc = wa_signal_memory(group_session_builder_create_session(builder, skdm, &n->at));
@@ -219,12 +279,11 @@ int wa_signal_group_encrypt(struct wa_signal *s, const struct wa_jid *group,
         SIGNAL_UNREF(distribution);
         rc = distribute_and_seal(s, &n, padded, &distribution, &made);
     }
-    rc = wa_signal_error(s, rc);
+    rc = error_of(s, rc);
     if (rc == 0)
-        rc = wa_signal_append(sealed, ciphertext_message_get_serialized(made));
+        rc = append(sealed, ciphertext_message_get_serialized(made));
     if (rc == 0)
-        rc = wa_signal_append(
-            skdm, ciphertext_message_get_serialized((ciphertext_message *)distribution));
+        rc = append(skdm, ciphertext_message_get_serialized((ciphertext_message *)distribution));
     SIGNAL_UNREF(distribution);
     SIGNAL_UNREF(made);
     rc = wa_signal_finish(s, rc);
@@ -245,9 +304,9 @@ int wa_signal_group_distribution(struct wa_signal *s, const struct wa_jid *group
     int rc = distribute(s, &n, &made);
     if (rc < 0 && mend(s, &n, rc))
         rc = distribute(s, &n, &made);
-    rc = wa_signal_error(s, rc);
+    rc = error_of(s, rc);
     if (rc == 0)
-        rc = wa_signal_append(skdm, ciphertext_message_get_serialized((ciphertext_message *)made));
+        rc = append(skdm, ciphertext_message_get_serialized((ciphertext_message *)made));
     SIGNAL_UNREF(made);
     rc = wa_signal_finish(s, rc);
     if (rc < 0)
@@ -259,7 +318,8 @@ static bool chain_is_usable(struct wa_signal *s, struct bytes value)
 {
     sender_key_record *record = NULL;
     errno = 0;
-    int rc = wa_signal_memory(sender_key_record_deserialize(&record, value.p, value.n, s->context));
+    int rc = wa_signal_memory(
+        sender_key_record_deserialize(&record, value.p, value.n, wa_signal_library(s)->context));
     bool usable = rc >= 0 && !sender_key_record_is_empty(record);
     SIGNAL_UNREF(record);
     return usable;
