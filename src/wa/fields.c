@@ -5,7 +5,7 @@
 
 enum { WIRE_VARINT = 0, WIRE_64 = 1, WIRE_BYTES = 2, WIRE_32 = 5 };
 
-static int take_varint(struct reader *in, uint64_t *out)
+static int take_long_varint(struct reader *in, uint64_t *out)
 {
     uint8_t byte = 0x80;
     *out = 0;
@@ -14,6 +14,15 @@ static int take_varint(struct reader *in, uint64_t *out)
             return ERR_INVALID;
         *out |= (uint64_t)(byte & 0x7f) << shift;
     }
+    return 0;
+}
+
+/* Most of them, and of all tags and lengths, are one byte. */
+static inline int take_varint(struct reader *in, uint64_t *out)
+{
+    if (in->p == in->end || *in->p & 0x80)
+        return take_long_varint(in, out);
+    *out = *in->p++;
     return 0;
 }
 
