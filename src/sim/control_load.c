@@ -19,10 +19,12 @@ bool sim_post_load(struct sim_request *r)
 {
     struct json_doc AUTO_DOC *doc = NULL;
     const struct json_value *v = sim_request_body(r, &doc);
-    struct sim_load_spec spec = {.contacts = json_int(v, "contacts", 1),
+    struct sim_load_spec spec = {.first = json_int(v, "first", 1),
+                                 .contacts = json_int(v, "contacts", 1),
                                  .messages = json_int(v, "messages", 1),
                                  .rate = json_int(v, "rate", 0),
                                  .bytes = json_int(v, "bytes", 0),
+                                 .window = json_int(v, "window", 0),
                                  .prefix = json_text(v, "prefix", "load"),
                                  .paired = json_bool(v, "paired", false)};
     struct err err;

@@ -27,7 +27,7 @@ struct sim_load {
     struct sim_account *to;
     struct contact *contacts;
     struct sim_table by_user; /* PN user -> struct contact */
-    uint64_t contact_count, messages, rate;
+    uint64_t first_contact, contact_count, messages, rate, window;
     char prefix[64];
     struct buf text;
     size_t text_bytes;
@@ -51,12 +51,47 @@ static struct contact *contact_of(const struct sim_load *l, uint64_t n)
     return &l->contacts[(n - 1) % l->contact_count];
 }
 
+static struct sim_account *make_account(struct sim *s, uint64_t number)
+{
+    char phone[24], name[32];
+    struct sim_account_spec spec = {.phone = phone, .name = name};
+    struct sim_account *a;
+    struct err err;
+
+    snprintf(phone, sizeof phone, "%llu",
+             (unsigned long long)(SIM_LOAD_FIRST_CONTACT - 1 + number));
+    snprintf(name, sizeof name, "Contact %llu", (unsigned long long)number);
+    a = sim_account_by_phone(s, phone);
+    if (!a && sim_account_create(s, &spec, &a, &err) != 0)
+        err_fatal("load: %s", err.text); /* the number is good and free */
+    return a;
+}
+
+/* The keys of 100,000 contacts take half a minute: each is made when it first writes. */
+static struct sim_account *writer_of(struct sim_load *l, uint64_t n)
+{
+    struct contact *c = contact_of(l, n);
+
+    if (!c->account) {
+        c->account = make_account(l->sim, l->first_contact + (uint64_t)(c - l->contacts));
+        c->next_reply = n;
+        sim_table_put(&l->by_user, bytes_text(c->account->pn.user), c);
+    }
+    return c->account;
+}
+
 static bool device_is_behind(const struct sim_load *l)
 {
     for (const struct sim_device *d = l->to->devices; d; d = d->next)
         if (d->queue.count > UNTAKEN_MAX && (d->client || sim_device_is_primary(d)))
             return true;
     return false;
+}
+
+/* With a rate: when message n is to be written. */
+static int64_t due_ms(const struct sim_load *l, uint64_t n)
+{
+    return l->started_ms + (int64_t)((n * 1000 + l->rate - 1) / l->rate);
 }
 
 static bool may_send(const struct sim_load *l, int64_t now)
@@ -67,8 +102,10 @@ static bool may_send(const struct sim_load *l, int64_t now)
         return false;
     if (l->paired && n > l->contact_count && !(l->state[n - l->contact_count] & REPLIED))
         return false;
+    if (l->window && l->sent - l->replied_to >= l->window)
+        return false;
     if (l->rate)
-        return l->sent < (uint64_t)(now - l->started_ms) * l->rate / 1000;
+        return now >= due_ms(l, n);
     return !device_is_behind(l);
 }
 
@@ -76,6 +113,7 @@ static void send_next(struct sim_load *l)
 {
     uint64_t n = ++l->sent;
     char id[SIM_ID_MAX + 1];
+    struct sim_account *from = writer_of(l, n);
     struct sim_outgoing m = {.to = l->to, .id = id};
     struct err err;
 
@@ -88,9 +126,17 @@ static void send_next(struct sim_load *l)
     snprintf(id, sizeof id, ID_FORMAT, l->nonce, (unsigned long long)n);
     m.text = buf_bytes(&l->text);
     l->state[n] |= SENT;
-    l->sent_us[n] = clock_mono_us();
-    if (sim_phone_send(contact_of(l, n)->account->phone, &m, id, &err) != 0)
+    if (sim_phone_send(from->phone, &m, id, &err) != 0)
         log_event(LOG_WARN, "sim_load_send", LOG_STR("why", err.text));
+    l->sent_us[n] = clock_mono_us(); /* nothing of it can have come back yet */
+}
+
+/* A slow rate needs no look between two messages. */
+static int64_t next_tick_ms(const struct sim_load *l, int64_t now)
+{
+    int64_t due = l->rate ? due_ms(l, l->sent + 1) : 0;
+
+    return due > now + TICK_MS ? due : now + TICK_MS;
 }
 
 static void tick(void *arg)
@@ -103,7 +149,7 @@ static void tick(void *arg)
         now = clock_mono_ms();
     }
     if (l->sent < l->messages)
-        sim_timer_arm(&l->sim->timers, &l->timer, now + TICK_MS, tick, l);
+        sim_timer_arm(&l->sim->timers, &l->timer, next_tick_ms(l, now), tick, l);
     l->sim->activity++;
 }
 
@@ -114,6 +160,10 @@ static int check_spec(const struct sim_load_spec *spec, struct err *err)
 {
     if (spec->contacts < 1 || spec->contacts > SIM_LOAD_CONTACTS_MAX)
         return err_set(err, ERR_INVALID, "contacts must be 1 to %d", SIM_LOAD_CONTACTS_MAX);
+    if (spec->first < 1 || spec->first > SIM_LOAD_CONTACTS_MAX)
+        return err_set(err, ERR_INVALID, "first must be 1 to %d", SIM_LOAD_CONTACTS_MAX);
+    if (spec->window < 0)
+        return err_set(err, ERR_INVALID, "window must be 0 or more");
     if (spec->messages < 1 || spec->messages > SIM_LOAD_MESSAGES_MAX)
         return err_set(err, ERR_INVALID, "messages must be 1 to %d", SIM_LOAD_MESSAGES_MAX);
     if (spec->rate < 0 || spec->rate > 1000000)
@@ -122,30 +172,6 @@ static int check_spec(const struct sim_load_spec *spec, struct err *err)
         return err_set(err, ERR_INVALID, "bytes must be 0 to %d", SIM_LOAD_BYTES_MAX);
     if (!spec->prefix[0] || strlen(spec->prefix) >= sizeof((struct sim_load *)0)->prefix)
         return err_set(err, ERR_INVALID, "prefix must be 1 to 63 bytes");
-    return 0;
-}
-
-static int make_contact(struct sim *s, uint64_t i, struct sim_account **out, struct err *err)
-{
-    char phone[24], name[32];
-    struct sim_account_spec spec = {.phone = phone, .name = name};
-
-    snprintf(phone, sizeof phone, "%llu", (unsigned long long)(SIM_LOAD_FIRST_CONTACT + i));
-    snprintf(name, sizeof name, "Contact %llu", (unsigned long long)(i + 1));
-    *out = sim_account_by_phone(s, phone);
-    return *out ? 0 : sim_account_create(s, &spec, out, err);
-}
-
-static int make_contacts(struct sim_load *l, struct err *err)
-{
-    for (uint64_t i = 0; i < l->contact_count; i++) {
-        int rc = make_contact(l->sim, i, &l->contacts[i].account, err);
-
-        if (rc != 0)
-            return rc;
-        l->contacts[i].next_reply = i + 1;
-        sim_table_put(&l->by_user, bytes_text(l->contacts[i].account->pn.user), &l->contacts[i]);
-    }
     return 0;
 }
 
@@ -159,9 +185,11 @@ int sim_load_start(struct sim *s, const struct sim_load_spec *spec, struct err *
     l = err_calloc(1, sizeof *l);
     l->sim = s;
     l->to = spec->to;
+    l->first_contact = (uint64_t)spec->first;
     l->contact_count = (uint64_t)spec->contacts;
     l->messages = (uint64_t)spec->messages;
     l->rate = (uint64_t)spec->rate;
+    l->window = (uint64_t)spec->window;
     l->paired = spec->paired;
     l->text_bytes = (size_t)spec->bytes;
     buf_init(&l->text, SIM_LOAD_BYTES_MAX + sizeof l->prefix + 24);
@@ -171,11 +199,6 @@ int sim_load_start(struct sim *s, const struct sim_load_spec *spec, struct err *
     l->sent_us = err_calloc(l->messages + 1, sizeof *l->sent_us);
     sim_random_bytes(&s->random, (uint8_t *)&l->nonce, sizeof l->nonce);
     snprintf(l->id_start, sizeof l->id_start, ID_START_FORMAT, l->nonce);
-    rc = make_contacts(l, err);
-    if (rc != 0) {
-        sim_load_free(l);
-        return rc;
-    }
     sim_load_free(s->load);
     s->load = l;
     l->started_ms = clock_mono_ms();

@@ -45,7 +45,6 @@ struct sim_phone *sim_phone_new(struct sim_device *device)
     wa_device_generate(&p->creds, &p->host);
     p->creds.pn = device->account->pn;
     p->creds.lid = device->account->lid;
-    wa_device_save(&p->creds, &p->host);
     p->signal = wa_signal_open(&p->creds, &p->host);
     sim_ring_init(&p->arrivals, sizeof(struct sim_arrival), SIM_PHONE_KEPT);
     sim_ring_init(&p->receipts, sizeof(struct sim_phone_receipt), SIM_PHONE_KEPT);

@@ -851,6 +851,41 @@ START_TEST(test_load_replies_are_matched_and_duplicates_counted)
 }
 END_TEST
 
+static json_int_t sent_of_load(void)
+{
+    json_t *load;
+    json_int_t sent;
+
+    for (int i = 0; i < 10; i++) /* what is due, and what that arms */
+        sim_timers_run(&sim.timers, sim_timers_next(&sim.timers));
+    load = ask("GET", "/load", "", "", 200);
+    sent = json_integer_value(json_object_get(load, "sent"));
+    json_decref(load);
+    return sent;
+}
+
+START_TEST(test_load_window_holds_the_next_contact_back_until_an_answer)
+{
+    struct sim_outgoing reply = {.text = bytes_text("you said load 1")};
+    char id[SIM_ID_MAX + 1];
+    struct err err;
+
+    make_two();
+    json_decref(ask("POST", "/load", "",
+                    "{\"to\":\"4915100000001\",\"contacts\":2,\"messages\":2,\"first\":5,"
+                    "\"window\":1}",
+                    200));
+    ck_assert_int_eq(sent_of_load(), 1);
+    reply.to = sim_account_by_phone(&sim, "9990000005");
+    ck_assert_ptr_nonnull(reply.to);
+    ck_assert_ptr_null(sim_account_by_phone(&sim, "9990000006"));
+    ck_assert_int_eq(
+        sim_phone_send(sim_account_by_phone(&sim, "4915100000001")->phone, &reply, id, &err), 0);
+    ck_assert_int_eq(sent_of_load(), 2);
+    ck_assert_ptr_nonnull(sim_account_by_phone(&sim, "9990000006"));
+}
+END_TEST
+
 START_TEST(test_sim_same_seed_gives_same_root)
 {
     struct sim other;
@@ -902,6 +937,7 @@ static Suite *suite(void)
     tcase_add_test(control, test_control_corrupted_at_the_phone_is_asked_for_again);
     tcase_add_test(control, test_control_messages_with_nothing_there_waits);
     tcase_add_test(control, test_load_replies_are_matched_and_duplicates_counted);
+    tcase_add_test(control, test_load_window_holds_the_next_contact_back_until_an_answer);
     tcase_add_test(control, test_sim_same_seed_gives_same_root);
     suite_add_tcase(s, parts);
     suite_add_tcase(s, control);
