@@ -7,18 +7,40 @@
 
 #define FNV_BASIS 2166136261u
 #define FNV_PRIME 16777619u
+#define BUCKETS_AT_FIRST 64
 
-static struct store_record **bucket_of(struct store_cache *c, size_t table, const char *key)
+static uint32_t hash_of(size_t table, struct bytes key)
 {
     uint32_t hash = (FNV_BASIS ^ (uint32_t)table) * FNV_PRIME;
-    for (; *key; key++)
-        hash = (hash ^ (uint8_t)*key) * FNV_PRIME;
-    return &c->buckets[(hash ^ hash >> 16) % ARRAY_LEN(c->buckets)];
+    for (size_t i = 0; i < key.n; i++)
+        hash = (hash ^ key.p[i]) * FNV_PRIME;
+    return hash ^ hash >> 16;
+}
+
+static struct store_record **bucket_of(const struct store_cache *c, uint32_t hash)
+{
+    return &c->buckets[hash & (c->bucket_count - 1)];
+}
+
+/* Records that are absent are small: there may be thousands, and a bucket should hold one. */
+static void grow(struct store_cache *c)
+{
+    struct store_cache old = *c;
+    c->bucket_count = old.bucket_count ? 2 * old.bucket_count : BUCKETS_AT_FIRST;
+    c->buckets = err_calloc(c->bucket_count, sizeof(*c->buckets));
+    for (size_t i = 0; i < old.bucket_count; i++) {
+        for (struct store_record *r = old.buckets[i], *next; r; r = next) {
+            next = r->next;
+            r->next = *bucket_of(c, r->hash);
+            *bucket_of(c, r->hash) = r;
+        }
+    }
+    free(old.buckets);
 }
 
 static size_t size_of(const struct store_record *r)
 {
-    return sizeof(*r) + r->value.cap;
+    return sizeof(*r) + r->key_n + 1 + r->value.cap;
 }
 
 static struct store_record_list *list_of(struct store_cache *c, const struct store_record *r)
@@ -46,13 +68,14 @@ static void put_in(struct store_cache *c, struct store_record *r)
 
 static void forget(struct store_cache *c, struct store_record *r)
 {
-    struct store_record **at = bucket_of(c, r->table, r->key);
+    struct store_record **at = bucket_of(c, r->hash);
     while (*at != r)
         at = &(*at)->next;
     *at = r->next;
     take_out(c, r);
     buf_deinit(&r->value);
     free(r);
+    c->count--;
 }
 
 static void make_room(struct store_cache *c)
@@ -68,12 +91,17 @@ void store_cache_clear(struct store_cache *c)
         forget(c, c->waiting.oldest);
     while (c->known.oldest)
         forget(c, c->known.oldest);
+    free(c->buckets);
+    c->buckets = NULL;
+    c->bucket_count = 0;
 }
 
 struct store_record *store_cache_find(struct store_cache *c, size_t table, const char *key)
 {
-    struct store_record *r = *bucket_of(c, table, key);
-    while (r && (r->table != table || strcmp(r->key, key) != 0))
+    struct bytes k = bytes_text(key);
+    uint32_t hash = hash_of(table, k);
+    struct store_record *r = c->count ? *bucket_of(c, hash) : NULL;
+    while (r && (r->hash != hash || r->table != table || !bytes_equal(BYTES(r->key, r->key_n), k)))
         r = r->next;
     if (r && !r->waits) {
         take_out(c, r);
@@ -93,14 +121,18 @@ struct store_record *store_cache_add(struct store_cache *c, size_t table, const 
                                      bool exists, struct bytes value)
 {
     size_t n = strlen(key);
-    struct store_record **bucket = bucket_of(c, table, key);
     struct store_record *r = err_calloc(1, sizeof(*r) + n + 1);
+    if (c->count == c->bucket_count)
+        grow(c);
+    r->hash = hash_of(table, BYTES(key, n));
     r->table = table;
+    r->key_n = n;
     memcpy(r->key, key, n + 1);
     buf_init_secret(&r->value, SIZE_MAX);
     set_value(r, exists, value);
-    r->next = *bucket;
-    *bucket = r;
+    r->next = *bucket_of(c, r->hash);
+    *bucket_of(c, r->hash) = r;
+    c->count++;
     put_in(c, r);
     make_room(c);
     return r;

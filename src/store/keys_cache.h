@@ -15,7 +15,8 @@
 struct store_record {
     struct store_record *next;          /* of its bucket */
     struct store_record *older, *newer; /* of its list */
-    size_t table;
+    uint32_t hash;                      /* of table and key */
+    size_t table, key_n;
     bool exists, waits; /* waits: it is not as the database has it */
     struct buf value;
     char key[];
@@ -27,7 +28,8 @@ struct store_record_list {
 };
 
 struct store_cache {
-    struct store_record *buckets[256];
+    struct store_record **buckets; /* owned; NULL while there are no records */
+    size_t bucket_count, count;    /* a power of two, not below the number of records */
     struct store_record_list known, waiting;
 };
 

@@ -18,6 +18,7 @@
 #include "base/err.h"
 #include "store/backup.h"
 #include "store/keys.h"
+#include "store/keys_cache.h"
 #include "store/messages_internal.h"
 #include "store_vfs.h"
 
@@ -364,6 +365,38 @@ static void assert_frugal_and_durable(sqlite3 *db)
     ck_assert_int_ge(pragma(db, "user_version"), 1);
     ck_assert_int_ne(pragma(db, "application_id"), 0);
 }
+
+/* Many small records, as a customer's absent ones are. */
+START_TEST(test_cache_add_thousands_finds_each_and_forgets_the_oldest)
+{
+    struct store_cache cache = {0};
+    char key[32];
+    size_t have = 0, n = 20000;
+    for (size_t i = 0; i < n; i++) {
+        snprintf(key, sizeof(key), "user %zu", i);
+        store_cache_add(&cache, i % 3, key, i % 2 == 0, bytes_text(i % 2 == 0 ? key : ""));
+    }
+    for (size_t i = 0; i < n; i++) {
+        snprintf(key, sizeof(key), "user %zu", i);
+        const struct store_record *r = store_cache_find(&cache, i % 3, key);
+        ck_assert(r || have == 0); /* those that are there are the last ones */
+        ck_assert_ptr_null(store_cache_find(&cache, i % 3 + 1, key));
+        if (!r)
+            continue;
+        have++;
+        ck_assert_uint_eq(r->exists, i % 2 == 0);
+        testing_assert_bytes(buf_bytes(&r->value), bytes_text(r->exists ? key : ""), key);
+    }
+    ck_assert_uint_gt(have, 1000);
+    ck_assert_uint_lt(have, n);
+    ck_assert_uint_eq(cache.count, have);
+    ck_assert_uint_ge(cache.bucket_count, have);
+    ck_assert_uint_le(cache.known.bytes, STORE_CACHE_BYTES);
+    store_cache_clear(&cache);
+    ck_assert_ptr_null(store_cache_find(&cache, 0, "user 1"));
+    ck_assert_ptr_null(cache.buckets);
+}
+END_TEST
 
 START_TEST(test_open_settings_durable_and_frugal)
 {
@@ -3092,7 +3125,8 @@ int main(void)
         test_backup_of_open_database_is_whole_and_without_ratchets,
         test_backup_of_no_database_leaves_nothing, test_open_newer_version_unsupported,
         test_open_foreign_file_refused_untouched, test_open_every_truncation_no_crash,
-        test_open_settings_durable_and_frugal, test_close_nothing_is_harmless);
+        test_open_settings_durable_and_frugal,
+        test_cache_add_thousands_finds_each_and_forgets_the_oldest, test_close_nothing_is_harmless);
     ADD("keys", test_keys_values_survive_reopening, test_keys_get_full_buffer_says_limit,
         test_keys_put_many_times_is_written_once,
         test_keys_more_records_than_are_kept_are_all_there,
