@@ -28,7 +28,7 @@ from peers import BUILD, Baileys, Bridge, Chromium, Failed, Simulator
 
 FULL = dict(runs=5, few_runs=3, settle_s=5, idle_s=60, messages=5000, contacts=100, patience_s=240,
             rates=((10, 8), (100, 8), (1000, 2)), backlog=10000, outbox=10000, tenants=(1, 10, 100, 1000),
-            sample=1000, stored=(1000, 10000, 100000, 1000000), chats=(10, 100, 1000, 10000),
+            sample=1000, stored=(1000, 10000, 100000, 1000000, 10000000), chats=(10, 100, 1000, 10000, 100000),
             prekeys=(800, 2000, 4000), sizes=(100, 1000, 10000, 50000), groups=(3, 16, 64, 256))
 QUICK = dict(FULL, runs=2, few_runs=1, settle_s=3, idle_s=30, messages=1000, rates=((10, 3), (100, 3), (1000, 1)),
              backlog=1000, outbox=1000, tenants=(1, 10, 50), sample=200, stored=(1000, 10000), chats=(10, 100),
@@ -43,8 +43,8 @@ def options():
     parser.add_argument('--steps', default=','.join(ALL), help='of ' + ', '.join(ALL))
     parser.add_argument('--again', action='store_true', help='these steps; the other figures stay those of the last run')
     parser.add_argument('--without', action='append', default=[], help='leave out Baileys or Chromium')
-    parser.add_argument('--stored-max', type=int, default=1000000,
-                        help='messages in the largest database, up to 10000000')
+    parser.add_argument('--stored-max', type=int, help='messages in the largest database; 10000000')
+    parser.add_argument('--chats-max', type=int, help='chats of the tenant that has most; 100000')
     parser.add_argument('--docs', action='store_true')
     parser.add_argument('--docs-only', action='store_true')
     return parser.parse_args()
@@ -53,9 +53,13 @@ def options():
 def parameters(o):
     p = SimpleNamespace(**(QUICK if o.quick else FULL))
     p.runs = o.runs or p.runs
-    if o.stored_max > p.stored[-1] and not o.quick:
-        p.stored = (*p.stored, o.stored_max)
+    p.stored = up_to(o.stored_max, p.stored)
+    p.chats = up_to(o.chats_max, p.chats)
     return p
+
+
+def up_to(most, points):
+    return tuple(n for n in points if not most or n <= most)
 
 
 def peers_here(without):

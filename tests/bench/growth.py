@@ -1,55 +1,102 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How the cost of one answered message grows with what the tenant has: y ~ x^exponent."""
+import os
 import subprocess
+import time
 
 import machine
 from peers import Bridge, wait_for
-from steps import Flow
+from steps import MIB, Flow
 
 
+WINDOW = 10 # messages under way at a time, whatever grows
+PACE, PACED_S = 100, 3
 
-def cost_us(run, w, contacts=10, **how):
-    """Processor time for one message; the better of two, since a neighbour can only add to it."""
-    flows = [Flow(run, w, run.p.sample, contacts, paired=True, **how) for _ in range(2)]
+
+def cost_us(run, w, contacts=10, first=1, **how):
+    """Processor time for one message; the better of two, since a neighbour can only add to it. With many
+    contacts the second time others of them write: what was just used is no measure of what was long at rest."""
+    turns = [first, first + contacts if first + 2 * contacts <= how.pop('of', 0) + 1 else first]
+    flows = [Flow(run, w, run.p.sample, contacts, paired=True, window=WINDOW, first=f, **how) for f in turns]
     return min(f.cpu_s for f in flows) / run.p.sample * 1e6
+
+
+class Growing:
+    """One worker while something of it grows: what an answer costs, how long it takes, what it occupies."""
+
+    def __init__(self, run, against):
+        self.run, self.against = run, against
+        self.w = run.worker(Bridge).link()
+        self.points = {}
+
+    def add(self, figure, unit, n, y):
+        self.points.setdefault((figure, unit), []).append((n, y))
+
+    def measure(self, n, **how):
+        run, w = self.run, self.w
+        self.add('processor for one answered', 'us', n, cost_us(run, w, **how))
+        how.pop('of', None)
+        paced = Flow(run, w, PACE * PACED_S, rate=PACE, **{'contacts': 10, **how})
+        self.add(f'until answered at {PACE}/s, p50', 'ms', n, paced.progress['until_answer_us']['p50'] / 1000)
+        time.sleep(run.p.settle_s)
+        self.add('private dirty memory at rest', 'MiB', n, machine.memory(w.pids())['private_dirty'] / MIB)
+        for path in 'private/keys.db', 'volume/messages.db':
+            self.add(os.path.basename(path), 'MiB', n, os.path.getsize(f'{w.dir}/{path}') / MIB)
+
+    def end(self):
+        self.w.stop()
+        for (figure, unit), points in self.points.items():
+            self.run.figures.grow(figure, unit, self.against, points)
 
 
 def stored(run):
     """Messages in the database, put there as another program would, in the documented schema. Their words too:
     the bridge would else be at it for an hour, between the messages that are measured."""
-    points, have = [], 0
-    w = run.worker(Bridge).link()
+    growing, have = Growing(run, 'messages in the database'), 0
+    w = growing.w
     for n in run.p.stored:
         w.stop()
+        began = time.monotonic()
         fill(f'{w.dir}/volume/messages.db', have + 1, n)
+        print(f'   {n:,} messages: {time.monotonic() - began:.0f} s', flush=True)
         have = n
         w.resume()
         Flow(run, w, 100, 10, paired=True)
-        points.append((n, cost_us(run, w)))
-    run.figures.grow('processor for one answered', 'us', 'messages in the database', points)
+        growing.measure(n)
+    growing.end()
 
 
 def fill(path, first, last):
-    subprocess.run(['sqlite3', path], check=True, text=True, input=f'''
-        pragma synchronous = off; pragma cache_size = -200000;
+    """An index that is made over all rows at once is written in order; kept row by row it is not."""
+    indices = machine.output('sqlite3', path, "select name || char(9) || replace(sql, char(10), ' ') from sqlite_schema"
+                             " where tbl_name = 'messages' and type = 'index' and sql is not null")
+    names, made = zip(*(line.split('\t') for line in indices.split('\n')))
+    subprocess.run(['sqlite3', path], check=True, text=True, stdout=subprocess.DEVNULL, input=f'''
+        pragma synchronous = off; pragma cache_size = -1000000; pragma temp_store = memory;
+        begin;
+        {''.join(f'drop index {name};' for name in names)}
         insert into messages(direction, wa_id, chat, sender, kind, text, sent_at, received_at, status)
         select 'IN', 'FILL' || value, (value % 5000) || '@lid', (value % 5000) || '@lid', 'text',
                'message number ' || value, 1700000000000 + value * 1000, 1700000000000 + value * 1000, 'received'
         from generate_series({first}, {last});
+        {';'.join(made)};
         insert into messages_search(rowid, text)
         select id, text from messages where id > (select searchable from totals) and text is not null;
-        update totals set searchable = (select max(id) from messages);''')
+        update totals set searchable = (select max(id) from messages);
+        commit; pragma wal_checkpoint(truncate);''')
 
 
 def chats(run):
-    """Customers that write one after the other; each has a session in keys.db."""
-    points = []
+    """Customers that write for the first time; each has a session in keys.db. Those that are measured are
+    the ones that were silent for the longest time."""
+    growing, have = Growing(run, 'chats'), 0
     for n in run.p.chats:
-        w = run.worker(Bridge).link()
-        Flow(run, w, n, n)
-        points.append((n, cost_us(run, w, contacts=min(n, run.p.sample))))
-        w.stop()
-    run.figures.grow('processor for one answered', 'us', 'chats', points)
+        began = time.monotonic()
+        Flow(run, growing.w, n - have, n - have, first=have + 1)
+        print(f'   {n:,} chats: {time.monotonic() - began:.0f} s', flush=True)
+        have = n
+        growing.measure(n, contacts=min(n, run.p.sample), of=n)
+    growing.end()
 
 
 def prekeys(run):
@@ -109,7 +156,7 @@ def answers(w):
 
 def growth(run):
     """Cost of one answered message against stored messages, chats, prekeys, group, text."""
-    for step in stored, chats, prekeys, size, group:
+    for step in stored, prekeys, size, group, chats: # last what the simulator remembers for good
         print(f'   growth: {step.__name__}', flush=True)
         step(run)
         run.end_workers()

@@ -61,8 +61,9 @@ class Simulator:
                        for d in a['devices'] if d['id'] != 0), None)
         return device and device['connected'] and device['queued'] == 0
 
-    def load(self, phone, messages, contacts, rate=0, paired=False, size=0):
-        self.call('/load', dict(to=phone, messages=messages, contacts=contacts, rate=rate, paired=paired, bytes=size))
+    def load(self, phone, messages, contacts, size=0, **how):
+        """how: rate, paired, window, first as docs/simulator.md says."""
+        self.call('/load', dict(to=phone, messages=messages, contacts=contacts, bytes=size, **how))
 
     def progress(self):
         return self.call('/load')

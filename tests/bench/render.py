@@ -52,8 +52,12 @@ def last_tenants(bench):
     return own[-1]['median'] if own else None
 
 
+def of_processor(bench):
+    return [s for s in bench['growth'] if s['unit'] == 'us']
+
+
 def stored_growth(bench):
-    points = next((s['points'] for s in bench['growth'] if s['against'] == 'messages in the database'), None)
+    points = next((s['points'] for s in of_processor(bench) if s['against'] == 'messages in the database'), None)
     within = [y for x, y in points or [] if x <= 1000000]
     return (within[-1] / within[0] - 1) * 100 if within else None
 
@@ -109,9 +113,13 @@ def target_table(bench):
                  [(what, wanted, number(value), met[is_met]) for what, wanted, value, is_met in targets(bench)])
 
 
+UNITS = {'us': 'µs'}
+
+
 def growth_table(bench):
-    return table(['processor for one answered, against', 'measured', 'first to last', 'exponent'],
-                 [(s['against'], ', '.join(f'{x:,}: {number(y)} µs' for x, y in s['points']),
+    return table(['against', 'figure', 'measured', 'first to last', 'exponent'],
+                 [(s['against'], s['figure'],
+                   ', '.join(f'{x:,}: {number(y)}' for x, y in s['points']) + ' ' + UNITS.get(s['unit'], s['unit']),
                    f'{s["change_percent"]:+} %', s['exponent']) for s in bench['growth']])
 
 
@@ -171,11 +179,12 @@ def bars(bench, name, title, unit, what):
 
 
 def growth_chart(bench):
-    if not bench['growth']:
+    series = of_processor(bench)
+    if not series:
         return None
     blocks = ''.join(f'$d{i} << E\n' + '\n'.join(f'{x} {y / s["points"][0][1]}' for x, y in s['points']) + '\nE\n'
-                     for i, s in enumerate(bench['growth']))
-    lines = ', '.join(f'$d{i} with linespoints lw 2 title "{s["against"]}"' for i, s in enumerate(bench['growth']))
+                     for i, s in enumerate(series))
+    lines = ', '.join(f'$d{i} with linespoints lw 2 title "{s["against"]}"' for i, s in enumerate(series))
     title = 'Processor for one answered message, as a multiple of the first point'
     plot('growth', f'set title "{title}"\nset logscale x\nset yrange [0:*]\nset key left top\n{blocks}plot {lines}\n')
     return 'growth', title
