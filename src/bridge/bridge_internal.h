@@ -53,6 +53,12 @@ struct bridge_delay {
     int64_t until;
 };
 
+/* What left in the window of the rate limit; read once for a wake-up, then counted along. */
+struct bridge_window {
+    bool known;
+    int64_t sent, warnings;
+};
+
 /* What happened and is not in the table events yet. */
 struct bridge_event_note {
     int64_t at;
@@ -152,6 +158,7 @@ struct bridge {
     struct bridge_delay *delays;
     size_t delay_count;
     int64_t send_at; /* when a delay or a pause ends */
+    struct bridge_window window;
 
     /* the outbox */
     struct volume_outbox *outbox;
@@ -264,6 +271,12 @@ const char *bridge_form(const char *text); /* NULL for "" */
 /* ---- outbound.c ----------------------------------------------------------------------------- */
 /* Gives the session what may go out now; whether there was anything. */
 bool bridge_outbound_pump(struct bridge *b);
+/* Gives an answer that is about to be recorded to the session, where nothing holds it back: whether
+ * it is under way. Nothing of its chat may be queued; the row has no id yet. */
+bool bridge_outbound_at_once(struct bridge *b, const struct store_queued *q,
+                             const struct wa_jid *to);
+/* The log's line for what was given to the session. */
+void bridge_outbound_log(const struct bridge *b, int64_t row, bool warning, struct bytes text);
 /* A fresh message id, and the own bare JID. Only with a session. */
 void bridge_outbound_make_id(struct bridge *b, char id[WA_MESSAGE_ID_SIZE], struct wa_jid *own);
 void bridge_outbound_reset(

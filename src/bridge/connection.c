@@ -340,6 +340,7 @@ static void take_events(struct bridge *b)
 static void work(struct bridge *b)
 {
     bool more;
+    b->window.known = false;
     bridge_outbox_take(b);
     take_events(b);
     b->more_history = !b->store_failed && wa_session_step(b->session);

@@ -116,6 +116,15 @@ void bridge_inbound_timer(struct bridge *b, const struct wa_incoming *in)
 
 /* ---- the reply ------------------------------------------------------------------------------ */
 
+/* A recorded message that may be answered. */
+struct asking {
+    const struct wa_incoming *in; /* its bytes are gone once something is given to the session */
+    const struct bridge_forms *chat;
+    int64_t row;
+    struct store_chat known;
+    struct bridge_verdict verdict;
+};
+
 /* The reason is kept in the row of the answer that was not given. */
 static int keep_back(struct bridge *b, int64_t id, const struct bridge_verdict *verdict,
                      enum bridge_overflow overflow)
@@ -131,30 +140,54 @@ static int keep_back(struct bridge *b, int64_t id, const struct bridge_verdict *
                                        STORE_INTENT_WAIT);
 }
 
-static int intend(struct bridge *b, const struct wa_incoming *in, const struct bridge_forms *chat,
-                  int64_t reply_to, const char *intent, struct bytes text,
-                  const struct bridge_verdict *verdict)
+/* As it would stand in the queue. */
+static bool leaves_at_once(struct bridge *b, const struct asking *a,
+                           const struct store_outbound *out)
+{
+    char sender[WA_JID_TEXT_SIZE];
+    AUTO_FREE char *asked = bytes_strdup(a->in->id);
+    const struct wa_jid to = a->in->chat;
+    const struct store_queued q = {.reply_to = a->row,
+                                   .wa_id = out->wa_id,
+                                   .chat = out->chat,
+                                   .target = out->target,
+                                   .text = out->text,
+                                   .quoted_wa_id = asked,
+                                   .created_at = out->created_at,
+                                   .answered_sender = wa_jid_text(&a->in->sender, sender),
+                                   .expiration_s = a->known.expiration_s,
+                                   .expiration_set_at = a->known.expiration_set_at};
+    return bridge_outbound_at_once(b, &q, &to);
+}
+
+static int intend(struct bridge *b, const struct asking *a, const char *intent, struct bytes text)
 {
     struct wa_jid own;
     char wa_id[WA_MESSAGE_ID_SIZE], target[WA_JID_TEXT_SIZE], sender[WA_JID_TEXT_SIZE];
+    const struct bridge_verdict *v = &a->verdict;
     bridge_outbound_make_id(b, wa_id, &own);
-    const struct store_outbound out = {
+    struct store_outbound out = {
         .wa_id = wa_id,
-        .chat = chat->main,
-        .chat_pn = bridge_form(chat->pn),
-        .chat_lid = bridge_form(chat->lid),
-        .target = wa_jid_text(&in->chat, target),
+        .chat = a->chat->main,
+        .chat_pn = bridge_form(a->chat->pn),
+        .chat_lid = bridge_form(a->chat->lid),
+        .target = wa_jid_text(&a->in->chat, target),
         .sender = wa_jid_text(&own, sender),
         .text = text,
         .intent = intent,
         .created_at = clock_wall_ms(),
     };
+    enum bridge_overflow overflow =
+        bridge_overflow_decide(&b->config, v->queued, out.created_at, v->last_wait_at);
+    if (v->queued == 0 && !v->ping_pong && overflow == BRIDGE_OVERFLOW_NONE &&
+        leaves_at_once(b, a, &out))
+        out.sent_at = clock_wall_ms();
     int64_t id;
-    int rc = store_messages_intend(b->messages, &out, reply_to, &id);
-    return rc != 1 ? rc
-                   : keep_back(b, id, verdict,
-                               bridge_overflow_decide(&b->config, verdict->queued, clock_wall_ms(),
-                                                      verdict->last_wait_at));
+    int rc = store_messages_intend(b->messages, &out, a->row, &id);
+    if (!out.sent_at)
+        return rc == 1 ? keep_back(b, id, v, overflow) : rc;
+    bridge_outbound_log(b, id, false, text);
+    return rc == 1 ? 1 : ERR_STORE; /* what the session has now must not leave without the row */
 }
 
 static int silent(int64_t row, enum bridge_answer why)
@@ -164,19 +197,18 @@ static int silent(int64_t row, enum bridge_answer why)
     return 0;
 }
 
-static int send_reply(struct bridge *b, const struct wa_incoming *in,
-                      const struct bridge_forms *chat, int64_t reply_to,
-                      const struct bridge_reply_answer *found, const struct bridge_verdict *verdict)
+static int send_reply(struct bridge *b, const struct asking *a,
+                      const struct bridge_reply_answer *found)
 {
     const struct bridge_reply_values values = {
         .business_name = bytes_text(b->config.business_name),
-        .customer_name = in->push_name,
+        .customer_name = a->in->push_name,
     };
     struct buf text;
     buf_init(&text, WA_TEXT_MAX);
-    int rc = bridge_reply_render(found->text, in->content->text, &values, &text);
+    int rc = bridge_reply_render(found->text, a->in->content->text, &values, &text);
     if (rc == 0)
-        rc = intend(b, in, chat, reply_to, found->name, buf_bytes(&text), verdict);
+        rc = intend(b, a, found->name, buf_bytes(&text));
     else
         log_event(LOG_WARN, "reply_too_long", LOG_STR("intent", found->name));
     buf_deinit(&text);
@@ -237,31 +269,25 @@ static int guarded(struct bridge *b, const char *chat, bool urgent, struct bridg
     return rc;
 }
 
-static int reply(struct bridge *b, const struct wa_incoming *in, const struct bridge_forms *chat,
-                 int64_t reply_to)
+static int reply(struct bridge *b, struct asking *a, const struct store_chat_key *key)
 {
-    const struct store_chat_key key = {chat->main, bridge_form(chat->pn), bridge_form(chat->lid)};
-    struct store_chat known;
     struct bridge_reply_chat state;
     struct bridge_reply_answer found;
-    if (store_messages_find_chat(b->messages, &key, &known) < 0)
-        return ERR_STORE;
-    find_reply(b, in->content->text, &known, &state, &found);
-    int rc = handed_over(b, &known);
+    find_reply(b, a->in->content->text, &a->known, &state, &found);
+    int rc = handed_over(b, &a->known);
     /* A bare number may answer the person who has the chat. */
     bool urgent = found.intent && found.intent->urgent && !found.choice;
     if (rc == 1 && !urgent)
-        return silent(reply_to, BRIDGE_SILENT_HANDED_OVER);
+        return silent(a->row, BRIDGE_SILENT_HANDED_OVER);
     if (rc < 0 || !found.text)
         return rc < 0 ? rc : 0;
-    struct bridge_verdict verdict;
-    rc = guarded(b, chat->main, urgent, &verdict);
+    rc = guarded(b, a->chat->main, urgent, &a->verdict);
     if (rc < 0)
         return rc;
-    if (verdict.answer != BRIDGE_ANSWER)
-        return silent(reply_to, verdict.answer);
-    rc = send_reply(b, in, chat, reply_to, &found, &verdict);
-    return rc < 0 ? rc : remember(b, &key, &known, &state, &found);
+    if (a->verdict.answer != BRIDGE_ANSWER)
+        return silent(a->row, a->verdict.answer);
+    rc = send_reply(b, a, &found);
+    return rc < 0 ? rc : remember(b, key, &a->known, &state, &found);
 }
 
 /* By the server's clock, where it is known: the message has its time from the same. */
@@ -272,29 +298,25 @@ static int64_t age_s(const struct bridge *b, const struct wa_incoming *in)
 }
 
 /* One text for whoever calls; a chat that a person has gets none. */
-static int answer_call(struct bridge *b, const struct wa_incoming *in,
-                       const struct bridge_forms *chat, int64_t id)
+static int answer_call(struct bridge *b, struct asking *a)
 {
-    const struct store_chat_key key = {chat->main, bridge_form(chat->pn), bridge_form(chat->lid)};
-    struct store_chat known;
-    struct bridge_verdict verdict;
-    if (store_messages_find_chat(b->messages, &key, &known) < 0)
-        return ERR_STORE;
-    int rc = handed_over(b, &known);
+    int rc = handed_over(b, &a->known);
     if (rc == 1)
-        return silent(id, BRIDGE_SILENT_HANDED_OVER);
+        return silent(a->row, BRIDGE_SILENT_HANDED_OVER);
     if (rc == 0)
-        rc = guarded(b, chat->main, false, &verdict);
+        rc = guarded(b, a->chat->main, false, &a->verdict);
     if (rc < 0)
         return rc;
-    if (verdict.answer != BRIDGE_ANSWER)
-        return silent(id, verdict.answer);
-    return intend(b, in, chat, id, CALL_INTENT, bytes_text(b->config.replies_call_text), &verdict);
+    if (a->verdict.answer != BRIDGE_ANSWER)
+        return silent(a->row, a->verdict.answer);
+    return intend(b, a, CALL_INTENT, bytes_text(b->config.replies_call_text));
 }
 
 static int answer(struct bridge *b, const struct wa_incoming *in, const struct bridge_forms *chat,
                   int64_t id)
 {
+    const struct store_chat_key key = {chat->main, bridge_form(chat->pn), bridge_form(chat->lid)};
+    struct asking asking = {.in = in, .chat = chat, .row = id};
     bool call = in->content->kind == WA_KIND_CALL;
     const struct bridge_asked asked = {
         .kind = call ? WA_KIND_TEXT : in->content->kind,
@@ -304,11 +326,11 @@ static int answer(struct bridge *b, const struct wa_incoming *in, const struct b
         .age_s = age_s(b, in),
     };
     enum bridge_answer decided = bridge_answer_decide(&asked, &b->config);
-    if (decided == BRIDGE_ANSWER && call)
-        return answer_call(b, in, chat, id);
-    if (decided == BRIDGE_ANSWER)
-        return reply(b, in, chat, id);
-    return silent(id, decided);
+    if (decided != BRIDGE_ANSWER)
+        return silent(id, decided);
+    if (store_messages_find_chat(b->messages, &key, &asking.known) < 0)
+        return ERR_STORE;
+    return call ? answer_call(b, &asking) : reply(b, &asking, &key);
 }
 
 /* ---- events --------------------------------------------------------------------------------- */

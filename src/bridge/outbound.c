@@ -11,12 +11,6 @@
 #define DELAYS_MAX 1024
 #define RESEND_MAX_AGE_MS (14 * INT64_C(86400000)) /* a phone that was off so long has given up */
 
-/* What left in the current window; read once per round, then counted along. */
-struct window {
-    bool known;
-    int64_t sent, warnings;
-};
-
 static void delay_chat(struct bridge *b, const char *chat, int64_t ms)
 {
     int64_t now = clock_mono_ms();
@@ -60,10 +54,13 @@ static int64_t next_due(const struct bridge *b, int64_t now)
 
 /* ---- the rate limit ------------------------------------------------------------------------- */
 
-static int read_window(struct bridge *b, struct window *w)
+static int know_window(struct bridge *b)
 {
+    struct bridge_window *w = &b->window;
     int64_t since = clock_wall_ms() - BRIDGE_RATE_WINDOW_MS;
-    w->known = true;
+    if (w->known)
+        return 0;
+    *w = (struct bridge_window){.known = true};
     if (b->config.rate_limit_max_per_minute == 0)
         return 0; /* no limit: nothing to count */
     int64_t all = store_messages_count_sent_since(b->messages, since, true);
@@ -73,9 +70,9 @@ static int read_window(struct bridge *b, struct window *w)
 }
 
 /* What left before was counted then; the outbox has a limit of its own. */
-static enum bridge_rate rate(const struct bridge *b, const struct store_queued *q,
-                             const struct window *w)
+static enum bridge_rate rate(const struct bridge *b, const struct store_queued *q)
 {
+    const struct bridge_window *w = &b->window;
     return q->attempts > 0 || q->outbox_name ? BRIDGE_RATE_SEND
                                              : bridge_rate_decide(&b->config, w->sent, w->warnings);
 }
@@ -156,40 +153,55 @@ static int give_up(struct bridge *b, const struct store_queued *q, int why)
     return rc < 0 ? ERR_STORE : 0;
 }
 
+void bridge_outbound_log(const struct bridge *b, int64_t row, bool warning, struct bytes text)
+{
+    log_event(LOG_DEBUG, "message_out", LOG_INT("row", row), LOG_BOOL("warning", warning),
+              LOG_BYTES(b->config.log_content ? "text" : NULL, text));
+}
+
+/* As wa_session_send; warn: the warning of the rate limit in its place. */
+static int pass_on(struct bridge *b, const struct store_queued *q, const struct wa_jid *to,
+                   bool warn)
+{
+    struct wa_outgoing out = {.id = q->wa_id, .to = *to, .text = text_of(q)};
+    if (warn)
+        out.text.text = bytes_text(b->config.rate_limit_warning);
+    int rc = wa_session_send(b->session, &out);
+    if (rc < 0)
+        return rc;
+    mark_answered(b, q, to);
+    if (!q->outbox_name)
+        *(warn ? &b->window.warnings : &b->window.sent) += q->attempts == 0;
+    b->state.counters.rate_limited += warn;
+    return 0;
+}
+
 /* 1 given to the session, 0 dropped or refused for good, ERR_LIMIT or ERR_STATE: not now,
  * ERR_STORE. */
-static int give(struct bridge *b, const struct store_queued *q, const struct wa_jid *to,
-                struct window *w)
+static int give(struct bridge *b, const struct store_queued *q, const struct wa_jid *to)
 {
-    enum bridge_rate verdict = rate(b, q, w);
+    enum bridge_rate verdict = rate(b, q);
     int64_t id = q->id;
     if (verdict == BRIDGE_RATE_DROP) {
         b->state.counters.rate_limited++;
         return store_messages_set_dropped(b->messages, id, "rate_limit");
     }
     bool warn = verdict == BRIDGE_RATE_WARN;
-    struct wa_outgoing out = {.id = q->wa_id, .to = *to, .text = text_of(q)};
-    if (warn)
-        out.text.text = bytes_text(b->config.rate_limit_warning);
-    int rc = wa_session_send(b->session, &out);
+    int rc = pass_on(b, q, to, warn);
     if (rc == ERR_LIMIT || rc == ERR_STATE)
         return rc;
     if (rc < 0)
         return give_up(b, q, rc);
-    mark_answered(b, q, to);
-    log_event(LOG_DEBUG, "message_out", LOG_INT("row", id), LOG_BOOL("warning", warn),
-              LOG_BYTES(b->config.log_content ? "text" : NULL, out.text.text));
-    if (!q->outbox_name)
-        *(warn ? &w->warnings : &w->sent) += q->attempts == 0;
-    b->state.counters.rate_limited += warn;
+    bridge_outbound_log(b, id, warn, warn ? bytes_text(b->config.rate_limit_warning) : q->text);
     if (warn &&
-        store_messages_replace_text(b->messages, id, out.text.text, STORE_INTENT_WARNING) < 0)
+        store_messages_replace_text(b->messages, id, bytes_text(b->config.rate_limit_warning),
+                                    STORE_INTENT_WARNING) < 0)
         return ERR_STORE;
     return store_messages_set_sending(b->messages, id, clock_wall_ms()) < 0 ? ERR_STORE : 1;
 }
 
 /* As give; 0 also when it waits while somebody seems to type. */
-static int dispatch(struct bridge *b, const struct store_queued *q, struct window *w)
+static int dispatch(struct bridge *b, const struct store_queued *q)
 {
     struct wa_jid to;
     const char *why;
@@ -201,11 +213,11 @@ static int dispatch(struct bridge *b, const struct store_queued *q, struct windo
     rc = wa_jid_parse(&to, bytes_text(q->target));
     if (rc < 0)
         return give_up(b, q, rc);
-    return still_typing(b, q, &to) ? 0 : give(b, q, &to, w);
+    return still_typing(b, q, &to) ? 0 : give(b, q, &to);
 }
 
 /* The queued rows whose turn it is; *any: something changed. The last result of dispatch. */
-static int send_queued(struct bridge *b, struct window *w, bool *any)
+static int send_queued(struct bridge *b, bool *any)
 {
     struct store_queued q;
     int64_t after = 0;
@@ -214,25 +226,43 @@ static int send_queued(struct bridge *b, struct window *w, bool *any)
         after = q.id;
         if (must_wait(b, q.chat))
             continue;
-        if (!w->known) {
-            rc = read_window(b, w);
+        if (!b->window.known) {
+            rc = know_window(b);
             after = 0; /* reading used up the borrowed row */
             continue;
         }
-        rc = dispatch(b, &q, w);
+        rc = dispatch(b, &q);
         *any = *any || rc >= 0;
     }
     return found < 0 ? ERR_STORE : rc;
 }
 
+static bool is_open(const struct bridge *b)
+{
+    return b->may_send && !b->logout_pending && wa_session_connected(b->session);
+}
+
+/* What the queue would find out about it (dispatch), found out before there is a row: it is
+ * recorded as under way, in one statement instead of five. */
+bool bridge_outbound_at_once(struct bridge *b, const struct store_queued *q,
+                             const struct wa_jid *to)
+{
+    if (!is_open(b) || b->pause_until > clock_mono_ms() || must_wait(b, q->chat) ||
+        bridge_typing_ms(&b->config, q->text.n) > 0)
+        return false;
+    if (store_messages_owner_wrote(b->messages, q->chat, q->reply_to) != 0 || know_window(b) < 0 ||
+        rate(b, q) != BRIDGE_RATE_SEND)
+        return false;
+    return pass_on(b, q, to, false) == 0;
+}
+
 bool bridge_outbound_pump(struct bridge *b)
 {
-    struct window w = {0};
     int64_t now = clock_mono_ms();
     bool any = false;
     int rc;
     b->send_at = CLOCK_NEVER;
-    if (!b->may_send || b->logout_pending || !wa_session_connected(b->session))
+    if (!is_open(b))
         return false;
     forget_passed_delays(b, now);
     b->send_at = next_due(b, now);
@@ -240,7 +270,7 @@ bool bridge_outbound_pump(struct bridge *b)
         return false;
     /* The outbox comes when no reply can go. */
     do {
-        rc = send_queued(b, &w, &any);
+        rc = send_queued(b, &any);
     } while (rc >= 0 && (rc = bridge_outbox_release(b)) == 1);
     if (rc == ERR_STORE)
         b->store_failed = true;

@@ -89,6 +89,8 @@ struct store_outbound {
     const char *chat_pn, *chat_lid; /* of the outbox; a reply has those of what it answers */
     bool held;                      /* waits for store_messages_let_in */
     int64_t due_at, expires_at;     /* of the outbox; expires_at 0: never */
+    int64_t sent_at; /* not 0: it is handed to the link now, in the same group; nothing else of its
+                        chat may be in the queue then */
 };
 
 /*
@@ -114,9 +116,9 @@ struct store_change {
 int store_messages_edit(struct store_messages *m, const struct store_change *c);
 /* Marks it; its text stays. An answer that has not left yet is dropped ("revoked"). As above. */
 int store_messages_revoke(struct store_messages *m, const struct store_change *c);
-/* Adds an OUT row with status queued; reply_to is the IN row or 0. At most one reply per IN row: 0
- * when it (or outbox_name) already has one, which *id then is; 1 when added; ERR_STORE; ERR_EXISTS
- * when wa_id is taken. */
+/* Adds an OUT row with status queued (sending: sent_at); reply_to is the IN row or 0. At most one
+ * reply per IN row: 0 when it (or outbox_name) already has one, which *id then is; 1 when added;
+ * ERR_STORE; ERR_EXISTS when wa_id is taken. */
 int store_messages_intend(struct store_messages *m, const struct store_outbound *out,
                           int64_t reply_to, int64_t *id);
 

@@ -30,7 +30,7 @@ int store_messages_intend(struct store_messages *m, const struct store_outbound 
                      STORE_TEXT(out->intent), STORE_TEXT(out->outbox_name),
                      STORE_TIME(out->created_at), STORE_TIME(reply_to), STORE_TEXT(out->chat_pn),
                      STORE_TEXT(out->chat_lid), STORE_INT(out->held), STORE_TIME(out->due_at),
-                     STORE_TIME(out->expires_at), new_id));
+                     STORE_TIME(out->expires_at), new_id, STORE_TIME(out->sent_at)));
     if (rc == 0)
         return find_twin(m, out, reply_to, id);
     if (rc > 0) {

@@ -108,11 +108,12 @@
     X(INSERT_OUT,                                                                                  \
       "INSERT OR ROLLBACK INTO messages(direction, wa_id, chat, target, sender, from_me, kind,"    \
       " text, quoted_id, intent, outbox_name, received_at, reply_to, chat_pn,"                     \
-      " chat_lid, status, held, due_at, expires_at, id, turn)"                                     \
+      " chat_lid, held, due_at, expires_at, id, sent_at, status, attempts, turn)"                  \
       " VALUES('OUT', ?1, ?2, ?3, ?4, 1, 'text', ?5, ?6, ?7,"                                      \
       " ?8, ?9, ?10, coalesce(?11, (SELECT chat_pn FROM messages WHERE id = ?10)),"                \
-      " coalesce(?12, (SELECT chat_lid FROM messages WHERE id = ?10)), 'queued',"                  \
-      " ?13, ?14, ?15, ?16, CASE WHEN ?13 THEN 0"                                                  \
+      " coalesce(?12, (SELECT chat_lid FROM messages WHERE id = ?10)),"                            \
+      " ?13, ?14, ?15, ?16, ?17, CASE WHEN ?17 IS NULL THEN 'queued' ELSE 'sending' END,"          \
+      " ?17 IS NOT NULL, CASE WHEN ?13 THEN 0"                                                     \
       " WHEN EXISTS(SELECT 1 FROM messages INDEXED BY messages_waiting"                            \
       "  WHERE chat = ?2 AND " IN_QUEUE ") THEN 2 ELSE 1 END) ON CONFLICT DO NOTHING")             \
     X(FIND_REPLY, "SELECT id FROM messages INDEXED BY messages_reply WHERE reply_to = ?1")         \

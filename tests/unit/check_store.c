@@ -2040,6 +2040,41 @@ START_TEST(test_status_wa_id_of_a_received_message_changes_nothing)
 }
 END_TEST
 
+START_TEST(test_intend_that_leaves_at_once_is_under_way)
+{
+    const char *path = path_of(testing_dir(), "messages.db");
+    struct store_messages *m = messages_at(path);
+    struct store_outbound out = {.wa_id = "A1",
+                                 .chat = "a@lid",
+                                 .target = "a@lid",
+                                 .sender = OWN,
+                                 .created_at = 5,
+                                 .sent_at = 6};
+    struct store_queued q;
+    int64_t id;
+    ck_assert_int_eq(store_messages_intend(m, &out, record(m, "a@lid", "I1"), &id), 1);
+    int64_t behind = queue(m, "a@lid", "A2", 0);
+    commit(m);
+    ck_assert_str_eq(status_of(m, id), "sending");
+    ck_assert_int_eq(sql_number(path, "SELECT attempts = 1 AND sent_at = 6 AND turn = 1"
+                                      " FROM messages WHERE wa_id = 'A1'"),
+                     1);
+    ck_assert_int_eq(store_messages_count_queued(m), 2);
+    ck_assert_int_eq(store_messages_count_sent_since(m, 0, true), 1);
+    ck_assert_int_eq(store_messages_next_queued(m, 0, &q), 0);
+    /* the connection is lost before the server has it: it goes again, with the same id */
+    ck_assert_int_eq(store_messages_requeue(m), 1);
+    ck_assert_int_eq(store_messages_next_queued(m, 0, &q), 1);
+    ck_assert_str_eq(q.wa_id, "A1");
+    ck_assert_int_eq(q.attempts, 1);
+    ck_assert_int_eq(store_messages_set_sending(m, id, 7), 0);
+    ck_assert_int_eq(store_messages_set_sent(m, bytes_text("A1"), 8), 1);
+    ck_assert_int_eq(store_messages_next_queued(m, 0, &q), 1);
+    ck_assert_int_eq(q.id, behind);
+    store_messages_close(m);
+}
+END_TEST
+
 static const char *const invariants[] = {
     /* totals are what counting would say */
     "SELECT received = (SELECT count(*) FROM messages WHERE status = 'received' AND NOT from_me)"
@@ -2082,6 +2117,8 @@ static void random_step(struct store_messages *m, unsigned *seed, int step)
     in.sender = in.chat;
     struct store_outbound out = {
         .wa_id = wa_id, .chat = in.chat, .target = in.chat, .sender = OWN, .created_at = step};
+    if (rand_r(seed) % 2 && store_messages_count_queued_in(m, out.chat) == 0)
+        out.sent_at = step + 1;
     struct store_queued q;
     int64_t id;
     int kind = rand_r(seed) % 12;
@@ -3168,7 +3205,8 @@ int main(void)
         test_record_undecryptable_again_takes_the_new_fault);
     ADD("status", test_status_every_move_from_every_status_never_goes_back,
         test_status_wa_id_of_a_received_message_changes_nothing,
-        test_totals_and_turns_hold_after_any_walk, test_hot_path_long_log_no_statement_scans_it);
+        test_intend_that_leaves_at_once_is_under_way, test_totals_and_turns_hold_after_any_walk,
+        test_hot_path_long_log_no_statement_scans_it);
     ADD("upkeep", test_open_every_earlier_version_has_its_vector,
         test_index_rows_that_changed_or_went_before_leave_no_words,
         test_search_words_case_and_diacritics_do_not_matter,
