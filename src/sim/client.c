@@ -83,6 +83,8 @@ void sim_client_free(struct sim_client *c)
     buf_deinit(&c->plain);
     buf_deinit(&c->encoded);
     arena_deinit(&c->arena);
+    wa_cipher_deinit(&c->recv);
+    wa_cipher_deinit(&c->send);
     free(c);
 }
 
@@ -371,6 +373,8 @@ static void handshake_done(struct sim_client *c, struct bytes payload)
 {
     c->sim->stats.handshakes[c->responder.way]++;
     sim_responder_split(&c->responder, &c->recv, &c->send);
+    wa_cipher_prepare(&c->recv);
+    wa_cipher_prepare(&c->send);
     c->phase = SIM_PHASE_FINISH;
     sim_login(c, payload);
 }

@@ -32,35 +32,38 @@ static EVP_CIPHER *cipher_algorithm(EVP_CIPHER **found, const char *name)
 
 /* ---- AES-256-GCM ---------------------------------------------------------------------------- */
 
-/* One context for all uses in turn: giving it a key costs less than making another. */
 static EVP_CIPHER_CTX *gcm_context(void)
 {
-    static EVP_CIPHER_CTX *kept;
     static EVP_CIPHER *gcm;
-    if (!kept) {
-        kept = EVP_CIPHER_CTX_new();
-        must(kept && EVP_CipherInit_ex2(kept, cipher_algorithm(&gcm, "AES-256-GCM"), NULL, NULL, 1,
-                                        NULL) == 1,
-             "GCM");
-    }
+    EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
+    must(ctx && EVP_CipherInit_ex2(ctx, cipher_algorithm(&gcm, "AES-256-GCM"), NULL, NULL, 1,
+                                   NULL) == 1,
+         "GCM");
+    return ctx;
+}
+
+/* One for all uses in turn: giving it a key costs less than making another. */
+static EVP_CIPHER_CTX *shared_gcm(void)
+{
+    static EVP_CIPHER_CTX *kept;
+    if (!kept)
+        kept = gcm_context();
     return kept;
 }
 
-/* A context that stands behind the associated data; seal is 1, or 0 to open. */
-static EVP_CIPHER_CTX *gcm_begin(const uint8_t *key, const uint8_t *nonce, struct bytes aad,
-                                 int seal)
+/* Lets ctx stand behind the associated data; key is NULL where it has one, seal 1, or 0 to open. */
+static void gcm_start(EVP_CIPHER_CTX *ctx, const uint8_t *key, const uint8_t *nonce,
+                      struct bytes aad, int seal)
 {
     int n;
-    EVP_CIPHER_CTX *ctx = gcm_context();
     must(EVP_CipherInit_ex2(ctx, NULL, key, nonce, seal, NULL) == 1, "GCM init");
     must(aad.n <= INT_MAX, "GCM: length of associated data");
     if (aad.n)
         must(EVP_CipherUpdate(ctx, NULL, &n, aad.p, (int)aad.n) == 1, "GCM associated data");
-    return ctx;
 }
 
-int wa_gcm_seal(struct buf *out, const uint8_t key[32], const uint8_t nonce[12], struct bytes aad,
-                struct bytes plain)
+static int gcm_seal(EVP_CIPHER_CTX *ctx, struct buf *out, const uint8_t *key, const uint8_t *nonce,
+                    struct bytes aad, struct bytes plain)
 {
     int n = 0;
     if (plain.n > INT_MAX - WA_GCM_TAG_LEN)
@@ -68,7 +71,7 @@ int wa_gcm_seal(struct buf *out, const uint8_t key[32], const uint8_t nonce[12],
     uint8_t *at = buf_reserve(out, plain.n + WA_GCM_TAG_LEN);
     if (!at)
         return ERR_LIMIT;
-    EVP_CIPHER_CTX *ctx = gcm_begin(key, nonce, aad, 1);
+    gcm_start(ctx, key, nonce, aad, 1);
     if (plain.n)
         must(EVP_CipherUpdate(ctx, at, &n, plain.p, (int)plain.n) == 1, "GCM seal");
     must(EVP_CipherFinal_ex(ctx, at + n, &n) == 1, "GCM seal");
@@ -78,8 +81,8 @@ int wa_gcm_seal(struct buf *out, const uint8_t key[32], const uint8_t nonce[12],
     return 0;
 }
 
-int wa_gcm_open(struct buf *out, const uint8_t key[32], const uint8_t nonce[12], struct bytes aad,
-                struct bytes sealed)
+static int gcm_open(EVP_CIPHER_CTX *ctx, struct buf *out, const uint8_t *key, const uint8_t *nonce,
+                    struct bytes aad, struct bytes sealed)
 {
     int n = 0;
     uint8_t nothing[1], tag[WA_GCM_TAG_LEN];
@@ -90,7 +93,7 @@ int wa_gcm_open(struct buf *out, const uint8_t key[32], const uint8_t nonce[12],
     if (!at || plain_n > INT_MAX)
         return ERR_LIMIT;
     memcpy(tag, sealed.p + plain_n, WA_GCM_TAG_LEN);
-    EVP_CIPHER_CTX *ctx = gcm_begin(key, nonce, aad, 0);
+    gcm_start(ctx, key, nonce, aad, 0);
     must(EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_GCM_SET_TAG, WA_GCM_TAG_LEN, tag) == 1, "GCM tag");
     if (plain_n)
         must(EVP_CipherUpdate(ctx, at, &n, sealed.p, (int)plain_n) == 1, "GCM open");
@@ -101,6 +104,50 @@ int wa_gcm_open(struct buf *out, const uint8_t key[32], const uint8_t nonce[12],
     }
     out->n += plain_n;
     return 0;
+}
+
+int wa_gcm_seal(struct buf *out, const uint8_t key[32], const uint8_t nonce[12], struct bytes aad,
+                struct bytes plain)
+{
+    return gcm_seal(shared_gcm(), out, key, nonce, aad, plain);
+}
+
+int wa_gcm_open(struct buf *out, const uint8_t key[32], const uint8_t nonce[12], struct bytes aad,
+                struct bytes sealed)
+{
+    return gcm_open(shared_gcm(), out, key, nonce, aad, sealed);
+}
+
+struct wa_gcm {
+    EVP_CIPHER_CTX *ctx;
+};
+
+struct wa_gcm *wa_gcm_begin(const uint8_t key[32])
+{
+    struct wa_gcm *g = err_calloc(1, sizeof(*g));
+    g->ctx = gcm_context();
+    must(EVP_CipherInit_ex2(g->ctx, NULL, key, NULL, 1, NULL) == 1, "GCM key");
+    return g;
+}
+
+int wa_gcm_seal_next(struct wa_gcm *g, struct buf *out, const uint8_t nonce[12], struct bytes aad,
+                     struct bytes plain)
+{
+    return gcm_seal(g->ctx, out, NULL, nonce, aad, plain);
+}
+
+int wa_gcm_open_next(struct wa_gcm *g, struct buf *out, const uint8_t nonce[12], struct bytes aad,
+                     struct bytes sealed)
+{
+    return gcm_open(g->ctx, out, NULL, nonce, aad, sealed);
+}
+
+void wa_gcm_free(struct wa_gcm *g)
+{
+    if (!g)
+        return;
+    EVP_CIPHER_CTX_free(g->ctx);
+    free(g);
 }
 
 /* ---- AES-CBC -------------------------------------------------------------------------------- */

@@ -56,6 +56,8 @@ static void proven(struct wa_session *s, const struct wa_handshake_result *resul
     s->way = result->way;
     s->send_cipher = result->send;
     s->recv_cipher = result->recv;
+    wa_cipher_prepare(&s->send_cipher);
+    wa_cipher_prepare(&s->recv_cipher);
     if (wa_device_is_paired(&s->device) && wa_resume_answered(&s->resume, s->host, result) < 0) {
         wa_session_end_store(s);
         return;

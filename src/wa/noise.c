@@ -87,13 +87,24 @@ int wa_noise_decrypt(struct wa_noise *s, struct bytes sealed, struct buf *out)
 void wa_noise_split(struct wa_noise *s, struct wa_cipher *client_to_server,
                     struct wa_cipher *server_to_client)
 {
+    *client_to_server = *server_to_client = (struct wa_cipher){0};
     derive(s, BYTES_NONE, client_to_server->key, server_to_client->key);
-    client_to_server->counter = 0;
-    server_to_client->counter = 0;
     buf_wipe(s, sizeof(*s));
 }
 
 /* ---- transport ------------------------------------------------------------------------------ */
+
+void wa_cipher_prepare(struct wa_cipher *c)
+{
+    wa_gcm_free(c->prepared);
+    c->prepared = wa_gcm_begin(c->key);
+}
+
+void wa_cipher_deinit(struct wa_cipher *c)
+{
+    wa_gcm_free(c->prepared);
+    buf_wipe(c, sizeof(*c));
+}
 
 int wa_cipher_seal(struct wa_cipher *c, struct bytes plain, struct buf *out)
 {
@@ -101,7 +112,8 @@ int wa_cipher_seal(struct wa_cipher *c, struct bytes plain, struct buf *out)
     if (c->counter == UINT32_MAX)
         return ERR_STATE;
     nonce_of(c->counter, nonce);
-    int rc = wa_gcm_seal(out, c->key, nonce, BYTES_NONE, plain);
+    int rc = c->prepared ? wa_gcm_seal_next(c->prepared, out, nonce, BYTES_NONE, plain)
+                         : wa_gcm_seal(out, c->key, nonce, BYTES_NONE, plain);
     if (rc == 0)
         c->counter++;
     return rc;
@@ -113,7 +125,8 @@ int wa_cipher_open(struct wa_cipher *c, struct bytes sealed, struct buf *out)
     if (c->counter == UINT32_MAX)
         return ERR_STATE;
     nonce_of(c->counter, nonce);
-    int rc = wa_gcm_open(out, c->key, nonce, BYTES_NONE, sealed);
+    int rc = c->prepared ? wa_gcm_open_next(c->prepared, out, nonce, BYTES_NONE, sealed)
+                         : wa_gcm_open(out, c->key, nonce, BYTES_NONE, sealed);
     if (rc == 0)
         c->counter++;
     return rc;

@@ -20,9 +20,11 @@ struct wa_noise {
 };
 
 /* One direction of transport: key and implicit counter. */
+struct wa_gcm;
 struct wa_cipher {
     uint8_t key[32];
     uint32_t counter;
+    struct wa_gcm *prepared; /* key as of wa_cipher_prepare, or NULL: then anew for each frame */
 };
 
 void wa_noise_init(struct wa_noise *s,
@@ -37,6 +39,11 @@ int wa_noise_decrypt(struct wa_noise *s, struct bytes sealed, struct buf *out); 
 void wa_noise_split(struct wa_noise *s, struct wa_cipher *client_to_server,
                     struct wa_cipher *server_to_client);
 
+/* For a direction of many frames; owned by c until _deinit. Copies of c made before share nothing,
+ * those made after must not outlive it. */
+void wa_cipher_prepare(struct wa_cipher *c);
+/* Wipes; takes a zeroed one too. */
+void wa_cipher_deinit(struct wa_cipher *c);
 /* Appends sealed plain and steps the counter: 0, ERR_LIMIT, or ERR_STATE when the counter is used
  * up. */
 int wa_cipher_seal(struct wa_cipher *c, struct bytes plain, struct buf *out);

@@ -388,6 +388,8 @@ void wa_session_close(struct wa_session *s)
     wa_group_cache_close(s->groups);
     wa_signal_close(s->signal);
     wa_handshake_deinit(&s->handshake);
+    wa_cipher_deinit(&s->send_cipher);
+    wa_cipher_deinit(&s->recv_cipher);
     wa_device_wipe(&s->device);
     wa_linking_passkey_clear(s);
     buf_deinit(&s->in);

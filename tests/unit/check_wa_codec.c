@@ -249,6 +249,31 @@ START_TEST(test_gcm_open_of_damaged_input_appends_nothing)
 }
 END_TEST
 
+START_TEST(test_gcm_under_a_prepared_key_matches_each_time)
+{
+    AUTO_BUF struct buf out;
+    buf_init(&out, 1024);
+    const uint8_t *nonce = testing_unhex(gcm_nonce).p, other[12] = {1};
+    const struct bytes aad = testing_unhex(gcm_aad);
+    const struct bytes plain = testing_unhex(gcm_plain), sealed = testing_unhex(gcm_sealed);
+    struct wa_gcm *g = wa_gcm_begin(testing_unhex(gcm_key).p);
+    for (int round = 0; round < 2; round++) {
+        ck_assert_int_eq(wa_gcm_seal_next(g, &out, nonce, aad, plain), 0);
+        assert_hex(buf_bytes(&out), gcm_sealed);
+        buf_clear(&out);
+        ck_assert_int_eq(wa_gcm_open_next(g, &out, other, aad, sealed), ERR_AUTH);
+        ck_assert_int_eq(wa_gcm_open_next(g, &out, nonce, BYTES_NONE, sealed), ERR_AUTH);
+        ck_assert_int_eq(wa_gcm_open_next(g, &out, nonce, aad, BYTES(sealed.p, 15)), ERR_INVALID);
+        ck_assert_uint_eq(out.n, 0);
+        ck_assert_int_eq(wa_gcm_open_next(g, &out, nonce, aad, sealed), 0);
+        assert_hex(buf_bytes(&out), gcm_plain);
+        buf_clear(&out);
+    }
+    wa_gcm_free(g);
+    wa_gcm_free(NULL);
+}
+END_TEST
+
 START_TEST(test_gcm_of_empty_plaintext_is_a_tag_alone)
 {
     AUTO_BUF struct buf sealed, out;
@@ -1246,6 +1271,7 @@ static void add_primitives(Suite *suite)
     tcase_add_test(crypto, test_hkdf_sha256_with_a_salt_longer_than_a_block_matches);
     tcase_add_test(crypto, test_gcm_of_nist_case_16_matches_both_ways);
     tcase_add_test(crypto, test_gcm_open_of_damaged_input_appends_nothing);
+    tcase_add_test(crypto, test_gcm_under_a_prepared_key_matches_each_time);
     tcase_add_test(crypto, test_gcm_of_empty_plaintext_is_a_tag_alone);
     tcase_add_test(crypto, test_cbc_of_nist_block_matches_and_bad_padding_is_refused);
     tcase_add_test(crypto, test_cbc_decrypt_of_every_other_padding_is_refused_and_appends_nothing);

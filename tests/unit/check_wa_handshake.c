@@ -215,7 +215,7 @@ START_TEST(test_noise_decrypt_of_changed_input_leaves_the_state)
 }
 END_TEST
 
-START_TEST(test_cipher_frames_of_both_directions_match)
+START_TEST(test_cipher_frames_of_both_directions_match_prepared_or_not)
 {
     static const char *const directions[] = {"client_to_server", "server_to_client"};
     static const char *const keys[] = {"client_to_server_key", "server_to_client_key"};
@@ -226,6 +226,10 @@ START_TEST(test_cipher_frames_of_both_directions_match)
         size_t k;
         memcpy(seal.key, testing_hex(transport, keys[i]).p, 32);
         open = seal;
+        if (_i) {
+            wa_cipher_prepare(&seal);
+            wa_cipher_prepare(&open);
+        }
         json_array_foreach(json_object_get(transport, directions[i]), k, v)
         {
             AUTO_BUF struct buf sealed, plain, wire;
@@ -241,6 +245,8 @@ START_TEST(test_cipher_frames_of_both_directions_match)
         }
         ck_assert_uint_eq(seal.counter, k);
         ck_assert_uint_eq(open.counter, k);
+        wa_cipher_deinit(&seal);
+        wa_cipher_deinit(&open);
     }
 }
 END_TEST
@@ -1503,7 +1509,7 @@ static void add_handshake(Suite *suite)
     TCase *noise = tcase_create("noise");
     tcase_add_test(noise, test_noise_steps_of_every_pattern_match_in_both_roles);
     tcase_add_test(noise, test_noise_decrypt_of_changed_input_leaves_the_state);
-    tcase_add_test(noise, test_cipher_frames_of_both_directions_match);
+    tcase_add_loop_test(noise, test_cipher_frames_of_both_directions_match_prepared_or_not, 0, 2);
     tcase_add_test(noise, test_cipher_with_used_up_counter_is_refused);
     suite_add_tcase(suite, noise);
     TCase *cert = tcase_create("cert");
