@@ -153,9 +153,3 @@ void wa_x25519(uint8_t out[32], const uint8_t scalar[32], const uint8_t point[32
     f->key_free(peer);
     f->key_free(own);
 }
-
-int curve25519_donna(uint8_t *out, const uint8_t *scalar, const uint8_t *point)
-{
-    wa_x25519(out, scalar, point);
-    return 0;
-}

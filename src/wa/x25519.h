@@ -1,11 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/*
- * X25519 (RFC 7748) by libcrypto, which has it in assembly: a third of the time of the portable C
- * in the Signal library. That library calls its own through the dynamic symbol table, where the one
- * of the program is found first; linked statically, ours is there before its own is looked for.
- * Should a build of the library ever bind the call internally, it keeps what it has. For clamped
- * scalars the results are the same, and private keys are clamped where they are made.
- */
+/* X25519 (RFC 7748) by libcrypto, which has it in assembly: a third of the time of the portable C
+ * in the Signal library. */
 #ifndef WA_X25519_H
 #define WA_X25519_H
 
@@ -14,8 +9,5 @@
 /* The u-coordinate of scalar times point, 32 bytes each; scalar is clamped, the highest bit of
  * point ignored. All zero for a point of small order: it is the caller's to refuse. */
 void wa_x25519(uint8_t out[32], const uint8_t scalar[32], const uint8_t point[32]);
-
-/* The same under the name by which the Signal library calls it; always 0. */
-int curve25519_donna(uint8_t *out, const uint8_t *scalar, const uint8_t *point);
 
 #endif
