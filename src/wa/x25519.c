@@ -24,6 +24,7 @@
 #define NAME "X25519"
 
 struct functions {
+    EVP_KEYEXCH *exchange; /* stays fetched, and with it its provider */
     void *provider;
     OSSL_FUNC_keymgmt_new_fn *key_new;
     OSSL_FUNC_keymgmt_import_fn *key_import;
@@ -85,15 +86,15 @@ static void find_agreement_functions(struct functions *f, const OSSL_DISPATCH *d
          f->agreement_free);
 }
 
-/* Looked up once and never changed again. The exchange stays fetched, and with it its provider. */
+/* Looked up once and never changed again. */
 static const struct functions *functions(void)
 {
     static struct functions found;
     if (found.provider)
         return &found;
-    EVP_KEYEXCH *exchange = EVP_KEYEXCH_fetch(NULL, NAME, NULL);
-    must(exchange != NULL);
-    const OSSL_PROVIDER *provider = EVP_KEYEXCH_get0_provider(exchange);
+    found.exchange = EVP_KEYEXCH_fetch(NULL, NAME, NULL);
+    must(found.exchange != NULL);
+    const OSSL_PROVIDER *provider = EVP_KEYEXCH_get0_provider(found.exchange);
     find_key_functions(&found, implementation(provider, OSSL_OP_KEYMGMT));
     find_agreement_functions(&found, implementation(provider, OSSL_OP_KEYEXCH));
     found.provider = OSSL_PROVIDER_get0_provider_ctx(provider);
