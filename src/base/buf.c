@@ -6,6 +6,14 @@
 
 #include "base/err.h"
 
+uint32_t bytes_hash(struct bytes b)
+{
+    uint32_t hash = 2166136261u;
+    for (size_t i = 0; i < b.n; i++)
+        hash = (hash ^ b.p[i]) * 16777619u;
+    return hash ^ hash >> 16;
+}
+
 bool bytes_equal_secret(struct bytes a, struct bytes b)
 {
     if (a.n != b.n)

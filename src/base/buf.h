@@ -35,6 +35,9 @@ static inline bool bytes_is(struct bytes a, const char *text)
 {
     return a.p && bytes_equal(a, bytes_text(text));
 }
+/* FNV-1a, for tables in memory whose size is bounded; no protection against who seeks collisions.
+ */
+uint32_t bytes_hash(struct bytes b);
 /* Same length and content, in time that depends on the length only. */
 bool bytes_equal_secret(struct bytes a, struct bytes b);
 /* Heap copy with a NUL behind it; *owned*, release with free. */

@@ -5,16 +5,12 @@
 
 #include "base/err.h"
 
-#define FNV_BASIS 2166136261u
-#define FNV_PRIME 16777619u
 #define BUCKETS_AT_FIRST 64
 
+/* Most keys are of one user and stand in several tables. */
 static uint32_t hash_of(size_t table, struct bytes key)
 {
-    uint32_t hash = (FNV_BASIS ^ (uint32_t)table) * FNV_PRIME;
-    for (size_t i = 0; i < key.n; i++)
-        hash = (hash ^ key.p[i]) * FNV_PRIME;
-    return hash ^ hash >> 16;
+    return bytes_hash(key) + (uint32_t)table * 0x9e3779b9u;
 }
 
 static struct store_record **bucket_of(const struct store_cache *c, uint32_t hash)

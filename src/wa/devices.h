@@ -8,7 +8,7 @@
 #include "wa/node.h"
 
 #define WA_DEVICES_PER_USER_MAX 100
-#define WA_DEVICES_CACHE_USERS 2048 /* oldest entries go first */
+#define WA_DEVICES_CACHE_USERS 2048 /* the list that came first goes first */
 #define WA_DEVICES_CACHE_TTL_MS 3600000
 
 /* Appends <usync><query><devices version="2"/><lid/></query><list>users</list></usync> to iq. */
@@ -33,6 +33,7 @@ struct wa_account_keys {
 int wa_usync_parse(const struct wa_node *iq, const struct wa_account_keys *keys,
                    struct wa_usync_user **out);
 
+/* The cache: device_cache.c. */
 struct wa_device_cache;
 struct wa_device_cache *wa_device_cache_open(void);
 void wa_device_cache_close(struct wa_device_cache *c);

@@ -665,22 +665,37 @@ START_TEST(test_device_cache_gives_back_what_was_put)
 }
 END_TEST
 
-START_TEST(test_device_cache_full_gives_up_the_oldest)
+START_TEST(test_device_cache_full_gives_up_what_came_first)
 {
     struct wa_device_cache *c = wa_device_cache_open();
+    char name[16];
     size_t n;
     for (int i = 0; i <= WA_DEVICES_CACHE_USERS; i++) {
-        char name[16];
         snprintf(name, sizeof(name), "%d", 1000 + i);
         struct wa_jid user = wa_jid_make(WA_SERVER_LID, name, 0);
-        wa_device_cache_put(c, &user, &user, 1, i == 7 ? 0 : 10 + i);
+        wa_device_cache_put(c, &user, &user, 1, i);
+        if (i == 100) { /* one that comes again is no longer the first; one that is gone is none */
+            user = wa_jid_make(WA_SERVER_LID, "1000", 0);
+            wa_device_cache_put(c, &user, &user, 1, i);
+            user = wa_jid_make(WA_SERVER_LID, "1050", 0);
+            wa_device_cache_drop(c, &user);
+        }
     }
-    struct wa_jid oldest = wa_jid_make(WA_SERVER_LID, "1007", 0),
-                  first = wa_jid_make(WA_SERVER_LID, "1000", 0),
-                  last = wa_jid_make(WA_SERVER_LID, "1512", 0);
-    ck_assert(wa_device_cache_get(c, &oldest, &n, 600) == NULL);
-    ck_assert(wa_device_cache_get(c, &first, &n, 600) != NULL);
-    ck_assert(wa_device_cache_get(c, &last, &n, 600) != NULL);
+    for (int i = 0; i <= WA_DEVICES_CACHE_USERS; i++) {
+        snprintf(name, sizeof(name), "%d", 1000 + i);
+        struct wa_jid user = wa_jid_make(WA_SERVER_LID, name, 0);
+        const struct wa_jid *got = wa_device_cache_get(c, &user, &n, 3000);
+        ck_assert_msg((got != NULL) == (i != 50), "%s", name);
+        ck_assert(!got || wa_jid_equal(got, &user));
+    }
+    for (int i = 0; i < 10; i++) { /* beyond what there is room for */
+        snprintf(name, sizeof(name), "%d", 9000 + i);
+        struct wa_jid user = wa_jid_make(WA_SERVER_LID, name, 0);
+        wa_device_cache_put(c, &user, &user, 1, 3000);
+        snprintf(name, sizeof(name), "%d", 1001 + i);
+        user = wa_jid_make(WA_SERVER_LID, name, 0);
+        ck_assert_ptr_null(wa_device_cache_get(c, &user, &n, 3000));
+    }
     wa_device_cache_close(c);
 }
 END_TEST
@@ -709,7 +724,7 @@ TCase *key_cases(void)
     ADD(test_usync_parse_key_index_vector_signature_decides);
     ADD(test_device_cache_lose_old_list_goes_young_one_is_shortened);
     ADD(test_device_cache_expires_and_drops);
-    ADD(test_device_cache_full_gives_up_the_oldest);
+    ADD(test_device_cache_full_gives_up_what_came_first);
     ADD(test_device_cache_gives_back_what_was_put);
     return cases;
 }
