@@ -15,7 +15,7 @@ usage: ./bootstrap.sh VERB [options]
           build, then run all tests; --all: the slow analysers (clang-tidy, valgrind) too, and
           the tests with containers and a browser where this machine can run them (as root)
   bench [--docs] [--quick]
-          build optimised, then measure beside Baileys and Chromium (20 to 25 minutes; --quick: 5), into
+          build optimised, then measure beside Baileys and Chromium (35 to 40 minutes; --quick: 5), into
           build/bench.json; --docs: also write docs/performance.md. See tests/bench/bench.py --help
   build   only set up and build (into ./build)
 TEXT

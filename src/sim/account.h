@@ -45,6 +45,7 @@ struct sim_device {
     struct sim_bundle_keys keys;
     uint8_t identity[SIM_IDENTITY_MAX]; /* vouches for a companion; all four fields */
     size_t identity_len;
+    bool vouched; /* its identity was found good, by any phone; it has no other one for life */
     struct sim_queue queue;
     struct sim_client *client; /* its connection; NULL when offline and for the primary */
     struct sim_faults faults;

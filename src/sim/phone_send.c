@@ -33,7 +33,8 @@ static int make_session(struct sim_phone *p, struct sim_device *d)
 
     if (rc != 0)
         return rc;
-    if (!vouched_for(d, BYTES(d->identity, d->identity_len), &bundle))
+    d->vouched = d->vouched || vouched_for(d, BYTES(d->identity, d->identity_len), &bundle);
+    if (!d->vouched)
         return ERR_AUTH;
     return wa_signal_process_bundle(p->signal, &peer, &bundle);
 }

@@ -4,7 +4,7 @@
 
 Measures the bridge beside what a user would run instead, on one simulator in one run, and writes
 BUILDDIR/bench.json. --docs also renders docs/performance.md and its charts from it; --docs-only only that.
-TMPDIR decides which file system is measured. Takes 20 to 25 minutes on two cores that do nothing else;
+TMPDIR decides which file system is measured. Takes 35 to 40 minutes on two cores that do nothing else;
 --quick, which shows only that everything works, three.
 """
 import argparse

@@ -7,6 +7,9 @@
  *   x25519    one Diffie-Hellman on Curve25519 by libcrypto: a turn of a ratchet takes two
  *   aes_kib   AES-256-GCM of 1 KiB, libcrypto
  *   round_trip  two wake-ups: epoll_wait, woken through a pipe from another process, and back
+ *
+ * limit DIR RATE SECONDS: the same sync, and two in a row in two files, RATE times a second and not
+ * as fast as it goes. Prints p50 and p99 of both: "one_p50 MICROSECONDS" and so on.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -135,23 +138,79 @@ static void measure_wakeup(void)
     waitpid(child, NULL, 0);
 }
 
-int main(int argc, char **argv)
-{
+struct file {
     char path[4096];
-    if (argc != 2)
-        die("usage: limit DIR");
-    snprintf(path, sizeof(path), "%s/limit.tmp", argv[1]);
-    int fd = open(path, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0600);
-    if (fd < 0)
+    int fd;
+};
+
+static struct file open_in(const char *dir, const char *name)
+{
+    struct file f;
+    snprintf(f.path, sizeof(f.path), "%s/%s", dir, name);
+    f.fd = open(f.path, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0600);
+    if (f.fd < 0)
         die("the directory cannot be written to");
-    measure("sync", append_and_sync, &fd, 100);
-    close(fd);
-    unlink(path);
+    return f;
+}
+
+static void discard(const struct file *f)
+{
+    close(f->fd);
+    unlink(f->path);
+}
+
+static void print_shares(const char *name, double *took, size_t n)
+{
+    qsort(took, n, sizeof(took[0]), by_size);
+    printf("%s_p50 %.3f\n%s_p99 %.3f\n", name, took[n / 2], name, took[n * 99 / 100]);
+}
+
+/* What a disk that rests in between does with one synced write, and with two in a row. */
+static void measure_at_pace(const char *dir, long rate, long seconds)
+{
+    struct file first = open_in(dir, "limit.1"), second = open_in(dir, "limit.2");
+    size_t n = (size_t)(rate * seconds);
+    double *one = calloc(n, sizeof(*one)), *two = calloc(n, sizeof(*two)), start = now_us();
+    for (size_t i = 0; i < n; i++) {
+        double due = start + (double)(i + 1) * 1e6 / (double)rate, left = due - now_us();
+        if (left > 0)
+            usleep((useconds_t)left);
+        double began = now_us();
+        append_and_sync(&first.fd);
+        one[i] = now_us() - began;
+        append_and_sync(&second.fd);
+        two[i] = now_us() - began;
+    }
+    print_shares("one", one, n);
+    print_shares("two", two, n);
+    free(one);
+    free(two);
+    discard(&first);
+    discard(&second);
+}
+
+static void measure_primitives(const char *dir)
+{
+    struct file f = open_in(dir, "limit.1");
+    measure("sync", append_and_sync, &f.fd, 100);
+    discard(&f);
     EVP_PKEY *keys[2] = {EVP_PKEY_Q_keygen(NULL, NULL, "X25519"),
                          EVP_PKEY_Q_keygen(NULL, NULL, "X25519")};
     measure("x25519", agree, keys, 500);
     EVP_CIPHER_CTX *cipher = EVP_CIPHER_CTX_new();
     measure("aes_kib", seal, cipher, 5000);
     measure_wakeup();
+}
+
+int main(int argc, char **argv)
+{
+    long rate = argc == 4 ? strtol(argv[2], NULL, 10) : 0;
+    long seconds = argc == 4 ? strtol(argv[3], NULL, 10) : 0;
+    if (argc == 2)
+        measure_primitives(argv[1]);
+    else if (rate > 0 && rate <= 10000 && seconds > 0 && seconds <= 3600)
+        measure_at_pace(argv[1], rate, seconds);
+    else
+        die("usage: limit DIR [RATE SECONDS]");
     return 0;
 }

@@ -20,8 +20,7 @@ def limit(run):
     """The least that one message can cost here, and the distance to it."""
     least = []
     for _ in range(run.p.runs):
-        lines = machine.output(f'{BUILD}/limit', run.work).split('\n')
-        p = {name: float(us) for name, us in (line.split() for line in lines)}
+        p = machine.primitives(BUILD, run.work)
         for name, us in p.items():
             run.figures.add('limit', f'primitive: {name}', 'us', 'machine', us)
         cpu = X25519_OF_A_TURN * p['x25519'] + ENCIPHERED_KIB * p['aes_kib'] + p['round_trip']

@@ -77,6 +77,12 @@ def output(*command):
         return ''
 
 
+def primitives(builddir, *arguments):
+    """What the program `limit` measures: name -> microseconds."""
+    lines = output(f'{builddir}/limit', *map(str, arguments)).split('\n')
+    return {name: float(us) for name, us in (line.split() for line in lines)}
+
+
 def describe(work, builddir):
     cpu = re.search(r'^model name\s*: (.*)', read('/proc/cpuinfo'), re.M)
     return {

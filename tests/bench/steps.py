@@ -119,6 +119,7 @@ class Flow:
     def __init__(self, run, w, messages, contacts, **how):
         pids = w.pids()
         cpu, written = machine.cpu_s(pids), machine.written_bytes(pids)
+        sim_cpu = machine.cpu_s([run.sim.process.pid])
         began = time.monotonic()
         run.sim.load(w.phone, messages, contacts, **how)
         if how.get('rate'):
@@ -129,6 +130,7 @@ class Flow:
         self.progress = run.sim.progress()
         self.seconds = time.monotonic() - began
         self.cpu_s = machine.cpu_s(pids) - cpu
+        self.sim_cpu_s = machine.cpu_s([run.sim.process.pid]) - sim_cpu
         self.written = machine.written_bytes(pids) - written
         self.messages = messages
 
@@ -178,8 +180,22 @@ def check_readable(run):
         run.figures.add('correct', name, 'messages', 'all', stats[name])
 
 
+PARTS = {'one': 'one synced write at that rate', 'two': 'two synced writes in a row at that rate'}
+
+
+def add_parts(run, step, w, flow, rate, seconds):
+    """Of what the time until an answer consists: what both sides compute, and what the disk does at the same rate
+    when nobody computes (as long as the messages took, straight after them)."""
+    run.figures.add(step, 'processor for one message', 'us', w.name, flow.cpu_s / flow.messages * 1e6)
+    run.figures.add(step, 'processor of its peers in the simulator', 'us', w.name, flow.sim_cpu_s / flow.messages * 1e6)
+    if w.name == 'wabridge' and rate == 100:
+        for name, us in machine.primitives(BUILD, run.work, rate, seconds).items():
+            part, share = name.split('_')
+            run.figures.add(step, f'{PARTS[part]}, {share}', 'ms', 'machine', us / 1000)
+
+
 def latency(run):
-    """From the writing of a message to its decrypted answer, at steady rates."""
+    """From a message that its sender has enciphered to its decrypted answer, at steady rates."""
     for kind in run.linkable():
         w = run.worker(kind).link()
         Flow(run, w, 100, run.p.contacts, paired=True)
@@ -190,6 +206,7 @@ def latency(run):
                 add_latency(run, step, w, flow)
                 run.figures.add(step, 'until durable and acknowledged, p99', 'ms', w.name,
                                 flow.progress['until_receipt_us']['p99'] / 1000)
+                add_parts(run, step, w, flow, rate, seconds)
         w.stop()
 
 
