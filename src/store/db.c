@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 
 #include "store/db_create.h"
+#include "store/db_memory.h"
+#include "store/db_wal.h"
 
 #define AUTO_VACUUM_INCREMENTAL 2
 
@@ -261,6 +263,7 @@ void store_db_tend(struct store_db *db)
 void store_db_rest(struct store_db *db)
 {
     sqlite3_db_release_memory(db->sql);
+    store_memory_rest();
 }
 
 int store_db_flush_log(struct store_db *db, struct err *err)
@@ -409,7 +412,8 @@ static int open_file(struct store_db *db, bool read_only)
 {
     int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW |
                 (read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE);
-    return sqlite3_open_v2(db->file, &db->sql, flags, NULL) == SQLITE_OK ? 0 : fail(db);
+    const char *vfs = read_only ? NULL : store_wal_vfs();
+    return sqlite3_open_v2(db->file, &db->sql, flags, vfs) == SQLITE_OK ? 0 : fail(db);
 }
 
 static int open_handle(struct store_db *db, const struct store_db_spec *spec, bool read_only)
@@ -470,6 +474,7 @@ static void prepare_library(void)
     if (!done) {
         sqlite3_config(SQLITE_CONFIG_SINGLETHREAD);
         sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+        store_memory_prepare();
     }
     done = true;
 }

@@ -17,6 +17,8 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "store/backup.h"
+#include "store/db_memory.h"
+#include "store/db_wal.h"
 #include "store/keys.h"
 #include "store/keys_cache.h"
 #include "store/messages_internal.h"
@@ -43,6 +45,7 @@ static int remember_handle(sqlite3 *db, char **message, const void *api)
 
 static void setup(void)
 {
+    store_memory_prepare();
     store_vfs_install();
     sqlite3_auto_extension((void (*)(void))remember_handle);
 }
@@ -800,7 +803,7 @@ static void assert_group(struct store_keys *k, char mark, bool prekey)
     assert_value(k, DEVICE, "prekey", prekey ? "p" : NULL);
 }
 
-static void arm(long write, long sync, int code, bool torn)
+static void arm(long write, long sync, int code, int torn)
 {
     store_vfs_clear();
     store_vfs.fail_write = write;
@@ -810,7 +813,7 @@ static void arm(long write, long sync, int code, bool torn)
 }
 
 /* Every write, or sync, of one commit fails in turn, until one commit gets through. */
-static int walk_faults(bool at_sync, int code, bool torn, bool lasting)
+static int walk_faults(bool at_sync, int code, int torn, bool lasting)
 {
     const char *path = path_of(testing_dir(), "keys.db");
     struct store_keys *k = keys_at(path);
@@ -859,25 +862,146 @@ static int walk_faults(bool at_sync, int code, bool torn, bool lasting)
     return failures;
 }
 
+/* ---- what is under SQLite ---------------------------------------------------------------- */
+
+START_TEST(test_commit_is_one_write)
+{
+    struct store_messages *m = messages_at(path_of(testing_dir(), "messages.db"));
+    record(m, "a@lid", "I1");
+    commit(m);
+    store_vfs_clear();
+    for (int i = 0; i < 20; i++) {
+        char id[16];
+        snprintf(id, sizeof(id), "Q%d", i);
+        queue(m, "a@lid", id, 0);
+    }
+    commit(m);
+    ck_assert_uint_eq(store_vfs.writes, 1);
+    ck_assert_uint_eq(store_vfs.syncs, 1);
+    store_messages_close(m);
+}
+END_TEST
+
+/* More than the page cache holds: pages leave before the commit, and are read again in it. */
+START_TEST(test_commit_large_group_reads_what_has_not_left)
+{
+    const char *path = path_of(testing_dir(), "keys.db");
+    struct store_keys *k = keys_at(path);
+    char value[60000];
+    memset(value, 'x', sizeof(value));
+    for (int round = 0; round < 3; round++) {
+        for (int i = 0; i < 100; i++) {
+            char key[16];
+            snprintf(key, sizeof(key), "%d", i);
+            memset(value, 'a' + (i + round) % 26, 100);
+            ck_assert_int_eq(store_keys_put(k, SESSION, key, BYTES_ARRAY(value)), 0);
+        }
+        ck_assert_int_eq(store_keys_commit(k, NULL), 0);
+    }
+    store_keys_close(k);
+    assert_whole(path);
+    ck_assert_int_eq(sql_number(path, "SELECT count(*) FROM session WHERE length(value) = 60000"
+                                      " AND substr(value, 1, 1) ="
+                                      " CAST(char(97 + (key + 2) % 26) AS BLOB)"),
+                     100);
+}
+END_TEST
+
+static sqlite3_file *wal_at(const char *path)
+{
+    sqlite3_vfs *vfs = sqlite3_vfs_find(store_wal_vfs());
+    sqlite3_file *f = err_calloc(1, (size_t)vfs->szOsFile);
+    ck_assert_int_eq(vfs->xOpen(vfs, path, f,
+                                SQLITE_OPEN_WAL | SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL),
+                     SQLITE_OK);
+    return f;
+}
+
+static void put_at(sqlite3_file *f, const char *text, sqlite3_int64 at)
+{
+    ck_assert_int_eq(f->pMethods->xWrite(f, text, (int)strlen(text), at), SQLITE_OK);
+}
+
+static void assert_file(sqlite3_file *f, const char *want)
+{
+    char got[64] = "";
+    sqlite3_int64 size;
+    ck_assert_int_eq(f->pMethods->xFileSize(f, &size), SQLITE_OK);
+    ck_assert_int_eq(size, (sqlite3_int64)strlen(want));
+    ck_assert_int_eq(f->pMethods->xRead(f, got, (int)size, 0), SQLITE_OK);
+    ck_assert_str_eq(got, want);
+}
+
+START_TEST(test_wal_file_is_what_was_written_in_any_order)
+{
+    const char *dir = testing_dir();
+    sql_run(path_of(dir, "x.db"), "CREATE TABLE x(y)"); /* whose mode it takes */
+    sqlite3_file *f = wal_at(path_of(dir, "x.db-wal"));
+    store_vfs_clear();
+    put_at(f, "abc", 0);
+    put_at(f, "def", 3);
+    ck_assert_uint_eq(store_vfs.writes, 0);
+    put_at(f, "B", 1); /* over what has not left */
+    ck_assert_uint_eq(store_vfs.writes, 1);
+    assert_file(f, "aBcdef");
+    ck_assert_uint_eq(store_vfs.writes, 2);
+    put_at(f, "ghi", 6);
+    ck_assert_int_eq(f->pMethods->xTruncate(f, 7), SQLITE_OK);
+    assert_file(f, "aBcdefg");
+    arm(1, 0, SQLITE_FULL, 0);
+    put_at(f, "h", 7);
+    ck_assert_int_eq(f->pMethods->xSync(f, SQLITE_SYNC_NORMAL), SQLITE_FULL);
+    ck_assert_int_eq(f->pMethods->xSync(f, SQLITE_SYNC_NORMAL), SQLITE_OK);
+    assert_file(f, "aBcdefg");
+    put_at(f, "H", 7);
+    ck_assert_int_eq(f->pMethods->xClose(f), SQLITE_OK);
+    free(f);
+}
+END_TEST
+
+START_TEST(test_memory_small_block_is_at_hand_and_bounded)
+{
+    enum { MANY = 1000 };
+    static void *blocks[MANY];
+    setup();
+    store_memory_rest();
+    void *p = sqlite3_malloc(600);
+    sqlite3_free(p);
+    void *again = sqlite3_malloc(590); /* of the same class */
+    ck_assert_ptr_eq(again, p);
+    ck_assert_uint_ge(sqlite3_msize(again), 600);
+    sqlite3_free(again);
+    for (int i = 0; i < MANY; i++)
+        memset(blocks[i] = sqlite3_malloc(1 + i * 2), i, 1 + (size_t)i * 2);
+    for (int i = 0; i < MANY; i++)
+        sqlite3_free(blocks[i]);
+    size_t kept = store_memory_rest();
+    ck_assert_uint_gt(kept, STORE_MEMORY_KEPT_BYTES / 2);
+    ck_assert_uint_le(kept, STORE_MEMORY_KEPT_BYTES);
+    ck_assert_uint_eq(store_memory_rest(), 0);
+}
+END_TEST
+
 START_TEST(test_keys_commit_disk_full_rolls_back_and_recovers)
 {
-    ck_assert_int_ge(walk_faults(false, SQLITE_FULL, false, false), 5);
-    ck_assert_int_ge(walk_faults(false, SQLITE_FULL, true, false), 5);
-    ck_assert_int_ge(walk_faults(false, SQLITE_FULL, true, true), 5);
+    for (int torn = 0; torn < 16; torn += 3) { /* a commit is one write */
+        ck_assert_int_ge(walk_faults(false, SQLITE_FULL, torn, false), 1);
+        ck_assert_int_ge(walk_faults(false, SQLITE_FULL, torn, true), 1);
+    }
 }
 END_TEST
 
 START_TEST(test_keys_commit_io_error_rolls_back_and_recovers)
 {
-    ck_assert_int_ge(walk_faults(false, SQLITE_IOERR_WRITE, false, false), 5);
-    ck_assert_int_ge(walk_faults(false, SQLITE_IOERR_WRITE, true, false), 5);
+    for (int torn = 0; torn < 16; torn += 3)
+        ck_assert_int_ge(walk_faults(false, SQLITE_IOERR_WRITE, torn, false), 1);
 }
 END_TEST
 
 START_TEST(test_keys_commit_failing_sync_rolls_back_and_recovers)
 {
-    ck_assert_int_ge(walk_faults(true, SQLITE_IOERR_FSYNC, false, false), 1);
-    ck_assert_int_ge(walk_faults(true, SQLITE_IOERR_FSYNC, false, true), 1);
+    ck_assert_int_ge(walk_faults(true, SQLITE_IOERR_FSYNC, 0, false), 1);
+    ck_assert_int_ge(walk_faults(true, SQLITE_IOERR_FSYNC, 0, true), 1);
 }
 END_TEST
 
@@ -968,7 +1092,7 @@ START_TEST(test_messages_fault_at_every_write_keeps_what_was_committed)
         char in_id[32], out_id[32];
         snprintf(in_id, sizeof(in_id), "I%ld", n);
         snprintf(out_id, sizeof(out_id), "O%ld", n);
-        arm(1 + n % 40, 0, n % 2 ? SQLITE_FULL : SQLITE_IOERR_WRITE, n % 3 == 0);
+        arm(1 + n % 3, 0, n % 2 ? SQLITE_FULL : SQLITE_IOERR_WRITE, (int)(n % 16));
         int64_t id = record(m, "a@lid", in_id);
         queue(m, "a@lid", out_id, id);
         struct err err;
@@ -3173,6 +3297,9 @@ int main(void)
     ADD("syncs", test_keys_commit_costs_one_sync, test_keys_commit_without_change_costs_no_sync,
         test_messages_commit_costs_one_sync, test_messages_many_commits_wal_stays_small,
         test_messages_commit_makes_no_checkpoint);
+    ADD("under", test_commit_is_one_write, test_commit_large_group_reads_what_has_not_left,
+        test_wal_file_is_what_was_written_in_any_order,
+        test_memory_small_block_is_at_hand_and_bounded);
     ADD("faults", test_keys_commit_disk_full_rolls_back_and_recovers,
         test_keys_commit_io_error_rolls_back_and_recovers,
         test_keys_commit_failing_sync_rolls_back_and_recovers,

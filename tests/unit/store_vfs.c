@@ -120,7 +120,7 @@ static int shim_write(sqlite3_file *f, const void *p, int n, sqlite3_int64 at)
     store_vfs.writes++;
     if (due(&store_vfs.fail_write)) {
         if (store_vfs.torn)
-            real_of(f)->pMethods->xWrite(real_of(f), p, n / 2, at);
+            real_of(f)->pMethods->xWrite(real_of(f), p, n / 16 * store_vfs.torn, at);
         return store_vfs.code;
     }
     return real_of(f)->pMethods->xWrite(real_of(f), p, n, at);

@@ -14,7 +14,7 @@ struct store_vfs {
     long fail_write, fail_sync;  /* the n-th from now fails; 0 never */
     int code;                    /* with this result */
     bool lasting;                /* and so does every one after it */
-    bool torn;                   /* half of the failing write reaches the file */
+    int torn;                    /* so many sixteenths of the failing write reach the file */
     const char *watched;         /* directory whose syncs are remembered, or NULL */
     const char *image;           /* directory that gets a copy of each file at each of its syncs */
 };
