@@ -112,6 +112,8 @@ static void read_inbox(void *arg)
         read_item(p, item);
     if (p->device->queue.unsent)
         sim_phone_wake(p);
+    else
+        wa_signal_rest(p->signal); /* most phones have nothing to do for long */
 }
 
 void sim_phone_wake(struct sim_phone *p)

@@ -3,7 +3,7 @@
 
 #include "base/err.h"
 
-#define BLOCK_RECORDS 8 /* few, since most phones see only some messages */
+#define BLOCK_RECORDS 4 /* few, since most phones see only some messages */
 
 static uint8_t *place(const struct sim_ring *r, size_t i)
 {

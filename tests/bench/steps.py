@@ -126,7 +126,7 @@ class Flow:
             time.sleep(messages / how['rate']) # who looks on takes a core away from what is measured
         wanted = 'replied_to' if w.answers else 'acked'
         wait_for(f'{messages} messages at {w.name}', lambda: run.sim.progress()[wanted] >= messages,
-                 max(run.p.patience_s, messages / 100), 0.1) # seldom: the answer costs the simulator time
+                 max(run.p.patience_s, messages / 50), 0.1) # seldom: the answer costs the simulator time
         self.progress = run.sim.progress()
         self.seconds = time.monotonic() - began
         self.cpu_s = machine.cpu_s(pids) - cpu
