@@ -72,7 +72,7 @@ def fill(path, first, last):
                              " where tbl_name = 'messages' and type = 'index' and sql is not null")
     names, made = zip(*(line.split('\t') for line in indices.split('\n')))
     subprocess.run(['sqlite3', path], check=True, text=True, stdout=subprocess.DEVNULL, input=f'''
-        pragma synchronous = off; pragma cache_size = -1000000; pragma temp_store = memory;
+        pragma journal_mode = off; pragma synchronous = off; pragma cache_size = -1000000; pragma temp_store = memory;
         begin;
         {''.join(f'drop index {name};' for name in names)}
         insert into messages(direction, wa_id, chat, sender, kind, text, sent_at, received_at, status)
@@ -83,7 +83,7 @@ def fill(path, first, last):
         insert into messages_search(rowid, text)
         select id, text from messages where id > (select searchable from totals) and text is not null;
         update totals set searchable = (select max(id) from messages);
-        commit; pragma wal_checkpoint(truncate);''')
+        commit; pragma journal_mode = wal;''')
 
 
 def chats(run):
