@@ -278,7 +278,7 @@ static void keep_skipped(struct wa_ratchet *r, const struct wa_receiving_chain *
 /* Goes to the message's place in the chain; the keys of those between are kept. */
 static int skip_to(struct wa_ratchet *r, struct wa_receiving_chain *c, uint32_t counter)
 {
-    if (counter - c->chain.index > WA_RATCHET_JUMP_MAX)
+    if (counter == WA_RATCHET_INDEX_END || counter - c->chain.index > WA_RATCHET_JUMP_MAX)
         return ERR_AUTH;
     if (counter == c->chain.index)
         return 0;
@@ -289,14 +289,15 @@ static int skip_to(struct wa_ratchet *r, struct wa_receiving_chain *c, uint32_t 
     return r->skipped.full ? ERR_AUTH : 0;
 }
 
-/* The keys of a message that was skipped before; they are given once. 0, or 1 when they are gone.
- */
+/* The keys of a message that was skipped before; they are given once. 0; 1 when they are gone;
+ * ERR_INVALID. */
 static int take_skipped(struct wa_ratchet *r, struct wa_receiving_chain *c, uint32_t counter,
                         struct message_keys *keys)
 {
     struct wa_skipped found;
-    if (!wa_skipped_take(c->skipped, counter, &found, &r->skipped))
-        return 1;
+    int rc = wa_skipped_take(c->skipped, counter, &found, &r->skipped);
+    if (rc != 1)
+        return rc < 0 ? rc : 1;
     memcpy(keys->cipher, found.cipher.p, sizeof(keys->cipher));
     memcpy(keys->mac, found.mac.p, sizeof(keys->mac));
     memcpy(keys->iv, found.iv.p, sizeof(keys->iv));

@@ -10,9 +10,10 @@
 
 #include "wa/envelope.h"
 
-#define WA_RATCHET_CHAINS 5         /* of the peer, the newest ones are kept */
-#define WA_RATCHET_JUMP_MAX 2000    /* messages that may be missing before one */
-#define WA_RATCHET_SKIPPED_MAX 2000 /* keys kept for them in each chain */
+#define WA_RATCHET_CHAINS 5             /* of the peer, the newest ones are kept */
+#define WA_RATCHET_JUMP_MAX 2000        /* messages that may be missing before one */
+#define WA_RATCHET_SKIPPED_MAX 2000     /* keys kept for them in each chain */
+#define WA_RATCHET_INDEX_END UINT32_MAX /* of no message: behind the last one of a chain */
 
 struct wa_chain {
     uint8_t key[32];
@@ -74,11 +75,12 @@ int wa_ratchet_respond(struct wa_ratchet *r, const struct wa_ratchet_self *self,
                        const struct wa_keypair *signed_prekey, const struct wa_keypair *prekey,
                        const struct wa_prekey_message *first);
 
-/* Appends a pkmsg (r->unacknowledged) or msg. 0, or ERR_LIMIT when sealed is full. */
+/* Appends a pkmsg (r->unacknowledged) or msg; the chain must not be at WA_RATCHET_INDEX_END. 0, or
+ * ERR_LIMIT when sealed is full. */
 int wa_ratchet_seal(struct wa_ratchet *r, struct bytes padded, struct buf *sealed);
 /* Appends the padded plaintext; draws a key pair when the peer's ratchet key is new. 0; 1 when this
  * counter was consumed before; ERR_AUTH when it is none of this session, forged, or too far ahead;
- * ERR_LIMIT when plain is full. */
+ * ERR_LIMIT when plain is full; ERR_INVALID when the skipped keys are damaged. */
 int wa_ratchet_open(struct wa_ratchet *r, const struct wa_signal_message *m,
                     const struct wa_host *host, struct buf *plain);
 

@@ -75,13 +75,21 @@ void wa_session_record_remove(struct wa_session_record *record, size_t archived)
             (record->archived_count - archived) * sizeof(record->archived[0]));
 }
 
-bool wa_session_is_of(struct bytes session, const uint8_t base_key[WA_KEY_LEN])
+static bool has_key(struct bytes session, uint64_t number, const uint8_t key[WA_KEY_LEN])
 {
-    struct wa_field version, base;
-    uint8_t key[WA_KEY_LEN];
+    struct wa_field f;
+    uint8_t found[WA_KEY_LEN];
+    return wa_field_find(session, number, &f) == 0 && wa_typed_key_open(f.bytes, found) &&
+           memcmp(found, key, WA_KEY_LEN) == 0;
+}
+
+bool wa_session_is_of(struct bytes session, const uint8_t peer_identity[WA_KEY_LEN],
+                      const uint8_t base_key[WA_KEY_LEN])
+{
+    struct wa_field version;
     return wa_field_find(session, SESSION_VERSION, &version) == 0 && version.value == VERSION &&
-           wa_field_find(session, SESSION_BASE_KEY, &base) == 0 &&
-           wa_typed_key_open(base.bytes, key) && memcmp(key, base_key, WA_KEY_LEN) == 0;
+           has_key(session, SESSION_BASE_KEY, base_key) &&
+           has_key(session, SESSION_PEER_IDENTITY, peer_identity);
 }
 
 /* ---- reading a session ----------------------------------------------------------------------- */
@@ -100,18 +108,24 @@ static bool take_number(const struct wa_field *f, uint32_t *out)
     return !f->bytes.p && f->value <= UINT32_MAX;
 }
 
-/* Hands every field of a message to take, which says whether it is as it should be. */
-static bool for_each_field(struct bytes message, bool (*take)(const struct wa_field *f, void *ctx),
-                           void *ctx)
+/* Hands every field of a message to take, which says whether it is as it should be; false also when
+ * one of needs (a bit each) is not there. */
+static bool for_each_field(struct bytes message, unsigned needs,
+                           bool (*take)(const struct wa_field *f, void *ctx), void *ctx)
 {
     struct reader in = reader_init(message);
     struct wa_field f;
+    unsigned seen = 0;
     int rc;
-    while ((rc = wa_field_next(&in, &f)) == 1)
+    while ((rc = wa_field_next(&in, &f)) == 1) {
         if (!take(&f, ctx))
             return false;
-    return rc == 0;
+        seen |= f.number < 32 ? BIT(f.number) : 0;
+    }
+    return rc == 0 && (seen & needs) == needs;
 }
+
+#define CHAIN_KEY_NEEDS (BIT(KEY_INDEX) | BIT(KEY_BYTES))
 
 static bool take_chain_key(const struct wa_field *f, void *ctx)
 {
@@ -128,43 +142,52 @@ static bool take_chain_key(const struct wa_field *f, void *ctx)
 
 #define SENDING_NEEDS (BIT(CHAIN_RATCHET) | BIT(CHAIN_RATCHET_PRIVATE) | BIT(CHAIN_KEY))
 
-struct sending {
-    struct wa_ratchet *r;
-    unsigned seen;
-};
-
 static bool take_sending_field(const struct wa_field *f, void *ctx)
 {
-    struct sending *s = ctx;
-    s->seen |= f->number < 32 ? BIT(f->number) : 0;
+    struct wa_ratchet *r = ctx;
     switch (f->number) {
     case CHAIN_RATCHET:
-        return wa_typed_key_open(f->bytes, s->r->ratchet.pub);
+        return wa_typed_key_open(f->bytes, r->ratchet.pub);
     case CHAIN_RATCHET_PRIVATE:
-        return take_exactly(f, s->r->ratchet.priv, WA_KEY_LEN);
+        return take_exactly(f, r->ratchet.priv, WA_KEY_LEN);
     case CHAIN_KEY:
-        return for_each_field(f->bytes, take_chain_key, &s->r->sending);
+        return for_each_field(f->bytes, CHAIN_KEY_NEEDS, take_chain_key, &r->sending);
     default:
         return true;
     }
 }
 
+static bool take_receiving_field(const struct wa_field *f, struct wa_receiving_chain *c)
+{
+    switch (f->number) {
+    case CHAIN_RATCHET:
+        return wa_typed_key_open(f->bytes, c->ratchet);
+    case CHAIN_KEY:
+        return for_each_field(f->bytes, CHAIN_KEY_NEEDS, take_chain_key, &c->chain);
+    default:
+        return true;
+    }
+}
+
+#define RECEIVING_NEEDS (BIT(CHAIN_RATCHET) | BIT(CHAIN_KEY))
+
 static bool parse_receiving(struct bytes message, struct wa_receiving_chain *c)
 {
     struct reader in = reader_init(message);
     struct wa_field f;
+    unsigned seen = 0;
     int rc;
     *c = (struct wa_receiving_chain){0};
     for (const uint8_t *at = in.p; (rc = wa_field_next(&in, &f)) == 1; at = in.p) {
         if (f.number == CHAIN_SKIPPED) { /* all of them, at the end; taken as they are */
             c->skipped = BYTES(at, (size_t)(in.end - at));
-            return true;
+            break;
         }
-        if ((f.number == CHAIN_RATCHET && !wa_typed_key_open(f.bytes, c->ratchet)) ||
-            (f.number == CHAIN_KEY && !for_each_field(f.bytes, take_chain_key, &c->chain)))
+        if (!take_receiving_field(&f, c))
             return false;
+        seen |= f.number < 32 ? BIT(f.number) : 0;
     }
-    return rc == 0;
+    return rc >= 0 && (seen & RECEIVING_NEEDS) == RECEIVING_NEEDS;
 }
 
 static bool add_receiving(struct wa_ratchet *r, struct bytes message)
@@ -189,12 +212,7 @@ static bool take_unacknowledged(const struct wa_field *f, void *ctx)
     }
 }
 
-static bool take_sending(struct bytes message, struct wa_ratchet *r)
-{
-    struct sending sending = {r, 0};
-    return for_each_field(message, take_sending_field, &sending) &&
-           (sending.seen & SENDING_NEEDS) == SENDING_NEEDS;
-}
+#define UNACKNOWLEDGED_NEEDS (BIT(UNACKNOWLEDGED_BASE) | BIT(UNACKNOWLEDGED_SIGNED))
 
 static bool take_session_field(const struct wa_field *f, struct wa_ratchet *r)
 {
@@ -210,12 +228,12 @@ static bool take_session_field(const struct wa_field *f, struct wa_ratchet *r)
     case SESSION_PREVIOUS:
         return take_number(f, &r->previous);
     case SESSION_SENDING:
-        return take_sending(f->bytes, r);
+        return for_each_field(f->bytes, SENDING_NEEDS, take_sending_field, r);
     case SESSION_RECEIVING:
         return add_receiving(r, f->bytes);
     case SESSION_UNACKNOWLEDGED:
         r->unacknowledged = true;
-        return for_each_field(f->bytes, take_unacknowledged, r);
+        return for_each_field(f->bytes, UNACKNOWLEDGED_NEEDS, take_unacknowledged, r);
     case SESSION_PEER_REGISTRATION:
         return take_number(f, &r->peer_registration);
     case SESSION_OWN_REGISTRATION:
@@ -341,7 +359,9 @@ static void put_session(struct buf *out, const struct wa_ratchet *r)
 /* One growth of the buffer instead of some. */
 static size_t record_size(const struct wa_session_record *record, const struct wa_ratchet *current)
 {
-    size_t n = wa_field_size(RECORD_CURRENT, current ? session_size(current) : record->current.n);
+    size_t n = 0;
+    if (current || record->current.p)
+        n = wa_field_size(RECORD_CURRENT, current ? session_size(current) : record->current.n);
     for (size_t i = 0; i < record->archived_count; i++)
         n += wa_field_size(RECORD_ARCHIVED, record->archived[i].n);
     return n;
@@ -396,26 +416,32 @@ static bool take_skipped_field(const struct wa_field *f, void *ctx)
     }
 }
 
-static bool parse_skipped(struct bytes message, struct wa_skipped *out)
+#define SKIPPED_NEEDS                                                                              \
+    (BIT(SKIPPED_INDEX) | BIT(SKIPPED_CIPHER) | BIT(SKIPPED_MAC) | BIT(SKIPPED_IV))
+
+static bool parse_skipped(const struct wa_field *f, struct wa_skipped *out)
 {
     *out = (struct wa_skipped){0};
-    return for_each_field(message, take_skipped_field, out) && out->cipher.p && out->mac.p &&
-           out->iv.p;
+    return f->number == CHAIN_SKIPPED &&
+           for_each_field(f->bytes, SKIPPED_NEEDS, take_skipped_field, out);
 }
 
-bool wa_skipped_take(struct bytes skipped, uint32_t index, struct wa_skipped *found,
-                     struct buf *rest)
+int wa_skipped_take(struct bytes skipped, uint32_t index, struct wa_skipped *found,
+                    struct buf *rest)
 {
     struct reader in = reader_init(skipped);
     struct wa_field f;
-    for (const uint8_t *at = in.p; wa_field_next(&in, &f) == 1; at = in.p) {
-        if (f.number != CHAIN_SKIPPED || !parse_skipped(f.bytes, found) || found->index != index)
+    int rc;
+    for (const uint8_t *at = in.p; (rc = wa_field_next(&in, &f)) == 1; at = in.p) {
+        if (!parse_skipped(&f, found))
+            return ERR_INVALID;
+        if (found->index != index)
             continue;
         buf_append(rest, BYTES(skipped.p, (size_t)(at - skipped.p)));
         buf_append(rest, BYTES(in.p, reader_left(&in)));
-        return true;
+        return 1;
     }
-    return false;
+    return rc;
 }
 
 struct bytes wa_skipped_newest(struct bytes skipped, size_t max)

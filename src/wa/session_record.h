@@ -34,8 +34,9 @@ int wa_session_record_parse(struct bytes value, struct wa_session_record *out);
 void wa_session_record_archive(struct wa_session_record *record);
 /* Takes an archived one out. */
 void wa_session_record_remove(struct wa_session_record *record, size_t archived);
-/* Whether session began with that base key. */
-bool wa_session_is_of(struct bytes session, const uint8_t base_key[WA_KEY_LEN]);
+/* Whether session is with that identity and began with that base key. */
+bool wa_session_is_of(struct bytes session, const uint8_t peer_identity[WA_KEY_LEN],
+                      const uint8_t base_key[WA_KEY_LEN]);
 /* Appends a record whose session at work is current, or record->current when it is NULL. 0 or
  * ERR_LIMIT. */
 int wa_session_record_write(struct buf *out, const struct wa_session_record *record,
@@ -52,10 +53,10 @@ struct wa_skipped {
 
 /* Appends one; out turns full when there is no room. */
 void wa_skipped_put(struct buf *out, const struct wa_skipped *keys);
-/* Looks for one, and appends all others to rest: whether it was there. found borrows from skipped.
- */
-bool wa_skipped_take(struct bytes skipped, uint32_t index, struct wa_skipped *found,
-                     struct buf *rest);
+/* Looks for one, and appends all others to rest: 1; 0 when it is not there; ERR_INVALID when that
+ * cannot be told, since skipped is damaged. found borrows from skipped. */
+int wa_skipped_take(struct bytes skipped, uint32_t index, struct wa_skipped *found,
+                    struct buf *rest);
 /* The last max of them. */
 struct bytes wa_skipped_newest(struct bytes skipped, size_t max);
 

@@ -107,13 +107,19 @@ int wa_signal_finish(struct wa_signal *s, int rc)
     return rc;
 }
 
+static void take_back(struct buf *out, size_t before)
+{
+    if (out->n == before)
+        return;
+    buf_wipe(out->p + before, out->n - before);
+    out->n = before;
+}
+
 int wa_signal_finish_output(struct wa_signal *s, int rc, struct buf *out, size_t before)
 {
     rc = wa_signal_finish(s, rc);
-    if (rc != 0 && out->n > before) {
-        buf_wipe(out->p + before, out->n - before);
-        out->n = before;
-    }
+    if (rc != 0)
+        take_back(out, before);
     return rc;
 }
 
@@ -375,14 +381,22 @@ static int open_first(struct call *c, const struct wa_prekey_message *m, struct 
     return rc == 0 ? delete_prekey(c, m) : rc;
 }
 
-/* Whether there is a session that began with this very pkmsg's base key. */
+/* Whether there is the session that this very pkmsg would begin. The MAC covers the identity of the
+ * session and not the one in the pkmsg, which could be forged if it were not compared. */
 static bool has_session_of(const struct wa_session_record *record,
-                           const uint8_t base_key[WA_KEY_LEN])
+                           const struct wa_prekey_message *m)
 {
-    bool found = record->current.p && wa_session_is_of(record->current, base_key);
+    bool found = record->current.p && wa_session_is_of(record->current, m->identity, m->base_key);
     for (size_t i = 0; i < record->archived_count && !found; i++)
-        found = wa_session_is_of(record->archived[i], base_key);
+        found = wa_session_is_of(record->archived[i], m->identity, m->base_key);
     return found;
+}
+
+/* Another one for a session that there is. Its identity may have been replaced meanwhile. */
+static int open_again(struct call *c, const struct wa_prekey_message *m, struct buf *plain)
+{
+    int rc = save_identity(c, m->identity);
+    return rc == 0 ? open_message(c, &m->message, plain) : rc;
 }
 
 static int open_pkmsg(struct call *c, struct bytes sealed, struct buf *plain)
@@ -396,8 +410,7 @@ static int open_pkmsg(struct call *c, struct bytes sealed, struct buf *plain)
         rc = load_record(c);
     if (rc < 0)
         return rc;
-    return has_session_of(&c->record, m.base_key) ? open_message(c, &m.message, plain)
-                                                  : open_first(c, &m, plain);
+    return has_session_of(&c->record, &m) ? open_again(c, &m, plain) : open_first(c, &m, plain);
 }
 
 static int open_once(struct call *c, enum wa_enc_type type, struct bytes sealed, struct buf *plain)
@@ -414,7 +427,7 @@ int wa_signal_decrypt(struct wa_signal *s, const struct wa_jid *peer, enum wa_en
     size_t before = plain->n;
     int rc = open_once(&c, type, sealed, plain);
     if (rc < 0 && mend(&c)) {
-        plain->n = before;
+        take_back(plain, before);
         rc = open_once(&c, type, sealed, plain);
     }
     if (rc < 0 && (s->overlay.failed || s->overlay.too_large))
@@ -431,7 +444,8 @@ static int load_current(struct call *c, struct wa_ratchet *r)
     int rc = load_record(c);
     if (rc != 1)
         return rc == ERR_STORE ? rc : 0;
-    return c->record.current.p && wa_session_parse(c->record.current, r) == 0;
+    return c->record.current.p && wa_session_parse(c->record.current, r) == 0 &&
+           r->sending.index != WA_RATCHET_INDEX_END;
 }
 
 int wa_signal_encrypt(struct wa_signal *s, const struct wa_jid *peer, struct bytes padded,

@@ -175,6 +175,15 @@ size_t fake_host_count(const struct fake_host *h, enum wa_table table)
     return n;
 }
 
+void fake_host_each(const struct fake_host *h,
+                    void (*take)(void *ctx, enum wa_table table, const char *key,
+                                 struct bytes value),
+                    void *ctx)
+{
+    for (const struct fake_record *r = h->records; r; r = r->next)
+        take(ctx, r->table, r->key, buf_bytes(&r->value));
+}
+
 void fake_host_put(struct fake_host *h, enum wa_table table, const char *key, struct bytes value)
 {
     ck_assert_int_eq(put(h, table, key, value), 0);

@@ -27,6 +27,11 @@ void fake_host_script_done(struct fake_host *h, const char *what);
 void fake_host_dump(const struct fake_host *h, struct buf *out);
 bool fake_host_has(const struct fake_host *h, enum wa_table table, const char *key);
 size_t fake_host_count(const struct fake_host *h, enum wa_table table);
+/* Hands over every record. */
+void fake_host_each(const struct fake_host *h,
+                    void (*take)(void *ctx, enum wa_table table, const char *key,
+                                 struct bytes value),
+                    void *ctx);
 void fake_host_put(struct fake_host *h, enum wa_table table, const char *key, struct bytes value);
 
 #endif
