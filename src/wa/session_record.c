@@ -370,7 +370,8 @@ static size_t record_size(const struct wa_session_record *record, const struct w
 int wa_session_record_write(struct buf *out, const struct wa_session_record *record,
                             const struct wa_ratchet *current)
 {
-    if (!buf_reserve(out, record_size(record, current)))
+    size_t n = record_size(record, current);
+    if (n > 0 && !buf_reserve(out, n))
         return ERR_LIMIT;
     if (current)
         put_session(out, current);

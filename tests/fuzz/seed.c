@@ -8,6 +8,7 @@
 
 #include "base/text.h"
 #include "fuzz.h"
+#include "seed_records.h"
 #include "testing.h"
 
 #define SEALED 20 /* a step of fuzz_script.c, as those below */
@@ -147,6 +148,12 @@ static void write_history(const char *dir)
     write_file(dir, "history", buf_bytes(&out), 1000);
 }
 
+static void write_record(void *ctx, struct bytes seed)
+{
+    static unsigned count;
+    write_file(ctx, "session_record", seed, count++);
+}
+
 int main(int argc, char **argv)
 {
     fuzz_require(argc == 2);
@@ -154,6 +161,7 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < ARRAY_LEN(sources); i++)
         walk(argv[1], &sources[i], "", testing_vectors(sources[i].vectors));
     write_history(argv[1]);
+    seed_records(write_record, argv[1]);
     write_file(argv[1], "script", BYTES_ARRAY(to_contact), 1);
     write_file(argv[1], "script", BYTES_ARRAY(to_group), 2);
     return 0;

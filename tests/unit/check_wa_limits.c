@@ -274,21 +274,24 @@ END_TEST
 /* ---- where we differ ------------------------------------------------------------------------- */
 
 /* With such a key every agreement is zero, whoever the other one is. */
-START_TEST(test_key_of_small_order_we_refuse)
+static const uint8_t small_order[2][WA_KEY_LEN] = {{0}, {1}};
+
+START_TEST(test_bundle_with_key_of_small_order_we_refuse)
 {
     struct talk t;
     uint8_t typed[WA_TYPED_KEY_LEN];
-    struct twin *s;
     twins_init(&t.w, 17);
-    s = &t.w.sides[1];
-    struct wa_bundle b = twins_bundle(s);
-    memset(b.signed_prekey, 0, WA_KEY_LEN);
-    wa_typed_key(typed, b.signed_prekey);
-    wa_curve_sign(b.signed_prekey_signature, s->device.identity.priv, BYTES_ARRAY(typed),
-                  &t.w.maker.host);
-    ck_assert_int_eq(wa_signal_process_bundle(t.w.sides[0].signal, &s->jid, &b), ERR_AUTH);
-    ck_assert_ptr_null(t.w.sides[0].ours->records);
-    ck_assert_int_eq(library_peer_process_bundle(t.w.sides[0].library, &s->jid, &b), 0);
+    struct twin *alice = &t.w.sides[0], *bob = &t.w.sides[1];
+    for (size_t i = 0; i < 2 * ARRAY_LEN(small_order); i++) {
+        struct wa_bundle b = twins_bundle_prekey(&t.w, bob);
+        memcpy(i % 2 ? b.prekey : b.signed_prekey, small_order[i / 2], WA_KEY_LEN);
+        wa_typed_key(typed, b.signed_prekey);
+        wa_curve_sign(b.signed_prekey_signature, bob->device.identity.priv, BYTES_ARRAY(typed),
+                      &t.w.maker.host);
+        ck_assert_int_eq(wa_signal_process_bundle(alice->signal, &bob->jid, &b), ERR_AUTH);
+        ck_assert_ptr_null(alice->ours->records);
+        ck_assert_int_eq(library_peer_process_bundle(alice->library, &bob->jid, &b), 0);
+    }
     end(&t);
 }
 END_TEST
@@ -314,6 +317,31 @@ static int library_says(struct talk *t, const struct twins_flight *f)
     return library_peer_decrypt(t->bob->library, &t->alice->jid, f->type, buf_bytes(&f->sealed),
                                 &plain, &fault);
 }
+
+/* To the library its message is forged, which it is for who cannot agree on a key. */
+START_TEST(test_pkmsg_with_key_of_small_order_is_refused)
+{
+    struct talk t;
+    struct wa_prekey_message m;
+    enum wa_signal_fault fault;
+    begin(&t, 23);
+    struct twins_flight *f = twins_seal(&t.w, t.alice);
+    ck_assert_int_eq(wa_prekey_message_parse(buf_bytes(&f->sealed), &m), 0);
+    const uint8_t *keys[] = {m.base_key, m.identity, m.message.ratchet};
+    for (size_t i = 0; i < ARRAY_LEN(keys) * ARRAY_LEN(small_order); i++) {
+        const uint8_t *key = keys[i % ARRAY_LEN(keys)];
+        uint8_t *at = found_in(&f->sealed, key);
+        memcpy(at, small_order[i / ARRAY_LEN(keys)], WA_KEY_LEN);
+        ck_assert_int_eq(ours_says(&t, f, &fault), ERR_AUTH);
+        enum wa_signal_fault want = i % 3 == 2 ? WA_FAULT_INVALID_MESSAGE : WA_FAULT_INVALID_KEY;
+        ck_assert_msg(fault == want, "key %zu: %s", i, wa_fault_text(fault));
+        ck_assert_int_eq(library_says(&t, f), ERR_AUTH);
+        memcpy(at, key, WA_KEY_LEN);
+    }
+    ck_assert_int_eq(ours_says(&t, f, &fault), 0);
+    end(&t);
+}
+END_TEST
 
 /* The library stores the identity of who forged it. */
 START_TEST(test_forged_identity_of_later_pkmsg_we_refuse)
@@ -416,7 +444,8 @@ TCase *limit_cases(void)
     ADD(test_version_of_envelope_is_judged_alike);
     ADD(test_archived_by_library_is_no_session_at_work);
     ADD(test_archived_by_us_is_no_session_at_work_to_library);
-    ADD(test_key_of_small_order_we_refuse);
+    ADD(test_bundle_with_key_of_small_order_we_refuse);
+    ADD(test_pkmsg_with_key_of_small_order_is_refused);
     ADD(test_forged_identity_of_later_pkmsg_we_refuse);
     ADD(test_forged_base_key_of_later_pkmsg_we_refuse);
     ADD(test_damaged_archived_session_others_go_on);

@@ -49,7 +49,7 @@ static void side_init(struct twins *w, size_t i)
                          (uint16_t)(i * 12));
     for (size_t h = 0; h < 2; h++) {
         fake_host_init(&s->hosts[h]);
-        s->hosts[h].counter = w->dice + i;
+        s->hosts[h].counter = (w->dice << 8) + 1 + i; /* draws nothing that maker draws */
     }
     s->ours = &s->hosts[0];
     s->theirs = &s->hosts[1];
