@@ -31,6 +31,17 @@ static inline bool bytes_equal(struct bytes a, struct bytes b)
 {
     return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
 }
+/* Below, equal to or above zero, as memcmp; a beginning stands before the whole. */
+static inline int bytes_compare(struct bytes a, struct bytes b)
+{
+    size_t n = a.n < b.n ? a.n : b.n;
+    int order = n ? memcmp(a.p, b.p, n) : 0;
+    return order != 0 ? order : (a.n > b.n) - (a.n < b.n);
+}
+static inline bool bytes_begin_with(struct bytes a, struct bytes beginning)
+{
+    return a.n >= beginning.n && bytes_equal(BYTES(a.p, beginning.n), beginning);
+}
 static inline bool bytes_is(struct bytes a, const char *text)
 {
     return a.p && bytes_equal(a, bytes_text(text));

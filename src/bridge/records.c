@@ -63,6 +63,12 @@ static int host_get(void *ctx, enum wa_table table, const char *key, struct buf 
     return rc < 0 ? rc : 1;
 }
 
+static int host_next(void *ctx, enum wa_table table, const char *after, struct buf *key)
+{
+    const struct bridge_records *r = ctx;
+    return store_keys_next(r->keys, table, after, key, NULL);
+}
+
 static int host_put(void *ctx, enum wa_table table, const char *key, struct bytes value)
 {
     struct bridge_records *r = ctx;
@@ -95,6 +101,7 @@ struct wa_host bridge_records_host(struct bridge_records *r)
         .wall_ms = host_wall,
         .mono_ms = host_mono,
         .get = host_get,
+        .next = host_next,
         .put = host_put,
         .del = host_del,
         .del_prefix = host_del_prefix,

@@ -80,6 +80,30 @@ static int host_get(void *ctx, enum wa_table table, const char *key, struct buf 
     return buf_append(out, BYTES(r->p, r->n)) == 0 ? 1 : ERR_STORE;
 }
 
+struct walk {
+    struct bytes after, next;
+};
+
+static void keep_next(void *ctx, struct bytes key, void *value)
+{
+    struct walk *w = ctx;
+    (void)value;
+    if (bytes_compare(key, w->after) > 0 && (!w->next.p || bytes_compare(key, w->next) < 0))
+        w->next = key;
+}
+
+static int host_next(void *ctx, enum wa_table table, const char *after, struct buf *key)
+{
+    const struct sim_store *s = ctx;
+    struct walk w = {.after = bytes_text(after)};
+
+    sim_table_each(&s->tables[table], keep_next, &w);
+    if (!w.next.p)
+        return 0;
+    buf_clear(key);
+    return buf_append(key, w.next) == 0 ? 1 : ERR_STORE;
+}
+
 static int host_put(void *ctx, enum wa_table table, const char *key, struct bytes value)
 {
     struct sim_store *s = ctx;
@@ -115,6 +139,7 @@ struct wa_host sim_store_host(struct sim_store *s)
                             .wall_ms = host_wall,
                             .mono_ms = host_mono,
                             .get = host_get,
+                            .next = host_next,
                             .put = host_put,
                             .del = host_del,
                             .del_prefix = host_del_prefix};

@@ -158,22 +158,44 @@ int store_keys_get(struct store_keys *k, size_t table, const char *key, struct b
     return r->exists && buf_append(out, buf_bytes(&r->value)) != 0 ? ERR_LIMIT : r->exists;
 }
 
+static int hand_out(struct bytes from_key, struct bytes from_value, struct buf *key,
+                    struct buf *value)
+{
+    buf_clear(key); /* only now: after may be its text */
+    if (value)
+        buf_clear(value);
+    return buf_append(key, from_key) != 0 || (value && buf_append(value, from_value) != 0)
+               ? ERR_LIMIT
+               : 1;
+}
+
+/* What waits is newer than the row of the same key. One that waits to be deleted hides it: 2, with
+ * key to go on from. */
+static int next_of_both(struct sqlite3_stmt *row, int found, const struct store_record *waiting,
+                        struct buf *key, struct buf *value)
+{
+    struct bytes stored = found == 1 ? store_db_bytes(row, 0) : BYTES_NONE;
+    if (!waiting || (found == 1 && bytes_compare(stored, store_record_key(waiting)) < 0))
+        return found == 1 ? hand_out(stored, store_db_bytes(row, 1), key, value) : found;
+    int rc = hand_out(store_record_key(waiting), buf_bytes(&waiting->value), key, value);
+    return rc == 1 && !waiting->exists ? 2 : rc;
+}
+
 int store_keys_next(struct store_keys *k, size_t table, const char *after, struct buf *key,
                     struct buf *value)
 {
-    if (write_waiting(k) < 0)
+    int rc = 2;
+    if (store_db_failed(k->db))
         return ERR_STORE;
-    struct sqlite3_stmt *row =
-        store_db_select(k->db, table * SQL_COUNT + SQL_NEXT, STORE_VALUES(STORE_TEXT(after)));
-    int rc = store_db_next(k->db, row);
-    if (rc == 1) {
-        buf_clear(key); /* only now: after may be its text */
-        buf_clear(value);
-        if (buf_append(key, store_db_bytes(row, 0)) != 0 ||
-            buf_append(value, store_db_bytes(row, 1)) != 0)
-            rc = ERR_LIMIT;
+    for (; rc == 2; after = buf_text(key)) {
+        const struct store_record *waiting = store_cache_next_waiting(&k->cache, table, after);
+        struct sqlite3_stmt *row =
+            store_db_select(k->db, table * SQL_COUNT + SQL_NEXT, STORE_VALUES(STORE_TEXT(after)));
+        rc = store_db_next(k->db, row);
+        if (rc >= 0)
+            rc = next_of_both(row, rc, waiting, key, value);
+        store_db_end(row);
     }
-    store_db_end(row);
     return rc;
 }
 

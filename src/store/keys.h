@@ -29,7 +29,7 @@ void store_keys_close(struct store_keys *k);
  */
 int store_keys_get(struct store_keys *k, size_t table, const char *key, struct buf *out);
 /* The record whose key comes after (byte order; "": the first) into key and value, which are
- * cleared: as get. Records may be written meanwhile. */
+ * cleared: as get. value may be NULL. Records may be written meanwhile. */
 int store_keys_next(struct store_keys *k, size_t table, const char *after, struct buf *key,
                     struct buf *value);
 int store_keys_put(struct store_keys *k, size_t table, const char *key, struct bytes value);

@@ -147,6 +147,17 @@ void store_cache_set(struct store_cache *c, struct store_record *r, bool exists,
         make_room(c);
 }
 
+const struct store_record *store_cache_next_waiting(const struct store_cache *c, size_t table,
+                                                    const char *after)
+{
+    const struct store_record *first = NULL;
+    for (const struct store_record *r = c->waiting.oldest; r; r = r->newer)
+        if (r->table == table && bytes_compare(store_record_key(r), bytes_text(after)) > 0 &&
+            (!first || bytes_compare(store_record_key(r), store_record_key(first)) < 0))
+            first = r;
+    return first;
+}
+
 void store_cache_written(struct store_cache *c)
 {
     struct store_record *r = c->waiting.oldest;

@@ -44,6 +44,14 @@ struct store_record *store_cache_add(struct store_cache *c, size_t table, const 
 /* What it is from now on; waits to be written unless it was so already. */
 void store_cache_set(struct store_cache *c, struct store_record *r, bool exists,
                      struct bytes value);
+/* The first after that key (byte order) among those of the table that wait, those to be deleted
+ * too; NULL when there is none. */
+const struct store_record *store_cache_next_waiting(const struct store_cache *c, size_t table,
+                                                    const char *after);
+static inline struct bytes store_record_key(const struct store_record *r)
+{
+    return BYTES(r->key, r->key_n);
+}
 /* The oldest that waits was written. */
 void store_cache_written(struct store_cache *c);
 

@@ -51,6 +51,9 @@ struct wa_host {
     int64_t (*mono_ms)(void *ctx);                     /* never goes back */
     /* Appends the value to out: 1 found, 0 absent, negative ERR_… when the store failed. */
     int (*get)(void *ctx, enum wa_table table, const char *key, struct buf *out);
+    /* The first key after `after` (byte order; "" is before all) into key, which is cleared and may
+     * hold after: as get. */
+    int (*next)(void *ctx, enum wa_table table, const char *after, struct buf *key);
     /* Insert or replace: 0 or negative. value is borrowed. */
     int (*put)(void *ctx, enum wa_table table, const char *key, struct bytes value);
     /* 0 also when there was no such record; or negative. */

@@ -532,26 +532,61 @@ static int move_row(struct wa_overlay *o, enum wa_table table, const char *from,
     return rc < 0 ? ERR_STORE : 1;
 }
 
-/* Where there is a session there is an identity, so most devices cost one look. */
-static int move_device(struct wa_overlay *o, const struct wa_jid *pn, const struct wa_jid *lid)
+/* Where there is a session there is an identity. */
+static int move_device(struct wa_overlay *o, const struct wa_jid *from, const struct wa_jid *to)
 {
     char from_key[WA_KEY_MAX], to_key[WA_KEY_MAX];
-    wa_signal_peer_key(pn, from_key);
-    wa_signal_peer_key(lid, to_key);
+    wa_signal_peer_key(from, from_key);
+    wa_signal_peer_key(to, to_key);
     int rc = move_row(o, WA_TABLE_IDENTITY, from_key, to_key);
     return rc == 1 ? move_row(o, WA_TABLE_SESSION, from_key, to_key) : rc;
 }
 
+int wa_signal_next_device(struct wa_signal *s, enum wa_table table, const char *prefix,
+                          struct buf *key, uint16_t *device)
+{
+    const struct wa_host *h = s->overlay.host;
+    struct bytes name = bytes_text(prefix);
+    int rc = h->next(h->ctx, table, key->n ? buf_text(key) : prefix, key);
+    for (; rc == 1; rc = h->next(h->ctx, table, buf_text(key), key)) {
+        struct bytes found = buf_bytes(key);
+        uint64_t number;
+        if (!bytes_begin_with(found, name))
+            return 0;
+        if (bytes_to_u64(BYTES(found.p + name.n, found.n - name.n), &number) &&
+            number <= UINT16_MAX) {
+            *device = (uint16_t)number;
+            return 1;
+        }
+    }
+    return rc < 0 ? ERR_STORE : 0;
+}
+
+static int move_user(struct wa_signal *s, struct wa_jid from, struct wa_jid to)
+{
+    char prefix[WA_KEY_MAX];
+    AUTO_BUF struct buf key;
+    int rc;
+    buf_init(&key, WA_KEY_MAX);
+    wa_signal_peer_key(&from, prefix);
+    strrchr(prefix, ':')[1] = '\0';
+    while ((rc = wa_signal_next_device(s, WA_TABLE_IDENTITY, prefix, &key, &from.device)) == 1) {
+        to.device = from.device;
+        rc = move_device(&s->overlay, &from, &to);
+        if (rc < 0)
+            break;
+    }
+    return rc;
+}
+
 int wa_signal_migrate(struct wa_signal *s, const struct wa_jid *pn, const struct wa_jid *lid)
 {
-    int rc = 0;
-    for (uint16_t d = 0; d < WA_SIGNAL_DEVICES && rc >= 0; d++) {
-        bool hosted = d == WA_SIGNAL_DEVICE_HOSTED;
-        struct wa_jid from = wa_jid_make(hosted ? WA_SERVER_HOSTED : WA_SERVER_PN, pn->user, d);
-        struct wa_jid to = wa_jid_make(hosted ? WA_SERVER_HOSTED_LID : WA_SERVER_LID, lid->user, d);
-        rc = move_device(&s->overlay, &from, &to);
-    }
-    return wa_signal_finish(s, rc < 0 ? rc : 0);
+    int rc = move_user(s, wa_jid_make(WA_SERVER_PN, pn->user, 0),
+                       wa_jid_make(WA_SERVER_LID, lid->user, 0));
+    if (rc == 0)
+        rc = move_user(s, wa_jid_make(WA_SERVER_HOSTED, pn->user, 0),
+                       wa_jid_make(WA_SERVER_HOSTED_LID, lid->user, 0));
+    return wa_signal_finish(s, rc);
 }
 
 /* ---- bundles --------------------------------------------------------------------------------- */

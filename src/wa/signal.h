@@ -70,9 +70,8 @@ int wa_signal_archive_session(struct wa_signal *s, const struct wa_jid *peer);
 int wa_signal_registration(struct wa_signal *s, const struct wa_jid *peer, uint32_t *id);
 /* Forgets the session (not the identity). */
 int wa_signal_drop_session(struct wa_signal *s, const struct wa_jid *peer);
-/* Moves session and identity rows of the devices 0..99 of a user from its PN to its LID name,
- * unless the LID has its own, and deletes the PN rows (protocol/04 section 10). Asks for some
- * hundred records: call it when the mapping is news. 0 or ERR_STORE. */
+/* Moves session and identity rows of a user's devices from its PN to its LID name, unless the LID
+ * has its own, and deletes the PN rows (protocol/04 section 10). 0 or ERR_STORE. */
 int wa_signal_migrate(struct wa_signal *s, const struct wa_jid *pn, const struct wa_jid *lid);
 
 /* Builds a session from a bundle; verifies the signed prekey; archives a session that was there; a

@@ -177,14 +177,24 @@ static int open_from_siblings(struct wa_signal *s, const struct wa_jid *group,
                               const struct wa_jid *sender, sender_key_message *message,
                               signal_buffer **opened)
 {
-    int rc = SG_ERR_NO_SESSION;
-    for (uint16_t d = 0; d < WA_SIGNAL_DEVICES && rc == SG_ERR_NO_SESSION; d++) {
-        struct wa_jid sibling = wa_jid_with_device(sender, d);
-        struct chain_name n;
-        if (d == sender->device)
-            continue;
+    struct wa_jid sibling = *sender;
+    struct chain_name n;
+    char prefix[WA_KEY_MAX];
+    AUTO_BUF struct buf key;
+    int found, rc = SG_ERR_NO_SESSION;
+    buf_init(&key, WA_KEY_MAX);
+    chain_name_init(&n, group, sender);
+    wa_signal_sender_key(&n.at, prefix);
+    strrchr(prefix, ':')[1] = '\0';
+    while (rc == SG_ERR_NO_SESSION && (found = wa_signal_next_device(s, WA_TABLE_SENDER_KEY, prefix,
+                                                                     &key, &sibling.device)) != 0) {
+        if (found < 0) {
+            s->overlay.failed = true;
+            return SG_ERR_UNKNOWN;
+        }
         chain_name_init(&n, group, &sibling);
-        rc = explain(s, &n, message, open_once(s, &n, message, opened));
+        if (sibling.device != sender->device)
+            rc = explain(s, &n, message, open_once(s, &n, message, opened));
     }
     return rc;
 }

@@ -9,9 +9,6 @@
 #include "wa/overlay.h"
 #include "wa/signal.h"
 
-#define WA_SIGNAL_DEVICES 100 /* device numbers that are tried where records cannot be listed */
-#define WA_SIGNAL_DEVICE_HOSTED 99
-
 struct wa_signal_library;
 
 struct wa_signal {
@@ -26,6 +23,10 @@ struct wa_signal {
 /* ---- signal.c -------------------------------------------------------------------------------- */
 /* The key of a device's records: "<name>:<device>". */
 void wa_signal_peer_key(const struct wa_jid *jid, char out[WA_KEY_MAX]);
+/* The device of the host's next record after key (empty: the first) whose key is prefix and a
+ * device number: 1, 0 when there is none, ERR_STORE. */
+int wa_signal_next_device(struct wa_signal *s, enum wa_table table, const char *prefix,
+                          struct buf *key, uint16_t *device);
 /* Ends a call: commits when rc is 0, forgets in any case. rc, or ERR_STORE. */
 int wa_signal_finish(struct wa_signal *s, int rc);
 /* The same for a call that appended to out, which had before bytes: a failure takes them back. */

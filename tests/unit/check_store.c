@@ -530,6 +530,37 @@ START_TEST(test_keys_rollback_forgets_what_was_put_and_deleted)
 }
 END_TEST
 
+/* What waits is seen as if it were written: new, changed and deleted records. */
+START_TEST(test_keys_next_walks_rows_and_what_waits)
+{
+    struct store_keys *k = keys_at(path_of(testing_dir(), "keys.db"));
+    static const char *const want[] = {"a", "b", "d", "e"}, *const values[] = {"1", "2", "1", "2"};
+    AUTO_BUF struct buf at, got;
+    buf_init(&at, 100);
+    buf_init(&got, 100);
+    put(k, SESSION, "a", "1");
+    put(k, SESSION, "b", "1");
+    put(k, SESSION, "c", "1");
+    put(k, SESSION, "d", "1");
+    put(k, SESSION, "f", "1");
+    ck_assert_int_eq(store_keys_commit(k, NULL), 0);
+    put(k, SESSION, "b", "2");
+    store_keys_del(k, SESSION, "c");
+    put(k, SESSION, "e", "2");
+    store_keys_del(k, SESSION, "f");
+    put(k, SESSION, "g", "2");
+    store_keys_del(k, SESSION, "g");
+    put(k, DEVICE, "bb", "other");
+    for (size_t i = 0; i < ARRAY_LEN(want); i++) {
+        ck_assert_int_eq(store_keys_next(k, SESSION, buf_text(&at), &at, &got), 1);
+        testing_assert_bytes(buf_bytes(&at), bytes_text(want[i]), "key");
+        testing_assert_bytes(buf_bytes(&got), bytes_text(values[i]), "value");
+    }
+    ck_assert_int_eq(store_keys_next(k, SESSION, buf_text(&at), &at, NULL), 0);
+    store_keys_close(k);
+}
+END_TEST
+
 START_TEST(test_keys_get_full_buffer_says_limit)
 {
     struct store_keys *k = keys_at(path_of(testing_dir(), "keys.db"));
@@ -3292,8 +3323,8 @@ int main(void)
         test_keys_put_many_times_is_written_once,
         test_keys_more_records_than_are_kept_are_all_there,
         test_keys_rollback_forgets_what_was_put_and_deleted,
-        test_keys_del_prefix_takes_only_what_begins_so, test_keys_open_more_tables_adds_them,
-        test_keys_deleted_secret_leaves_the_files);
+        test_keys_next_walks_rows_and_what_waits, test_keys_del_prefix_takes_only_what_begins_so,
+        test_keys_open_more_tables_adds_them, test_keys_deleted_secret_leaves_the_files);
     ADD("syncs", test_keys_commit_costs_one_sync, test_keys_commit_without_change_costs_no_sync,
         test_messages_commit_costs_one_sync, test_messages_many_commits_wal_stays_small,
         test_messages_commit_makes_no_checkpoint);

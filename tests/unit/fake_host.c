@@ -63,6 +63,21 @@ static int get(void *ctx, enum wa_table table, const char *key, struct buf *out)
     return buf_append(out, buf_bytes(&r->value)) < 0 ? ERR_LIMIT : 1;
 }
 
+static int next(void *ctx, enum wa_table table, const char *after, struct buf *key)
+{
+    struct fake_host *h = ctx;
+    const struct fake_record *r = h->records;
+    h->gets++;
+    if (due(&h->fail_get))
+        return ERR_STORE;
+    while (r && order(r, table, after) <= 0)
+        r = r->next;
+    if (!r || r->table != table)
+        return 0;
+    buf_clear(key);
+    return buf_append(key, bytes_text(r->key)) < 0 ? ERR_LIMIT : 1;
+}
+
 static int put(void *ctx, enum wa_table table, const char *key, struct bytes value)
 {
     struct fake_host *h = ctx;
@@ -124,6 +139,7 @@ void fake_host_init(struct fake_host *h)
                                .wall_ms = now,
                                .mono_ms = now,
                                .get = get,
+                               .next = next,
                                .put = put,
                                .del = del,
                                .del_prefix = del_prefix};
