@@ -30,6 +30,7 @@ void store_messages_close(struct store_messages *m)
 {
     if (!m)
         return;
+    store_messages_forget_left(m);
     store_db_close(m->db);
     arena_deinit(&m->row);
     free(m);
@@ -62,12 +63,16 @@ static void add_totals(struct store_messages *m)
 int store_messages_commit(struct store_messages *m, struct err *err)
 {
     add_totals(m);
-    return store_db_commit(m->db, err);
+    int rc = store_db_commit(m->db, err);
+    if (rc < 0)
+        store_messages_forget_left(m);
+    return rc;
 }
 
 void store_messages_rollback(struct store_messages *m)
 {
     m->pending = (struct store_pending){0};
+    store_messages_forget_left(m);
     store_db_rollback(m->db);
 }
 
@@ -79,6 +84,7 @@ void store_messages_tend(struct store_messages *m)
 void store_messages_rest(struct store_messages *m)
 {
     store_db_rest(m->db);
+    store_messages_forget_left(m);
     arena_deinit(&m->row);
 }
 

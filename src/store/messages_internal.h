@@ -11,9 +11,19 @@
  */
 enum store_turn_value { STORE_TURN_NONE, STORE_TURN_HEAD, STORE_TURN_BEHIND };
 
+/* A row that was handed to the link, and what its next move has to know of it. */
+struct store_left {
+    int64_t id; /* 0: none */
+    char wa_id[32];
+    bool sent; /* the server has it; else sending */
+    bool answers, outbox;
+};
+
 struct store_messages {
     struct store_db *db;
-    struct arena row; /* texts of what was handed out last */
+    struct store_left *left; /* NULL, or STORE_LEFT_SLOTS by the hash of wa_id */
+    struct store_left next;  /* the row of the queue that was handed out last */
+    struct arena row;        /* texts of what was handed out last */
     /* What the open group adds to the totals; written once, when it is committed. */
     struct store_pending {
         bool any;
@@ -41,6 +51,15 @@ int64_t store_messages_count(struct store_messages *m, size_t statement,
  */
 int store_messages_new_id(struct store_messages *m, struct store_value *out);
 int64_t store_messages_inserted(struct store_messages *m); /* its id */
+/*
+ * What the server and the contact acknowledge left a moment ago: it is kept in memory, as a hint
+ * that the statement itself checks. One that was forgotten is looked up.
+ */
+#define STORE_LEFT_SLOTS 512
+void store_messages_note_left(struct store_messages *m, const struct store_left *row);
+/* The row with this id, or NULL. */
+struct store_left *store_messages_known_left(const struct store_messages *m, struct bytes wa_id);
+void store_messages_forget_left(struct store_messages *m); /* all */
 /* A row that came in, with content unless it is undecryptable. */
 void store_messages_count_in(struct store_messages *m, bool undecryptable, bool from_me,
                              int64_t received_at);

@@ -96,19 +96,46 @@ static int leave(struct store_messages *m, const struct moving *was, enum move t
     return 0;
 }
 
-/* value: the column that goes with the status. 1 or ERR_STORE. */
-static int move(struct store_messages *m, const struct moving *was, enum move to,
-                struct store_value value)
+/* What goes by a move. 1 or ERR_STORE. */
+static int follow(struct store_messages *m, const struct moving *was, enum move to)
 {
-    int rc = store_db_write(m->db, statements[to], STORE_VALUES(STORE_INT(was->id), value));
-    if (rc >= 0)
-        rc = leave(m, was, to);
+    int rc = leave(m, was, to);
     if (rc >= 0 && was->head)
         rc = pass_turn(m, was->id);
     if (rc < 0)
         return rc;
     count_move(m, was, to);
     return 1;
+}
+
+/* value: the column that goes with the status. 1 or ERR_STORE. */
+static int move(struct store_messages *m, const struct moving *was, enum move to,
+                struct store_value value)
+{
+    int rc = store_db_write(m->db, statements[to], STORE_VALUES(STORE_INT(was->id), value));
+    return rc < 0 ? rc : follow(m, was, to);
+}
+
+/* The usual way of a row that left a moment ago: 1; 0, it is not known or not as it was; ERR_STORE.
+ */
+static int move_known(struct store_messages *m, struct bytes wa_id, enum move to,
+                      struct store_value value)
+{
+    struct store_left *row = store_messages_known_left(m, wa_id);
+    if (!row || row->sent != (to == TO_DELIVERED))
+        return 0;
+    const struct moving was = {.id = row->id,
+                               .waited = !row->sent,
+                               .head = !row->sent,
+                               .answers = row->answers,
+                               .outbox = row->outbox};
+    int rc = store_db_write(m->db, row->sent ? SQL_SET_ARRIVED : SQL_SET_ACCEPTED,
+                            STORE_VALUES(STORE_INT(row->id), value, STORE_BYTES(wa_id)));
+    if (rc == 1 && to == TO_SENT)
+        row->sent = true;
+    else
+        row->id = 0;
+    return rc == 1 ? follow(m, &was, to) : rc;
 }
 
 /* An id of ours is random: it is in one row. */
@@ -122,7 +149,8 @@ static int move_by_wa_id(struct store_messages *m, size_t which, struct bytes wa
 
 int store_messages_set_sent(struct store_messages *m, struct bytes wa_id, int64_t acked_at)
 {
-    return move_by_wa_id(m, SQL_CAN_BE_SENT, wa_id, TO_SENT, STORE_TIME(acked_at));
+    int rc = move_known(m, wa_id, TO_SENT, STORE_TIME(acked_at));
+    return rc != 0 ? rc : move_by_wa_id(m, SQL_CAN_BE_SENT, wa_id, TO_SENT, STORE_TIME(acked_at));
 }
 
 int store_messages_set_failed(struct store_messages *m, struct bytes wa_id, const char *why)
@@ -132,7 +160,9 @@ int store_messages_set_failed(struct store_messages *m, struct bytes wa_id, cons
 
 int store_messages_set_delivered(struct store_messages *m, struct bytes wa_id, int64_t at)
 {
-    return move_by_wa_id(m, SQL_CAN_BE_DELIVERED, wa_id, TO_DELIVERED, STORE_TIME(at));
+    int rc = move_known(m, wa_id, TO_DELIVERED, STORE_TIME(at));
+    return rc != 0 ? rc
+                   : move_by_wa_id(m, SQL_CAN_BE_DELIVERED, wa_id, TO_DELIVERED, STORE_TIME(at));
 }
 
 int store_messages_set_read(struct store_messages *m, struct bytes wa_id, int64_t at)

@@ -16,6 +16,15 @@ static int find_twin(struct store_messages *m, const struct store_outbound *out,
     return rc;
 }
 
+static struct store_left left_of(int64_t id, const char *wa_id, int64_t reply_to,
+                                 const char *outbox_name)
+{
+    struct store_left row = {.id = id, .answers = reply_to != 0, .outbox = outbox_name != NULL};
+    if (strlen(wa_id) < sizeof(row.wa_id))
+        bytes_copy_text(bytes_text(wa_id), row.wa_id, sizeof(row.wa_id));
+    return row;
+}
+
 int store_messages_intend(struct store_messages *m, const struct store_outbound *out,
                           int64_t reply_to, int64_t *id)
 {
@@ -36,6 +45,9 @@ int store_messages_intend(struct store_messages *m, const struct store_outbound 
     if (rc > 0) {
         *id = store_messages_inserted(m);
         store_messages_count_out(m, out->outbox_name != NULL);
+        const struct store_left row = left_of(*id, out->wa_id, reply_to, out->outbox_name);
+        if (out->sent_at)
+            store_messages_note_left(m, &row);
     }
     return rc;
 }
@@ -76,8 +88,10 @@ int store_messages_next_queued(struct store_messages *m, int64_t after_id, struc
     int rc = store_db_number(m->db, &id, SQL_NEXT_HEAD, STORE_VALUES(STORE_INT(after_id)));
     if (rc < 0 || id == 0)
         return rc;
-    return one_queued(m, store_db_select(m->db, SQL_QUEUED_BY_ID, STORE_VALUES(STORE_INT(id))),
-                      out);
+    rc = one_queued(m, store_db_select(m->db, SQL_QUEUED_BY_ID, STORE_VALUES(STORE_INT(id))), out);
+    if (rc == 1)
+        m->next = left_of(id, out->wa_id, out->reply_to, out->outbox_name);
+    return rc;
 }
 
 int store_messages_find_sent(struct store_messages *m, struct bytes wa_id, struct store_queued *out)
@@ -128,8 +142,11 @@ int store_messages_replace_text(struct store_messages *m, int64_t id, struct byt
 
 int store_messages_set_sending(struct store_messages *m, int64_t id, int64_t now_ms)
 {
-    return store_messages_change(m, SQL_SET_SENDING,
-                                 STORE_VALUES(STORE_INT(id), STORE_INT(now_ms)));
+    int rc =
+        store_messages_change(m, SQL_SET_SENDING, STORE_VALUES(STORE_INT(id), STORE_INT(now_ms)));
+    if (rc == 0 && m->next.id == id)
+        store_messages_note_left(m, &m->next);
+    return rc;
 }
 
 int store_messages_set_queued(struct store_messages *m, int64_t id)

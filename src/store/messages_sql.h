@@ -114,7 +114,7 @@
       " coalesce(?12, (SELECT chat_lid FROM messages WHERE id = ?10)),"                            \
       " ?13, ?14, ?15, ?16, ?17, CASE WHEN ?17 IS NULL THEN 'queued' ELSE 'sending' END,"          \
       " ?17 IS NOT NULL, CASE WHEN ?13 THEN 0"                                                     \
-      " WHEN EXISTS(SELECT 1 FROM messages INDEXED BY messages_waiting"                            \
+      " WHEN ?17 IS NULL AND EXISTS(SELECT 1 FROM messages INDEXED BY messages_waiting"            \
       "  WHERE chat = ?2 AND " IN_QUEUE ") THEN 2 ELSE 1 END) ON CONFLICT DO NOTHING")             \
     X(FIND_REPLY, "SELECT id FROM messages INDEXED BY messages_reply WHERE reply_to = ?1")         \
     X(FIND_OUTBOX, "SELECT id FROM messages INDEXED BY messages_outbox WHERE outbox_name = ?1")    \
@@ -204,6 +204,10 @@
     X(CAN_BE_DELIVERED, MOVING_BY_WA_ID "(status = 'sent' OR " LEFT_ONCE ") LIMIT 1")              \
     X(CAN_BE_READ,                                                                                 \
       MOVING_BY_WA_ID "(status = 'sent' OR status = 'delivered' OR " LEFT_ONCE ") LIMIT 1")        \
+    X(SET_ACCEPTED, "UPDATE OR ROLLBACK messages SET status = 'sent', acked_at = ?2, turn = 0"     \
+                    " WHERE id = ?1 AND wa_id = ?3 AND status = 'sending'")                        \
+    X(SET_ARRIVED, "UPDATE OR ROLLBACK messages SET status = 'delivered', delivered_at = ?2"       \
+                   " WHERE id = ?1 AND wa_id = ?3 AND status = 'sent'")                            \
     X(SET_SENT,                                                                                    \
       "UPDATE OR ROLLBACK messages SET status = 'sent', acked_at = ?2, turn = 0 WHERE id = ?1")    \
     X(SET_FAILED,                                                                                  \

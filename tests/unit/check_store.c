@@ -2230,6 +2230,59 @@ START_TEST(test_intend_that_leaves_at_once_is_under_way)
 }
 END_TEST
 
+static int64_t leave_at_once(struct store_messages *m, const char *chat, const char *wa_id)
+{
+    const struct store_outbound out = {
+        .wa_id = wa_id, .chat = chat, .target = chat, .sender = OWN, .created_at = 1, .sent_at = 2};
+    int64_t id;
+    ck_assert_int_eq(store_messages_intend(m, &out, 0, &id), 1);
+    return id;
+}
+
+START_TEST(test_set_sent_what_left_a_moment_ago_is_as_the_database_says)
+{
+    struct store_messages *m = messages_at(path_of(testing_dir(), "messages.db"));
+    int64_t id = leave_at_once(m, "a@lid", "A1");
+    store_messages_rollback(m); /* never was, and its id is another's now */
+    ck_assert_int_eq(leave_at_once(m, "b@lid", "B1"), id);
+    commit(m);
+    ck_assert_int_eq(store_messages_set_sent(m, bytes_text("A1"), 3), 0);
+    ck_assert_int_eq(store_messages_set_delivered(m, bytes_text("B1"), 3), 1); /* it was faster */
+    ck_assert_int_eq(store_messages_set_sent(m, bytes_text("B1"), 3), 0);
+    id = leave_at_once(m, "b@lid", "B2");
+    ck_assert_int_eq(store_messages_set_queued(m, id), 0);
+    ck_assert_int_eq(store_messages_set_sent(m, bytes_text("B2"), 4), 1);
+    ck_assert_int_eq(store_messages_set_sent(m, bytes_text("B2"), 5), 0);
+    ck_assert_int_eq(store_messages_set_delivered(m, bytes_text("B2"), 5), 1);
+    ck_assert_int_eq(store_messages_count_queued(m), 0);
+    store_messages_close(m);
+}
+END_TEST
+
+START_TEST(test_set_sent_more_than_is_known_by_heart_all_move)
+{
+    enum { MANY = 3 * STORE_LEFT_SLOTS };
+    struct store_messages *m = messages_at(path_of(testing_dir(), "messages.db"));
+    struct store_totals t;
+    char name[32];
+    for (int i = 0; i < MANY; i++) {
+        snprintf(name, sizeof(name), "%d@lid", i);
+        leave_at_once(m, name, name);
+    }
+    commit(m);
+    for (int i = 0; i < MANY; i++) {
+        snprintf(name, sizeof(name), "%d@lid", i);
+        ck_assert_int_eq(store_messages_set_sent(m, bytes_text(name), 3), 1);
+        ck_assert_int_eq(store_messages_set_delivered(m, bytes_text(name), 4), 1);
+    }
+    ck_assert_int_eq(store_messages_totals(m, &t), 0);
+    ck_assert_int_eq(t.sent, MANY);
+    ck_assert_int_eq(t.delivered, MANY);
+    ck_assert_int_eq(store_messages_count_queued(m), 0);
+    store_messages_close(m);
+}
+END_TEST
+
 static const char *const invariants[] = {
     /* totals are what counting would say */
     "SELECT received = (SELECT count(*) FROM messages WHERE status = 'received' AND NOT from_me)"
@@ -3363,8 +3416,10 @@ int main(void)
         test_record_undecryptable_again_takes_the_new_fault);
     ADD("status", test_status_every_move_from_every_status_never_goes_back,
         test_status_wa_id_of_a_received_message_changes_nothing,
-        test_intend_that_leaves_at_once_is_under_way, test_totals_and_turns_hold_after_any_walk,
-        test_hot_path_long_log_no_statement_scans_it);
+        test_intend_that_leaves_at_once_is_under_way,
+        test_set_sent_what_left_a_moment_ago_is_as_the_database_says,
+        test_set_sent_more_than_is_known_by_heart_all_move,
+        test_totals_and_turns_hold_after_any_walk, test_hot_path_long_log_no_statement_scans_it);
     ADD("upkeep", test_open_every_earlier_version_has_its_vector,
         test_index_rows_that_changed_or_went_before_leave_no_words,
         test_search_words_case_and_diacritics_do_not_matter,
