@@ -38,7 +38,7 @@ void store_messages_close(struct store_messages *m)
 
 bool store_messages_dirty(const struct store_messages *m)
 {
-    return store_db_dirty(m->db);
+    return store_db_dirty(m->db) || m->pending.any;
 }
 
 uint64_t store_messages_changes(const struct store_messages *m)
@@ -62,6 +62,7 @@ static void add_totals(struct store_messages *m)
 
 int store_messages_commit(struct store_messages *m, struct err *err)
 {
+    store_messages_db(m);
     add_totals(m);
     int rc = store_db_commit(m->db, err);
     if (rc < 0)
@@ -72,6 +73,7 @@ int store_messages_commit(struct store_messages *m, struct err *err)
 void store_messages_rollback(struct store_messages *m)
 {
     m->pending = (struct store_pending){0};
+    m->waiting = (struct store_waiting){0};
     store_messages_forget_left(m);
     store_db_rollback(m->db);
 }
@@ -134,7 +136,7 @@ int64_t store_messages_inserted(struct store_messages *m)
 
 int store_messages_change(struct store_messages *m, size_t statement, struct store_values values)
 {
-    int changed = store_db_write(m->db, statement, values);
+    int changed = store_db_write(store_messages_db(m), statement, values);
     if (changed == 0)
         return ERR_STATE;
     return changed < 0 ? changed : 0;

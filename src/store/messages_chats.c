@@ -39,7 +39,7 @@ int store_messages_find_chat(struct store_messages *m, const struct store_chat_k
 int store_messages_put_chat(struct store_messages *m, const struct store_chat_key *key,
                             const struct store_chat *chat)
 {
-    int rc = store_db_write(m->db, SQL_PUT_CHAT,
+    int rc = store_db_write(store_messages_db(m), SQL_PUT_CHAT,
                             STORE_VALUES(STORE_TEXT(chat->chat[0] ? chat->chat : key->chat),
                                          STORE_TEXT(key->pn), STORE_TEXT(key->lid),
                                          STORE_TEXT(chat->language), STORE_TEXT(chat->menu)));
@@ -61,7 +61,7 @@ int store_messages_set_timer(struct store_messages *m, const struct store_chat_k
     int rc = store_messages_find_chat(m, key, &known);
     if (rc < 0 || !changes_timer(&known, expiration_s, set_at))
         return rc < 0 ? rc : 0;
-    rc = store_db_write(m->db, SQL_PUT_TIMER,
+    rc = store_db_write(store_messages_db(m), SQL_PUT_TIMER,
                         STORE_VALUES(STORE_TEXT(known.chat[0] ? known.chat : key->chat),
                                      STORE_TEXT(key->pn), STORE_TEXT(key->lid),
                                      STORE_INT(expiration_s), STORE_TIME(set_at)));
@@ -72,7 +72,7 @@ int store_messages_hand_over(struct store_messages *m, const struct store_chat_k
                              int64_t now_ms, const char *intent)
 {
     int rc =
-        store_db_write(m->db, SQL_HAND_OVER,
+        store_db_write(store_messages_db(m), SQL_HAND_OVER,
                        STORE_VALUES(STORE_TEXT(key->chat), STORE_TEXT(key->pn),
                                     STORE_TEXT(key->lid), STORE_INT(now_ms), STORE_TEXT(intent)));
     return rc < 0 ? rc : 0;
@@ -80,7 +80,7 @@ int store_messages_hand_over(struct store_messages *m, const struct store_chat_k
 
 int store_messages_release(struct store_messages *m, const char *chat)
 {
-    return store_db_write(m->db, SQL_RELEASE, STORE_VALUES(STORE_TEXT(chat)));
+    return store_db_write(store_messages_db(m), SQL_RELEASE, STORE_VALUES(STORE_TEXT(chat)));
 }
 
 /* ---- what the guards go by -------------------------------------------------------------- */
@@ -103,6 +103,7 @@ int store_messages_guards(struct store_messages *m, const char *chat, int64_t si
                           struct store_guards *out)
 {
     *out = (struct store_guards){0};
+    store_messages_settle_chat(m, chat);
     int rc = count_replies(m, chat, since_ms, cap > 0 ? cap : 1, out);
     if (rc < 0)
         return rc;

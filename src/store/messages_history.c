@@ -6,8 +6,8 @@
 
 int store_messages_totals(struct store_messages *m, struct store_totals *out)
 {
-    struct sqlite3_stmt *row = store_db_select(m->db, SQL_TOTALS, STORE_VALUES());
-    int rc = store_db_next(m->db, row);
+    struct sqlite3_stmt *row = store_db_select(store_messages_db(m), SQL_TOTALS, STORE_VALUES());
+    int rc = store_db_next(store_messages_db(m), row);
     *out = (struct store_totals){0};
     const struct store_totals *more = &m->pending.totals;
     int64_t latest = rc == 1 ? store_db_int(row, 7) : 0;
@@ -29,7 +29,7 @@ int store_messages_totals(struct store_messages *m, struct store_totals *out)
 int store_messages_add_event(struct store_messages *m, const struct store_event *e)
 {
     int rc =
-        store_db_write(m->db, SQL_ADD_EVENT,
+        store_db_write(store_messages_db(m), SQL_ADD_EVENT,
                        STORE_VALUES(STORE_INT(e->at), STORE_TEXT(e->kind), STORE_TEXT(e->status),
                                     STORE_TEXT(e->session), STORE_TEXT(e->code),
                                     STORE_TEXT(e->message), STORE_TEXT(e->chat)));
@@ -40,10 +40,10 @@ int store_messages_each_event(struct store_messages *m, int64_t after_id, int li
                               int (*event)(void *ctx, const struct store_event *e), void *ctx)
 {
     struct sqlite3_stmt *rows =
-        store_db_select(m->db, after_id < 0 ? SQL_EVENTS_NEWEST : SQL_EVENTS_AFTER,
+        store_db_select(store_messages_db(m), after_id < 0 ? SQL_EVENTS_NEWEST : SQL_EVENTS_AFTER,
                         STORE_VALUES(STORE_INT(after_id), STORE_INT(limit)));
     int rc;
-    while ((rc = store_db_next(m->db, rows)) == 1) {
+    while ((rc = store_db_next(store_messages_db(m), rows)) == 1) {
         const struct store_event e = {.id = store_db_int(rows, 0),
                                       .at = store_db_int(rows, 1),
                                       .kind = store_db_text(rows, 2),

@@ -15,15 +15,31 @@ enum store_turn_value { STORE_TURN_NONE, STORE_TURN_HEAD, STORE_TURN_BEHIND };
 struct store_left {
     int64_t id; /* 0: none */
     char wa_id[32];
-    bool sent; /* the server has it; else sending */
+    uint32_t chat; /* store_messages_hash of it */
+    bool sent;     /* the server has it; else sending */
     bool answers, outbox;
+};
+
+/*
+ * Moves that the open group has made but not written, since the next is mostly about the same row:
+ * what the server accepted will have arrived, and what comes to be the next of its chat leaves.
+ */
+#define STORE_WAITING_MAX 64
+struct store_waiting {
+    struct store_accepted {
+        int64_t id, at;
+        uint32_t chat; /* one of each */
+    } accepted[STORE_WAITING_MAX];
+    int64_t turns[STORE_WAITING_MAX]; /* rows whose turn it is */
+    size_t accepted_count, turn_count;
 };
 
 struct store_messages {
     struct store_db *db;
     struct store_left *left; /* NULL, or STORE_LEFT_SLOTS by the hash of wa_id */
     struct store_left next;  /* the row of the queue that was handed out last */
-    struct arena row;        /* texts of what was handed out last */
+    struct store_waiting waiting;
+    struct arena row; /* texts of what was handed out last */
     /* What the open group adds to the totals; written once, when it is committed. */
     struct store_pending {
         bool any;
@@ -36,6 +52,23 @@ struct store_messages {
 };
 
 extern const struct store_db_spec store_messages_spec;
+
+/*
+ * For a statement that may look at what waits: it is written first. m->db itself is for those that
+ * cannot tell the difference, or see to the chat they are about.
+ */
+struct store_db *store_messages_db(struct store_messages *m);
+void store_messages_settle_chat(struct store_messages *m, const char *chat);
+/* A row of the reply queue was accepted. */
+void store_messages_wait_accepted(struct store_messages *m, const struct store_left *row,
+                                  int64_t at);
+/* Whether it was among them, and when it was accepted; it is not any more. */
+bool store_messages_take_accepted(struct store_messages *m, int64_t id, int64_t *at);
+void store_messages_wait_turn(struct store_messages *m, int64_t id);
+/* The lowest of those whose turn it is above after_id, or 0. */
+int64_t store_messages_next_turn(const struct store_messages *m, int64_t after_id);
+bool store_messages_take_turn(struct store_messages *m, int64_t id); /* whether it was among them */
+uint32_t store_messages_hash(struct bytes text);
 
 /* A column, copied to m->row: no read transaction stays open and holds back checkpoints. */
 struct bytes store_messages_kept(struct store_messages *m, struct sqlite3_stmt *row, int column);

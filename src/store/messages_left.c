@@ -1,15 +1,21 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "store/messages_internal.h"
 
-#define FNV_BASIS 2166136261u
-#define FNV_PRIME 16777619u
+#define PROBES 4
 
-static size_t slot_of(struct bytes wa_id)
+/* The row with this id, or where it may be put: a free slot, else one whose row is forgotten. */
+static struct store_left *find(struct store_left *rows, struct bytes wa_id)
 {
-    uint32_t hash = FNV_BASIS;
-    for (size_t i = 0; i < wa_id.n; i++)
-        hash = (hash ^ wa_id.p[i]) * FNV_PRIME;
-    return (hash ^ hash >> 16) % STORE_LEFT_SLOTS;
+    uint32_t hash = store_messages_hash(wa_id);
+    struct store_left *place = NULL;
+    for (uint32_t i = 0; i < PROBES; i++) {
+        struct store_left *row = &rows[(hash + i) % STORE_LEFT_SLOTS];
+        if (row->id && bytes_equal(bytes_text(row->wa_id), wa_id))
+            return row;
+        if (!place || (place->id && !row->id))
+            place = row;
+    }
+    return place;
 }
 
 void store_messages_note_left(struct store_messages *m, const struct store_left *row)
@@ -18,12 +24,12 @@ void store_messages_note_left(struct store_messages *m, const struct store_left 
         return;
     if (!m->left)
         m->left = err_calloc(STORE_LEFT_SLOTS, sizeof(m->left[0]));
-    m->left[slot_of(bytes_text(row->wa_id))] = *row;
+    *find(m->left, bytes_text(row->wa_id)) = *row;
 }
 
 struct store_left *store_messages_known_left(const struct store_messages *m, struct bytes wa_id)
 {
-    struct store_left *row = m->left ? &m->left[slot_of(wa_id)] : NULL;
+    struct store_left *row = m->left ? find(m->left, wa_id) : NULL;
     return row && row->id && bytes_equal(bytes_text(row->wa_id), wa_id) ? row : NULL;
 }
 

@@ -45,9 +45,9 @@ int store_messages_each(struct store_messages *m, const struct store_query *q,
     struct store_values values = STORE_VALUES(STORE_INT(q->after_id), STORE_INT(q->limit),
                                               STORE_TEXT(q->chat), STORE_BYTES(buf_bytes(&words)));
     values.n -= q->search ? 0 : 1;
-    struct sqlite3_stmt *rows = store_db_select(m->db, which, values);
+    struct sqlite3_stmt *rows = store_db_select(store_messages_db(m), which, values);
     int rc;
-    while ((rc = store_db_next(m->db, rows)) == 1) {
+    while ((rc = store_db_next(store_messages_db(m), rows)) == 1) {
         struct store_row r = listed(rows);
         if (row(ctx, &r) != 0)
             break;

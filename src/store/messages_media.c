@@ -4,7 +4,7 @@
 
 int store_messages_add_media(struct store_messages *m, int64_t id, const struct store_media *media)
 {
-    return store_db_write(m->db, SQL_ADD_MEDIA,
+    return store_db_write(store_messages_db(m), SQL_ADD_MEDIA,
                           STORE_VALUES(STORE_INT(id), STORE_TEXT(media->status),
                                        STORE_BYTES(media->mimetype), STORE_BYTES(media->file_name),
                                        STORE_TIME(media->length), STORE_TIME(media->width),
@@ -15,10 +15,11 @@ int store_messages_add_media(struct store_messages *m, int64_t id, const struct 
 int store_messages_next_media(struct store_messages *m, int64_t now_ms, const int64_t *busy,
                               size_t busy_count, struct store_wanted *out)
 {
-    struct sqlite3_stmt *row = store_db_select(m->db, SQL_NEXT_MEDIA, STORE_VALUES());
+    struct sqlite3_stmt *row =
+        store_db_select(store_messages_db(m), SQL_NEXT_MEDIA, STORE_VALUES());
     int rc;
     *out = (struct store_wanted){0};
-    while ((rc = store_db_next(m->db, row)) == 1) {
+    while ((rc = store_db_next(store_messages_db(m), row)) == 1) {
         int64_t id = store_db_int(row, 0);
         bool taken = false;
         for (size_t i = 0; i < busy_count; i++)
@@ -58,14 +59,16 @@ int store_messages_end_media(struct store_messages *m, int64_t id, const char *s
 
 int store_messages_find_media(struct store_messages *m, struct bytes wa_id, int64_t *id)
 {
-    int rc = store_db_number(m->db, id, SQL_FIND_MEDIA, STORE_VALUES(STORE_BYTES(wa_id)));
+    int rc =
+        store_db_number(store_messages_db(m), id, SQL_FIND_MEDIA, STORE_VALUES(STORE_BYTES(wa_id)));
     return rc < 0 ? rc : *id != 0;
 }
 
 int store_messages_forget_file(struct store_messages *m, int64_t id, const char *file)
 {
-    int rc = store_db_write(m->db, SQL_FORGET_FILE, STORE_VALUES(STORE_INT(id), STORE_TEXT(file)));
-    if (rc == 1 && store_db_write(m->db, SQL_SET_MEDIA_FILE,
+    int rc = store_db_write(store_messages_db(m), SQL_FORGET_FILE,
+                            STORE_VALUES(STORE_INT(id), STORE_TEXT(file)));
+    if (rc == 1 && store_db_write(store_messages_db(m), SQL_SET_MEDIA_FILE,
                                   STORE_VALUES(STORE_INT(id), STORE_TEXT(NULL))) < 0)
         return ERR_STORE;
     return rc;
@@ -74,7 +77,7 @@ int store_messages_forget_file(struct store_messages *m, int64_t id, const char 
 int store_messages_knows_file(struct store_messages *m, int64_t id, const char *file)
 {
     int64_t found;
-    int rc = store_db_number(m->db, &found, SQL_KNOWS_FILE,
+    int rc = store_db_number(store_messages_db(m), &found, SQL_KNOWS_FILE,
                              STORE_VALUES(STORE_INT(id), STORE_TEXT(file)));
     return rc < 0 ? rc : found != 0;
 }

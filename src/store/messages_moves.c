@@ -64,8 +64,8 @@ static void count_move(struct store_messages *m, const struct moving *was, enum 
 static int find(struct store_messages *m, size_t statement, struct store_values values,
                 struct moving *out)
 {
-    struct sqlite3_stmt *row = store_db_select(m->db, statement, values);
-    int rc = store_db_next(m->db, row);
+    struct sqlite3_stmt *row = store_db_select(store_messages_db(m), statement, values);
+    int rc = store_db_next(store_messages_db(m), row);
     if (rc == 1)
         *out = (struct moving){.id = store_db_int(row, 0),
                                .waited = store_db_int(row, 1) != 0,
@@ -83,7 +83,8 @@ static int pass_turn(struct store_messages *m, int64_t from)
     int rc = store_db_number(m->db, &next, SQL_NEXT_IN_CHAT, STORE_VALUES(STORE_INT(from)));
     if (rc < 0 || next == 0)
         return rc;
-    return store_db_write(m->db, SQL_TAKE_TURN, STORE_VALUES(STORE_INT(next)));
+    store_messages_wait_turn(m, next);
+    return 0;
 }
 
 /* A receipt may be faster than the answer of the server: then it takes the row out of the queue. */
@@ -112,8 +113,19 @@ static int follow(struct store_messages *m, const struct moving *was, enum move 
 static int move(struct store_messages *m, const struct moving *was, enum move to,
                 struct store_value value)
 {
-    int rc = store_db_write(m->db, statements[to], STORE_VALUES(STORE_INT(was->id), value));
+    int rc = store_db_write(store_messages_db(m), statements[to],
+                            STORE_VALUES(STORE_INT(was->id), value));
     return rc < 0 ? rc : follow(m, was, to);
+}
+
+/* 1 when the row is as it was, 0, ERR_STORE. */
+static int write_arrived(struct store_messages *m, int64_t id, struct store_value at)
+{
+    int64_t accepted_at;
+    if (store_messages_take_accepted(m, id, &accepted_at))
+        return store_db_write(m->db, SQL_SET_ACCEPTED_ARRIVED,
+                              STORE_VALUES(STORE_INT(id), at, STORE_TIME(accepted_at)));
+    return store_db_write(m->db, SQL_SET_ARRIVED, STORE_VALUES(STORE_INT(id), at));
 }
 
 /* The usual way of a row that left a moment ago: 1; 0, it is not known or not as it was; ERR_STORE.
@@ -129,12 +141,13 @@ static int move_known(struct store_messages *m, struct bytes wa_id, enum move to
                                .head = !row->sent,
                                .answers = row->answers,
                                .outbox = row->outbox};
-    int rc = store_db_write(m->db, row->sent ? SQL_SET_ARRIVED : SQL_SET_ACCEPTED,
-                            STORE_VALUES(STORE_INT(row->id), value, STORE_BYTES(wa_id)));
-    if (rc == 1 && to == TO_SENT)
+    if (to == TO_SENT) {
         row->sent = true;
-    else
-        row->id = 0;
+        store_messages_wait_accepted(m, row, value.number);
+        return follow(m, &was, to);
+    }
+    row->id = 0;
+    int rc = write_arrived(m, was.id, value);
     return rc == 1 ? follow(m, &was, to) : rc;
 }
 
@@ -143,6 +156,9 @@ static int move_by_wa_id(struct store_messages *m, size_t which, struct bytes wa
                          struct store_value value)
 {
     struct moving was;
+    struct store_left *known = store_messages_known_left(m, wa_id);
+    if (known)
+        known->id = 0;
     int rc = find(m, which, STORE_VALUES(STORE_BYTES(wa_id)), &was);
     return rc == 1 ? move(m, &was, to, value) : rc;
 }
@@ -193,6 +209,7 @@ int store_messages_give_up(struct store_messages *m, int64_t before_ms, bool out
 {
     struct moving was = {0};
     int rc, n = 0;
+    store_messages_forget_left(m);
     while ((rc = find(m, SQL_NEXT_TO_GIVE_UP,
                       STORE_VALUES(STORE_INT(before_ms), STORE_INT(outbox), STORE_INT(was.id)),
                       &was)) == 1 &&

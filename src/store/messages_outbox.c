@@ -50,9 +50,9 @@ int store_messages_let_in(struct store_messages *m, int64_t id)
 int store_messages_next_report(struct store_messages *m, int64_t after_id, struct store_report *out)
 {
     struct sqlite3_stmt *row =
-        store_db_select(m->db, SQL_NEXT_REPORT, STORE_VALUES(STORE_INT(after_id)));
+        store_db_select(store_messages_db(m), SQL_NEXT_REPORT, STORE_VALUES(STORE_INT(after_id)));
     arena_reset(&m->row);
-    int rc = store_db_next(m->db, row);
+    int rc = store_db_next(store_messages_db(m), row);
     if (rc == 1)
         *out = (struct store_report){.id = store_db_int(row, 0),
                                      .outbox_name = store_messages_kept_text(m, row, 1),
@@ -71,7 +71,8 @@ int store_messages_next_report(struct store_messages *m, int64_t after_id, struc
 
 int store_messages_report_again(struct store_messages *m, const char *outbox_name)
 {
-    return store_db_write(m->db, SQL_REPORT_AGAIN, STORE_VALUES(STORE_TEXT(outbox_name)));
+    return store_db_write(store_messages_db(m), SQL_REPORT_AGAIN,
+                          STORE_VALUES(STORE_TEXT(outbox_name)));
 }
 
 int store_messages_reported(struct store_messages *m, int64_t id)

@@ -7,19 +7,23 @@ static int find_twin(struct store_messages *m, const struct store_outbound *out,
 {
     int rc = 0;
     if (reply_to)
-        rc = store_db_number(m->db, id, SQL_FIND_REPLY, STORE_VALUES(STORE_INT(reply_to)));
+        rc = store_db_number(store_messages_db(m), id, SQL_FIND_REPLY,
+                             STORE_VALUES(STORE_INT(reply_to)));
     if (rc == 0 && *id == 0 && out->outbox_name)
-        rc =
-            store_db_number(m->db, id, SQL_FIND_OUTBOX, STORE_VALUES(STORE_TEXT(out->outbox_name)));
+        rc = store_db_number(store_messages_db(m), id, SQL_FIND_OUTBOX,
+                             STORE_VALUES(STORE_TEXT(out->outbox_name)));
     if (rc == 0 && *id == 0)
         return ERR_EXISTS;
     return rc;
 }
 
-static struct store_left left_of(int64_t id, const char *wa_id, int64_t reply_to,
+static struct store_left left_of(int64_t id, const char *wa_id, const char *chat, int64_t reply_to,
                                  const char *outbox_name)
 {
-    struct store_left row = {.id = id, .answers = reply_to != 0, .outbox = outbox_name != NULL};
+    struct store_left row = {.id = id,
+                             .chat = store_messages_hash(bytes_text(chat)),
+                             .answers = reply_to != 0,
+                             .outbox = outbox_name != NULL};
     if (strlen(wa_id) < sizeof(row.wa_id))
         bytes_copy_text(bytes_text(wa_id), row.wa_id, sizeof(row.wa_id));
     return row;
@@ -30,6 +34,7 @@ int store_messages_intend(struct store_messages *m, const struct store_outbound 
 {
     struct store_value new_id;
     *id = 0;
+    store_messages_settle_chat(m, out->chat);
     if (store_messages_new_id(m, &new_id) < 0)
         return ERR_STORE;
     int rc = store_db_write(
@@ -45,7 +50,8 @@ int store_messages_intend(struct store_messages *m, const struct store_outbound 
     if (rc > 0) {
         *id = store_messages_inserted(m);
         store_messages_count_out(m, out->outbox_name != NULL);
-        const struct store_left row = left_of(*id, out->wa_id, reply_to, out->outbox_name);
+        const struct store_left row =
+            left_of(*id, out->wa_id, out->chat, reply_to, out->outbox_name);
         if (out->sent_at)
             store_messages_note_left(m, &row);
     }
@@ -86,32 +92,39 @@ int store_messages_next_queued(struct store_messages *m, int64_t after_id, struc
 {
     int64_t id;
     int rc = store_db_number(m->db, &id, SQL_NEXT_HEAD, STORE_VALUES(STORE_INT(after_id)));
+    int64_t turn = store_messages_next_turn(m, after_id);
+    if (turn && (id == 0 || turn < id))
+        id = turn;
     if (rc < 0 || id == 0)
         return rc;
     rc = one_queued(m, store_db_select(m->db, SQL_QUEUED_BY_ID, STORE_VALUES(STORE_INT(id))), out);
     if (rc == 1)
-        m->next = left_of(id, out->wa_id, out->reply_to, out->outbox_name);
+        m->next = left_of(id, out->wa_id, out->chat, out->reply_to, out->outbox_name);
     return rc;
 }
 
 int store_messages_find_sent(struct store_messages *m, struct bytes wa_id, struct store_queued *out)
 {
-    return one_queued(m, store_db_select(m->db, SQL_FIND_SENT, STORE_VALUES(STORE_BYTES(wa_id))),
-                      out);
+    return one_queued(
+        m, store_db_select(store_messages_db(m), SQL_FIND_SENT, STORE_VALUES(STORE_BYTES(wa_id))),
+        out);
 }
 
 int store_messages_find_resend(struct store_messages *m, struct bytes wa_id, int64_t since_ms,
                                struct store_queued *out)
 {
     return one_queued(m,
-                      store_db_select(m->db, SQL_FIND_RESEND,
+                      store_db_select(store_messages_db(m), SQL_FIND_RESEND,
                                       STORE_VALUES(STORE_BYTES(wa_id), STORE_INT(since_ms))),
                       out);
 }
 
+/* What is known by heart to be under way is so no more. */
 int store_messages_requeue(struct store_messages *m)
 {
-    return store_db_write(m->db, SQL_REQUEUE, STORE_VALUES());
+    struct store_db *db = store_messages_db(m);
+    store_messages_forget_left(m);
+    return store_db_write(db, SQL_REQUEUE, STORE_VALUES());
 }
 
 int64_t store_messages_count_queued(struct store_messages *m)
@@ -122,6 +135,7 @@ int64_t store_messages_count_queued(struct store_messages *m)
 
 int64_t store_messages_count_queued_in(struct store_messages *m, const char *chat)
 {
+    store_messages_settle_chat(m, chat);
     return store_messages_count(m, SQL_COUNT_QUEUED_IN, STORE_VALUES(STORE_TEXT(chat)));
 }
 
@@ -142,14 +156,15 @@ int store_messages_replace_text(struct store_messages *m, int64_t id, struct byt
 
 int store_messages_set_sending(struct store_messages *m, int64_t id, int64_t now_ms)
 {
-    int rc =
-        store_messages_change(m, SQL_SET_SENDING, STORE_VALUES(STORE_INT(id), STORE_INT(now_ms)));
-    if (rc == 0 && m->next.id == id)
+    size_t statement = store_messages_take_turn(m, id) ? SQL_SET_SENDING_NEXT : SQL_SET_SENDING;
+    int rc = store_db_write(m->db, statement, STORE_VALUES(STORE_INT(id), STORE_INT(now_ms)));
+    if (rc == 1 && m->next.id == id)
         store_messages_note_left(m, &m->next);
-    return rc;
+    return rc > 0 ? 0 : rc < 0 ? rc : ERR_STATE;
 }
 
 int store_messages_set_queued(struct store_messages *m, int64_t id)
 {
+    store_messages_forget_left(m);
     return store_messages_change(m, SQL_SET_QUEUED, STORE_VALUES(STORE_INT(id)));
 }

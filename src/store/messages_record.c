@@ -56,7 +56,7 @@ static int complete_inbound(struct store_messages *m, const struct store_inbound
                             const struct found *found)
 {
     int rc = store_db_write(
-        m->db, SQL_COMPLETE,
+        store_messages_db(m), SQL_COMPLETE,
         STORE_VALUES(STORE_INT(found->id), STORE_TEXT(in->chat_pn), STORE_TEXT(in->chat_lid),
                      STORE_TEXT(in->sender_pn), STORE_TEXT(in->sender_lid),
                      STORE_BYTES(in->sender_name), STORE_INT(in->offline), STORE_TEXT(in->kind),
@@ -83,7 +83,8 @@ int store_messages_record(struct store_messages *m, const struct store_inbound *
         return 0;
     if (!in->fault)
         return complete_inbound(m, in, &found);
-    rc = store_db_write(m->db, SQL_SET_FAULT, STORE_VALUES(STORE_INT(*id), STORE_TEXT(in->fault)));
+    rc = store_db_write(store_messages_db(m), SQL_SET_FAULT,
+                        STORE_VALUES(STORE_INT(*id), STORE_TEXT(in->fault)));
     return rc < 0 ? rc : 0;
 }
 
@@ -107,7 +108,7 @@ static int find_target(struct store_messages *m, const struct store_change *c, i
         *id = found.id;
         return rc;
     }
-    rc = store_db_number(m->db, id, SQL_FIND_IN_CHAT,
+    rc = store_db_number(store_messages_db(m), id, SQL_FIND_IN_CHAT,
                          STORE_VALUES(STORE_BYTES(c->target_id), STORE_TEXT(c->chat),
                                       STORE_TEXT(c->chat_pn), STORE_TEXT(c->chat_lid)));
     return rc < 0 ? rc : *id != 0;
@@ -119,7 +120,7 @@ int store_messages_edit(struct store_messages *m, const struct store_change *c)
     int rc = find_target(m, c, &id);
     if (rc != 1)
         return rc;
-    return store_db_write(m->db, SQL_EDIT,
+    return store_db_write(store_messages_db(m), SQL_EDIT,
                           STORE_VALUES(STORE_INT(id), STORE_BYTES(c->text), STORE_INT(c->at)));
 }
 
@@ -128,7 +129,8 @@ int store_messages_revoke(struct store_messages *m, const struct store_change *c
     int64_t id;
     int rc = find_target(m, c, &id);
     if (rc == 1)
-        rc = store_db_write(m->db, SQL_REVOKE, STORE_VALUES(STORE_INT(id), STORE_INT(c->at)));
+        rc = store_db_write(store_messages_db(m), SQL_REVOKE,
+                            STORE_VALUES(STORE_INT(id), STORE_INT(c->at)));
     if (rc != 1)
         return rc;
     rc = store_messages_cancel_reply(m, id);

@@ -193,6 +193,9 @@
     X(SET_SENDING,                                                                                 \
       "UPDATE OR ROLLBACK messages SET status = 'sending', attempts = attempts + 1, sent_at = ?2"  \
       " WHERE id = ?1 AND status = 'queued' AND turn = 1")                                         \
+    X(SET_SENDING_NEXT,                                                                            \
+      "UPDATE OR ROLLBACK messages SET status = 'sending', attempts = attempts + 1, sent_at = ?2," \
+      " turn = 1 WHERE id = ?1 AND status = 'queued' AND turn = 2")                                \
     X(SET_QUEUED, "UPDATE OR ROLLBACK messages SET status = 'queued', sent_at = NULL"              \
                   " WHERE id = ?1 AND status = 'sending'")                                         \
     X(NEXT_TO_GIVE_UP,                                                                             \
@@ -205,9 +208,11 @@
     X(CAN_BE_READ,                                                                                 \
       MOVING_BY_WA_ID "(status = 'sent' OR status = 'delivered' OR " LEFT_ONCE ") LIMIT 1")        \
     X(SET_ACCEPTED, "UPDATE OR ROLLBACK messages SET status = 'sent', acked_at = ?2, turn = 0"     \
-                    " WHERE id = ?1 AND wa_id = ?3 AND status = 'sending'")                        \
+                    " WHERE id = ?1 AND status = 'sending'")                                       \
+    X(SET_ACCEPTED_ARRIVED, "UPDATE OR ROLLBACK messages SET status = 'delivered', acked_at = ?3," \
+                            " delivered_at = ?2, turn = 0 WHERE id = ?1 AND status = 'sending'")   \
     X(SET_ARRIVED, "UPDATE OR ROLLBACK messages SET status = 'delivered', delivered_at = ?2"       \
-                   " WHERE id = ?1 AND wa_id = ?3 AND status = 'sent'")                            \
+                   " WHERE id = ?1 AND status = 'sent'")                                           \
     X(SET_SENT,                                                                                    \
       "UPDATE OR ROLLBACK messages SET status = 'sent', acked_at = ?2, turn = 0 WHERE id = ?1")    \
     X(SET_FAILED,                                                                                  \
@@ -222,7 +227,7 @@
     X(NEXT_IN_CHAT, "SELECT CASE WHEN turn = 2 THEN id END FROM messages"                          \
                     " INDEXED BY messages_waiting"                                                 \
                     " WHERE chat = (SELECT chat FROM messages WHERE id = ?1)"                      \
-                    " AND " IN_QUEUE " ORDER BY turn, id LIMIT 1")                                 \
+                    " AND " IN_QUEUE " AND id <> ?1 ORDER BY turn, id LIMIT 1")                    \
     X(TAKE_TURN, "UPDATE OR ROLLBACK messages SET turn = 1 WHERE id = ?1")                         \
     X(ADD_TOTALS,                                                                                  \
       "UPDATE OR ROLLBACK totals SET received = received + ?1, replied = replied + ?2,"            \

@@ -2283,6 +2283,43 @@ START_TEST(test_set_sent_more_than_is_known_by_heart_all_move)
 }
 END_TEST
 
+/* All of it in one group, as when customers write faster than they are answered. */
+START_TEST(test_moves_of_one_group_are_what_single_commits_make)
+{
+    const char *path = path_of(testing_dir(), "messages.db");
+    struct store_messages *m = messages_at(path);
+    struct store_queued q;
+    char name[16];
+    for (int i = 0; i < 9; i++) {
+        snprintf(name, sizeof(name), "A%d", i);
+        queue(m, i % 3 == 2 ? "b@lid" : "a@lid", name, 0);
+    }
+    commit(m);
+    for (int i = 0; i < 6; i++) {
+        ck_assert_int_eq(store_messages_next_queued(m, 0, &q), 1);
+        snprintf(name, sizeof(name), "%s", q.wa_id);
+        ck_assert_int_eq(store_messages_set_sending(m, q.id, 10 + i), 0);
+        ck_assert_int_eq(store_messages_set_sent(m, bytes_text(name), 20 + i), 1);
+        if (i % 2)
+            ck_assert_int_eq(store_messages_set_delivered(m, bytes_text(name), 30 + i), 1);
+    }
+    ck_assert(store_messages_dirty(m));
+    ck_assert_int_eq(store_messages_count_queued(m), 3);
+    commit(m);
+    ck_assert(!store_messages_dirty(m));
+    ck_assert_int_eq(sql_number(path, "SELECT count(*) FROM messages WHERE status = 'sent' AND"
+                                      " acked_at = sent_at + 10 AND delivered_at IS NULL"),
+                     3);
+    ck_assert_int_eq(sql_number(path, "SELECT count(*) FROM messages WHERE status = 'delivered' AND"
+                                      " acked_at = sent_at + 10 AND delivered_at = sent_at + 20"),
+                     3);
+    ck_assert_int_eq(sql_number(path, "SELECT group_concat(wa_id) = 'A6,A8' FROM (SELECT wa_id"
+                                      " FROM messages WHERE turn = 1 ORDER BY id)"),
+                     1);
+    store_messages_close(m);
+}
+END_TEST
+
 static const char *const invariants[] = {
     /* totals are what counting would say */
     "SELECT received = (SELECT count(*) FROM messages WHERE status = 'received' AND NOT from_me)"
@@ -2342,6 +2379,12 @@ static void random_step(struct store_messages *m, unsigned *seed, int step)
     } else {
         move(m, 1 + rand_r(seed) % (step + 1), bytes_text(left[rand_r(seed) % 16]),
              1 + rand_r(seed) % (MOVES - 1));
+    }
+    if (rand_r(seed) % 8 == 0) { /* also in the middle of a group */
+        int64_t queued = 0;
+        for (size_t i = 0; i < ARRAY_LEN(chats); i++)
+            queued += store_messages_count_queued_in(m, chats[i]);
+        ck_assert_int_eq(queued, store_messages_count_queued(m));
     }
     int end = rand_r(seed) % 20;
     if (end == 0)
@@ -3419,6 +3462,7 @@ int main(void)
         test_intend_that_leaves_at_once_is_under_way,
         test_set_sent_what_left_a_moment_ago_is_as_the_database_says,
         test_set_sent_more_than_is_known_by_heart_all_move,
+        test_moves_of_one_group_are_what_single_commits_make,
         test_totals_and_turns_hold_after_any_walk, test_hot_path_long_log_no_statement_scans_it);
     ADD("upkeep", test_open_every_earlier_version_has_its_vector,
         test_index_rows_that_changed_or_went_before_leave_no_words,
