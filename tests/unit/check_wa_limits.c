@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "testing.h"
 #include "twins.h"
+#include "wa/crypto.h"
 #include "wa/fields.h"
 #include "wa/session_record.h"
 
@@ -343,6 +344,55 @@ START_TEST(test_pkmsg_with_key_of_small_order_is_refused)
 }
 END_TEST
 
+/* What a peer would seal that names a ratchet key with which it agrees on zero. */
+static void put_zero_ratchet(struct talk *t)
+{
+    struct buf value, bobs;
+    struct wa_session_record record, bobs_record;
+    struct wa_ratchet r, bobs_r;
+    uint8_t made[64];
+    const uint8_t shared[32] = {0};
+    char key[WA_KEY_MAX];
+    AUTO_BUF struct buf out = {.max = WA_RECORD_MAX};
+    twins_record(&t->w, t->alice, t->alice->ours, &value);
+    twins_record(&t->w, t->bob, t->bob->ours, &bobs);
+    ck_assert_int_eq(wa_session_record_parse(buf_bytes(&value), &record), 0);
+    ck_assert_int_eq(wa_session_record_parse(buf_bytes(&bobs), &bobs_record), 0);
+    wa_ratchet_init(&r);
+    wa_ratchet_init(&bobs_r);
+    ck_assert_int_eq(wa_session_parse(record.current, &r), 0);
+    ck_assert_int_eq(wa_session_parse(bobs_record.current, &bobs_r), 0);
+    wa_hkdf_sha256(made, sizeof(made), BYTES_ARRAY(shared), BYTES_ARRAY(bobs_r.root),
+                   bytes_text("WhisperRatchet"));
+    memset(r.ratchet.pub, 0, WA_KEY_LEN);
+    memcpy(r.sending.key, made + 32, sizeof(r.sending.key));
+    r.sending.index = 0;
+    ck_assert_int_eq(wa_session_record_write(&out, &record, &r), 0);
+    twins_record_key(&t->w, t->alice, key);
+    fake_host_put(t->alice->ours, WA_TABLE_SESSION, key, buf_bytes(&out));
+    fake_host_put(t->alice->theirs, WA_TABLE_SESSION, key, buf_bytes(&out));
+    wa_ratchet_wipe(&r);
+    wa_ratchet_wipe(&bobs_r);
+    buf_deinit(&value);
+    buf_deinit(&bobs);
+}
+
+START_TEST(test_msg_with_ratchet_key_of_small_order_we_refuse)
+{
+    struct talk t;
+    enum wa_signal_fault fault;
+    begin(&t, 24);
+    turn(&t);
+    put_zero_ratchet(&t);
+    struct twins_flight *f = twins_seal(&t.w, t.alice);
+    ck_assert_int_eq(f->type, WA_ENC_MSG);
+    ck_assert_int_eq(ours_says(&t, f, &fault), ERR_AUTH);
+    ck_assert_int_eq(fault, WA_FAULT_INVALID_MESSAGE);
+    ck_assert_int_eq(library_says(&t, f), 0);
+    end(&t);
+}
+END_TEST
+
 /* The library stores the identity of who forged it. */
 START_TEST(test_forged_identity_of_later_pkmsg_we_refuse)
 {
@@ -428,6 +478,42 @@ START_TEST(test_damaged_archived_session_others_go_on)
 }
 END_TEST
 
+/* What it outgrew is set aside, and the message opened again: it must not come out twice. */
+START_TEST(test_pkmsg_record_over_limit_opens_once)
+{
+    struct talk t;
+    struct buf value;
+    struct wa_session_record record;
+    enum wa_enc_type type;
+    enum wa_signal_fault fault;
+    char key[WA_KEY_MAX];
+    begin(&t, 25);
+    turn(&t);
+    twins_record(&t.w, t.bob, t.bob->ours, &value);
+    ck_assert_int_eq(wa_session_record_parse(buf_bytes(&value), &record), 0);
+    AUTO_BUF struct buf filler = {.max = WA_RECORD_MAX}, full = {.max = WA_RECORD_MAX};
+    while (filler.n < WA_RECORD_MAX - value.n - 16)
+        buf_append_u8(&filler, 8);
+    record.archived[record.archived_count++] = buf_bytes(&filler);
+    ck_assert_int_eq(wa_session_record_write(&full, &record, NULL), 0);
+    twins_record_key(&t.w, t.bob, key);
+    fake_host_put(t.bob->ours, WA_TABLE_SESSION, key, buf_bytes(&full));
+    struct wa_bundle b = twins_bundle_prekey(&t.w, t.bob);
+    ck_assert_int_eq(twins_process(&t.w, t.alice, &b), 0);
+    AUTO_BUF struct buf sealed = {.max = 4096}, plain = {.max = 4096};
+    buf_append_text(&plain, "before ");
+    ck_assert_int_eq(
+        wa_signal_encrypt(t.alice->signal, &t.bob->jid, bytes_text("once"), &type, &sealed), 0);
+    ck_assert_int_eq(
+        wa_signal_decrypt(t.bob->signal, &t.alice->jid, type, buf_bytes(&sealed), &plain, &fault),
+        0);
+    testing_assert_bytes(buf_bytes(&plain), bytes_text("before once"), "plain");
+    ck_assert_uint_eq(wa_signal_set_aside_count(t.bob->signal), 1);
+    buf_deinit(&value);
+    end(&t);
+}
+END_TEST
+
 #define ADD(name) tcase_add_test(cases, name)
 
 TCase *limit_cases(void)
@@ -446,6 +532,8 @@ TCase *limit_cases(void)
     ADD(test_archived_by_us_is_no_session_at_work_to_library);
     ADD(test_bundle_with_key_of_small_order_we_refuse);
     ADD(test_pkmsg_with_key_of_small_order_is_refused);
+    ADD(test_msg_with_ratchet_key_of_small_order_we_refuse);
+    ADD(test_pkmsg_record_over_limit_opens_once);
     ADD(test_forged_identity_of_later_pkmsg_we_refuse);
     ADD(test_forged_base_key_of_later_pkmsg_we_refuse);
     ADD(test_damaged_archived_session_others_go_on);
