@@ -146,11 +146,15 @@ peers in the simulator {number(peers)} µs, both partly before or after the time
 '''
 
 
+def change(percent):
+    return f'{percent:+} %' if percent < 900 else f'{number(1 + percent / 100)} ×'
+
+
 def growth_table(bench):
     return table(['against', 'figure', 'measured', 'first to last', 'exponent'],
                  [(s['against'], s['figure'],
                    ', '.join(f'{x:,}: {number(y)}' for x, y in s['points']) + ' ' + UNITS.get(s['unit'], s['unit']),
-                   f'{s["change_percent"]:+} %', s['exponent']) for s in bench['growth']])
+                   change(s['change_percent']), s['exponent']) for s in bench['growth']])
 
 
 def machine_text(bench):
