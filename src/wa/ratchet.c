@@ -275,20 +275,6 @@ static void keep_skipped(struct wa_ratchet *r, const struct wa_receiving_chain *
     buf_wipe(&keys, sizeof(keys));
 }
 
-/* Goes to the message's place in the chain; the keys of those between are kept. */
-static int skip_to(struct wa_ratchet *r, struct wa_receiving_chain *c, uint32_t counter)
-{
-    if (counter == WA_RATCHET_INDEX_END || counter - c->chain.index > WA_RATCHET_JUMP_MAX)
-        return ERR_AUTH;
-    if (counter == c->chain.index)
-        return 0;
-    buf_append(&r->skipped, c->skipped);
-    for (; c->chain.index < counter; chain_step(&c->chain))
-        keep_skipped(r, c);
-    c->skipped = wa_skipped_newest(buf_bytes(&r->skipped), WA_RATCHET_SKIPPED_MAX);
-    return r->skipped.full ? ERR_AUTH : 0;
-}
-
 /* The keys of a message that was skipped before; they are given once. 0; 1 when they are gone;
  * ERR_INVALID. */
 static int take_skipped(struct wa_ratchet *r, struct wa_receiving_chain *c, uint32_t counter,
@@ -305,17 +291,34 @@ static int take_skipped(struct wa_ratchet *r, struct wa_receiving_chain *c, uint
     return 0;
 }
 
-static int keys_of(struct wa_ratchet *r, struct wa_receiving_chain *c, uint32_t counter,
-                   struct message_keys *keys)
+/* Without a change to the chain: the message may be forged, and the keys of those before it are
+ * work. */
+static int keys_ahead(const struct wa_receiving_chain *c, uint32_t counter,
+                      struct message_keys *keys)
+{
+    struct wa_chain at = c->chain;
+    if (counter == WA_RATCHET_INDEX_END || counter - at.index > WA_RATCHET_JUMP_MAX)
+        return ERR_AUTH;
+    while (at.index < counter)
+        chain_step(&at);
+    derive_keys(&at, keys);
+    buf_wipe(&at, sizeof(at));
+    return 0;
+}
+
+/* Goes behind a message that was opened; the keys of those that are missing before it are kept. */
+static void move_past(struct wa_ratchet *r, struct wa_receiving_chain *c, uint32_t counter)
 {
     if (counter < c->chain.index)
-        return take_skipped(r, c, counter, keys);
-    int rc = skip_to(r, c, counter);
-    if (rc < 0)
-        return rc;
-    derive_keys(&c->chain, keys);
+        return;
+    if (counter > c->chain.index) {
+        size_t missing = counter - c->chain.index;
+        buf_append(&r->skipped, wa_skipped_newest(c->skipped, WA_RATCHET_SKIPPED_MAX - missing));
+        for (; c->chain.index < counter; chain_step(&c->chain))
+            keep_skipped(r, c);
+        c->skipped = buf_bytes(&r->skipped);
+    }
     chain_step(&c->chain);
-    return 0;
 }
 
 static int open_with(const struct wa_ratchet *r, const struct message_keys *keys,
@@ -336,12 +339,15 @@ int wa_ratchet_open(struct wa_ratchet *r, const struct wa_signal_message *m,
     struct wa_receiving_chain *c;
     int rc = chain_of(r, m->ratchet, host, &c);
     if (rc == 0)
-        rc = keys_of(r, c, m->counter, &keys);
+        rc = m->counter < c->chain.index ? take_skipped(r, c, m->counter, &keys)
+                                         : keys_ahead(c, m->counter, &keys);
     if (rc == 0) {
         rc = open_with(r, &keys, m, plain);
         buf_wipe(&keys, sizeof(keys));
     }
-    if (rc == 0)
+    if (rc == 0) {
+        move_past(r, c, m->counter);
         r->unacknowledged = false;
+    }
     return rc;
 }
