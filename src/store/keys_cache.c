@@ -151,10 +151,13 @@ const struct store_record *store_cache_next_waiting(const struct store_cache *c,
                                                     const char *after)
 {
     const struct store_record *first = NULL;
-    for (const struct store_record *r = c->waiting.oldest; r; r = r->newer)
-        if (r->table == table && bytes_compare(store_record_key(r), bytes_text(after)) > 0 &&
-            (!first || bytes_compare(store_record_key(r), store_record_key(first)) < 0))
+    struct bytes low = BYTES(after, strlen(after));
+    for (const struct store_record *r = c->waiting.oldest; r; r = r->newer) {
+        struct bytes key = store_record_key(r);
+        if (r->table == table && bytes_compare(key, low) > 0 &&
+            (!first || bytes_compare(key, store_record_key(first)) < 0))
             first = r;
+    }
     return first;
 }
 
