@@ -15,7 +15,7 @@ enum store_turn_value { STORE_TURN_NONE, STORE_TURN_HEAD, STORE_TURN_BEHIND };
 struct store_left {
     int64_t id; /* 0: none */
     char wa_id[32];
-    uint32_t chat; /* store_messages_hash of it */
+    uint32_t chat; /* bytes_hash of it */
     bool sent;     /* the server has it; else sending */
     bool answers, outbox;
 };
@@ -68,7 +68,6 @@ void store_messages_wait_turn(struct store_messages *m, int64_t id);
 /* The lowest of those whose turn it is above after_id, or 0. */
 int64_t store_messages_next_turn(const struct store_messages *m, int64_t after_id);
 bool store_messages_take_turn(struct store_messages *m, int64_t id); /* whether it was among them */
-uint32_t store_messages_hash(struct bytes text);
 
 /* A column, copied to m->row: no read transaction stays open and holds back checkpoints. */
 struct bytes store_messages_kept(struct store_messages *m, struct sqlite3_stmt *row, int column);

@@ -6,7 +6,7 @@
 /* The row with this id, or where it may be put: a free slot, else one whose row is forgotten. */
 static struct store_left *find(struct store_left *rows, struct bytes wa_id)
 {
-    uint32_t hash = store_messages_hash(wa_id);
+    uint32_t hash = bytes_hash(wa_id);
     struct store_left *place = NULL;
     for (uint32_t i = 0; i < PROBES; i++) {
         struct store_left *row = &rows[(hash + i) % STORE_LEFT_SLOTS];

@@ -21,7 +21,7 @@ static struct store_left left_of(int64_t id, const char *wa_id, const char *chat
                                  const char *outbox_name)
 {
     struct store_left row = {.id = id,
-                             .chat = store_messages_hash(bytes_text(chat)),
+                             .chat = bytes_hash(bytes_text(chat)),
                              .answers = reply_to != 0,
                              .outbox = outbox_name != NULL};
     if (strlen(wa_id) < sizeof(row.wa_id))

@@ -2,17 +2,6 @@
 #include "store/messages_internal.h"
 #include "store/messages_sql.h"
 
-#define FNV_BASIS 2166136261u
-#define FNV_PRIME 16777619u
-
-uint32_t store_messages_hash(struct bytes text)
-{
-    uint32_t hash = FNV_BASIS;
-    for (size_t i = 0; i < text.n; i++)
-        hash = (hash ^ text.p[i]) * FNV_PRIME;
-    return hash ^ hash >> 16;
-}
-
 /* Nothing is told of a failure: the group is spoiled then. */
 struct store_db *store_messages_db(struct store_messages *m)
 {
@@ -39,7 +28,7 @@ static void settle(struct store_messages *m, uint32_t chat)
 void store_messages_settle_chat(struct store_messages *m, const char *chat)
 {
     if (m->waiting.accepted_count > 0)
-        settle(m, store_messages_hash(bytes_text(chat)));
+        settle(m, bytes_hash(bytes_text(chat)));
 }
 
 void store_messages_wait_accepted(struct store_messages *m, const struct store_left *row,
